@@ -1,0 +1,34 @@
+# Every library that Retort links, as an imported target. `./dev setup` installs them.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenMP REQUIRED COMPONENTS C)
+find_program(PROTOC_C protoc-c REQUIRED)
+
+pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
+pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(CYAML REQUIRED IMPORTED_TARGET libcyaml)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
+
+# The OpenMP build of OpenBLAS shares one thread pool with our own loops; Debian keeps it in a
+# folder of its own, beside other builds of the same library.
+find_library(OPENBLAS_LIBRARY openblas
+  PATHS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp NO_DEFAULT_PATH)
+find_library(OPENBLAS_LIBRARY openblas REQUIRED)
+find_path(OPENBLAS_INCLUDE cblas.h REQUIRED
+  PATHS /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-openmp
+        /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} NO_DEFAULT_PATH)
+get_filename_component(openblas_dir "${OPENBLAS_LIBRARY}" DIRECTORY)
+add_library(OpenBLAS::OpenBLAS INTERFACE IMPORTED)
+set_target_properties(OpenBLAS::OpenBLAS PROPERTIES
+  INTERFACE_INCLUDE_DIRECTORIES "${OPENBLAS_INCLUDE}"
+  INTERFACE_LINK_LIBRARIES "${OPENBLAS_LIBRARY};OpenMP::OpenMP_C"
+  INTERFACE_LINK_OPTIONS "-Wl,-rpath,${openblas_dir}")

@@ -1,0 +1,75 @@
+# rt_library(NAME SOURCES ... DEPS ...)   a static library `rt_NAME`, alias rt::NAME
+# rt_test(PATH DEPS...)                   a Criterion program tests/unit/PATH.c, test name unit/PATH
+# rt_race_test(PATH DEPS...)              a plain main() program, no Criterion
+# rt_fuzz(NAME DEPS...)                   tests/fuzz/fuzz_NAME.c: libFuzzer with RT_FUZZ, else a
+#                                         program that replays the seed corpus as a test
+
+add_library(rt_settings INTERFACE)
+target_include_directories(rt_settings INTERFACE "${CMAKE_SOURCE_DIR}")
+target_compile_features(rt_settings INTERFACE c_std_17 cxx_std_17)
+target_compile_definitions(rt_settings INTERFACE _GNU_SOURCE RT_VERSION="${PROJECT_VERSION}")
+target_compile_options(rt_settings INTERFACE
+  $<$<BOOL:${RT_MARCH}>:-march=${RT_MARCH}>
+  -fno-math-errno
+  $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes
+    -Wmissing-prototypes -Wvla -Wformat=2 -Wundef -Wno-missing-field-initializers>
+  $<$<BOOL:${RT_WERROR}>:-Werror>)
+if(RT_SANITIZE)
+  target_compile_options(rt_settings INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(rt_settings INTERFACE -fsanitize=address,undefined)
+endif()
+if(RT_FUZZ)
+  target_compile_options(rt_settings INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
+function(rt_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_library(rt_${name} STATIC ${ARG_SOURCES})
+  add_library(rt::${name} ALIAS rt_${name})
+  target_link_libraries(rt_${name} PUBLIC rt_settings ${ARG_DEPS})
+endfunction()
+
+set(RT_TEST_ENV
+  "ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1"
+  "UBSAN_OPTIONS=print_stacktrace=1"
+  "RT_SOURCE_DIR=${CMAKE_SOURCE_DIR}"
+  "RT_BUILD_DIR=${CMAKE_BINARY_DIR}")
+# LeakSanitizer under Criterion prints its report and lets the test pass: read the text.
+set(RT_TEST_FAIL "(Leak|Address|Thread)Sanitizer;runtime error:")
+
+function(rt_test path)
+  string(REPLACE "/" "_" target "unit_${path}")
+  get_filename_component(source "${path}" NAME)
+  add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/unit/${path}.c")
+  target_link_libraries(${target} PRIVATE rt_settings ${ARGN} criterion)
+  add_test(NAME unit/${path} COMMAND ${target} -j1)
+  set_tests_properties(unit/${path} PROPERTIES LABELS unit TIMEOUT 300
+    ENVIRONMENT "${RT_TEST_ENV}" FAIL_REGULAR_EXPRESSION "${RT_TEST_FAIL}")
+endfunction()
+
+function(rt_race_test path)
+  string(REPLACE "/" "_" target "race_${path}")
+  add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/race/${path}.c")
+  target_link_libraries(${target} PRIVATE rt_settings ${ARGN})
+  add_test(NAME race/${path} COMMAND ${target})
+  set_tests_properties(race/${path} PROPERTIES LABELS race TIMEOUT 300
+    FAIL_REGULAR_EXPRESSION "${RT_TEST_FAIL}")
+endfunction()
+
+function(rt_fuzz name)
+  set(target fuzz_${name})
+  set(seeds "${CMAKE_SOURCE_DIR}/tests/fuzz/seeds/${name}")
+  if(RT_FUZZ)
+    add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_${name}.c")
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    add_test(NAME fuzz/${name} COMMAND ${target} -runs=20000 -max_total_time=20 ${seeds})
+  else()
+    add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_${name}.c"
+      "${CMAKE_SOURCE_DIR}/tests/fuzz/replay.c")
+    add_test(NAME fuzz/${name} COMMAND ${target} ${seeds})
+  endif()
+  target_link_libraries(${target} PRIVATE rt_settings ${ARGN})
+  set_tests_properties(fuzz/${name} PROPERTIES LABELS fuzz TIMEOUT 300
+    ENVIRONMENT "${RT_TEST_ENV}" FAIL_REGULAR_EXPRESSION "${RT_TEST_FAIL}")
+endfunction()

@@ -1,0 +1,127 @@
+#include "common/base/hash.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+_Static_assert(sizeof(crypto_hash_sha256_state) <= sizeof(((rt_sha256 *)0)->opaque),
+               "rt_sha256 must hold libsodium's state");
+
+static rt_id id_from_xxh(XXH128_hash_t h)
+{
+    return (rt_id){.high = h.high64, .low = h.low64};
+}
+
+rt_id rt_id_of(const void *bytes, size_t n_bytes)
+{
+    return id_from_xxh(XXH3_128bits(bytes, n_bytes));
+}
+
+rt_id rt_id_of_two(const void *a, size_t n_a, const void *b, size_t n_b)
+{
+    uint64_t boundary = n_a;
+    XXH3_state_t *state = XXH3_createState();
+    RT_ASSERT(state != NULL);
+    XXH3_128bits_reset(state);
+    XXH3_128bits_update(state, &boundary, sizeof boundary);
+    XXH3_128bits_update(state, a, n_a);
+    XXH3_128bits_update(state, b, n_b);
+    rt_id id = id_from_xxh(XXH3_128bits_digest(state));
+    XXH3_freeState(state);
+    return id;
+}
+
+bool rt_id_equal(rt_id a, rt_id b)
+{
+    return a.high == b.high && a.low == b.low;
+}
+
+int rt_id_compare(rt_id a, rt_id b)
+{
+    if (a.high != b.high) return a.high < b.high ? -1 : 1;
+    if (a.low != b.low) return a.low < b.low ? -1 : 1;
+    return 0;
+}
+
+void rt_id_to_hex(rt_id id, char out[RT_ID_HEX_SIZE])
+{
+    snprintf(out, RT_ID_HEX_SIZE, "%016llx%016llx", (unsigned long long)id.high,
+             (unsigned long long)id.low);
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    return -1;
+}
+
+bool rt_id_from_hex(const char *hex, rt_id *out)
+{
+    uint64_t half[2] = {0, 0};
+    for (int i = 0; i < 32; i++) {
+        int v = hex_value(hex[i]);
+        if (v < 0) return false;
+        half[i / 16] = half[i / 16] << 4 | (uint64_t)v;
+    }
+    if (hex[32] != '\0') return false;
+    *out = (rt_id){.high = half[0], .low = half[1]};
+    return true;
+}
+
+uint64_t rt_hash64(const void *bytes, size_t n_bytes, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes, n_bytes, seed);
+}
+
+void rt_sha256_begin(rt_sha256 *state)
+{
+    crypto_hash_sha256_init((crypto_hash_sha256_state *)(void *)state->opaque);
+}
+
+void rt_sha256_add(rt_sha256 *state, const void *bytes, size_t n_bytes)
+{
+    crypto_hash_sha256_update((crypto_hash_sha256_state *)(void *)state->opaque, bytes, n_bytes);
+}
+
+void rt_sha256_end(rt_sha256 *state, char hex[RT_SHA256_HEX_SIZE])
+{
+    unsigned char digest[crypto_hash_sha256_BYTES];
+    crypto_hash_sha256_final((crypto_hash_sha256_state *)(void *)state->opaque, digest);
+    sodium_bin2hex(hex, RT_SHA256_HEX_SIZE, digest, sizeof digest);
+}
+
+void rt_sha256_of(const void *bytes, size_t n_bytes, char hex[RT_SHA256_HEX_SIZE])
+{
+    rt_sha256 state;
+    rt_sha256_begin(&state);
+    rt_sha256_add(&state, bytes, n_bytes);
+    rt_sha256_end(&state, hex);
+}
+
+rt_status rt_sha256_file(const char *path, char hex[RT_SHA256_HEX_SIZE], rt_error *err)
+{
+    rt_sha256 state;
+    unsigned char block[65536];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return rt_fail(err, RT_IO, "open %s: %s", path, strerror(errno));
+    rt_sha256_begin(&state);
+    for (;;) {
+        ssize_t n = read(fd, block, sizeof block);
+        if (n == 0) break;
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            rt_status st = rt_fail(err, RT_IO, "read %s: %s", path, strerror(errno));
+            close(fd);
+            return st;
+        }
+        rt_sha256_add(&state, block, (size_t)n);
+    }
+    close(fd);
+    rt_sha256_end(&state, hex);
+    return RT_OK;
+}
