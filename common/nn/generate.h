@@ -1,0 +1,47 @@
+/* Decoding: prompts in, continuations out, batched, with a key-value cache.
+ *
+ * A call decodes its prompts as one fixed unit, so the same prompts in the same order give the same
+ * bits. Sampling draws from counter-based numbers keyed by (seed, record id, sample, position).
+ */
+#ifndef RT_NN_GENERATE_H
+#define RT_NN_GENERATE_H
+
+#include "common/nn/model.h"
+
+typedef enum finish_reason {
+    FINISH_STOP,   /* eos */
+    FINISH_LENGTH, /* max_new_tokens or seq_len_max reached */
+} finish_reason;
+
+typedef struct generate_prompt {
+    const uint32_t *ids;
+    size_t n_ids; /* > 0 */
+    rt_id record_id;
+    uint32_t sample; /* number of the sample of this record: 0, 1, ... */
+} generate_prompt;
+
+typedef struct generate_options {
+    size_t max_new_tokens;
+    float temperature; /* 0: greedy */
+    size_t top_k;      /* 0: off */
+    float top_p;       /* 1: off */
+    uint64_t seed;
+} generate_options;
+
+typedef struct generated {
+    uint32_t *ids; /* owns; eos not included; freed by generated_free() */
+    size_t n_ids;
+    double sum_logprob; /* of the ids and of eos, at temperature 1, in nats */
+    finish_reason finish;
+} generated;
+
+/* Decode n prompts together. out[0..n) is filled on success and untouched on failure. A prompt
+ * longer than seq_len_max - 1 is RT_INVALID: check budgets first. */
+RT_MUST_USE rt_status generate(model *m, const generate_prompt *prompts, size_t n_prompts,
+                               const generate_options *options, generated *out, rt_error *err);
+void generated_free(generated *items, size_t n);
+
+/* Sum of log-probabilities of each sequence's target given its prompt, in nats: out[n_seqs]. */
+RT_MUST_USE rt_status model_score(model *m, const packed_batch *batch, double *out, rt_error *err);
+
+#endif
