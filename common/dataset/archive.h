@@ -1,0 +1,52 @@
+/* The labelled dataset: append-only JSON lines, first write wins by id, safe against torn tails.
+ *
+ *     <folder>/labels.jsonl    labelled records
+ *     <folder>/rejected.jsonl  rejected records with their reason and raw text
+ *
+ * Opening scans both files, cuts a torn last line (its bytes are kept in <file>.torn-N), and
+ * refuses a corrupt line in the middle by name. Nothing is durable until archive_sync().
+ */
+#ifndef RT_DATASET_ARCHIVE_H
+#define RT_DATASET_ARCHIVE_H
+
+#include "common/dataset/label_record.h"
+
+typedef struct archive archive;
+
+typedef enum archive_state { ARCHIVE_ABSENT, ARCHIVE_LABELLED, ARCHIVE_REJECTED } archive_state;
+
+/* Opens (makes) the folder and takes a lock on it: RT_EXISTS when another process has it.
+ * Returns new; archive_close(). */
+RT_MUST_USE rt_status archive_open(const char *folder, archive **out, rt_error *err);
+/* The same without a lock and without repair, for readers such as audit, eval and export. */
+RT_MUST_USE rt_status archive_open_read_only(const char *folder, archive **out, rt_error *err);
+void archive_close(archive *a);
+
+/* Append one record. RT_EXISTS (not an error to report) when its id is there already. */
+RT_MUST_USE rt_status archive_append(archive *a, const label_record *r, rt_error *err);
+RT_MUST_USE rt_status archive_sync(archive *a, rt_error *err);
+
+archive_state archive_find(const archive *a, rt_id id);
+uint64_t archive_n_labelled(const archive *a);
+uint64_t archive_n_rejected(const archive *a);
+/* Labelled records with a rationale, and labelled ones with gold whose label equals it as text. */
+uint64_t archive_n_rationales(const archive *a);
+/* Reasons and their counts: returns how many distinct; *name valid until the next append. */
+size_t archive_n_reasons(const archive *a);
+const char *archive_reason(const archive *a, size_t i, uint64_t *count);
+
+/* Read the record of an id. RT_NOTFOUND when absent. */
+RT_MUST_USE rt_status archive_read(archive *a, rt_id id, label_record *out, rt_error *err);
+
+/* SHA-256 over the records of ids[0..n) in that order (corpus order): for each, its id in hex, then
+ * "L" label and rationale or "R" reason, each field length-prefixed; absent ids as "-". Meta, times
+ * and arrival order do not count. */
+RT_MUST_USE rt_status archive_sha256(archive *a, const rt_id *ids, size_t n,
+                                     char hex[RT_SHA256_HEX_SIZE], rt_error *err);
+
+/* Walk labels.jsonl (rejected == false) or rejected.jsonl in file order. */
+typedef rt_status (*archive_visit)(void *context, const label_record *r, rt_error *err);
+RT_MUST_USE rt_status archive_scan(archive *a, bool rejected, archive_visit visit, void *context,
+                                   rt_error *err);
+
+#endif
