@@ -57,8 +57,8 @@ rt_status rt_buf_printf(rt_buf *buf, rt_error *err, const char *fmt, ...)
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    rt_status st = n < 0 ? rt_fail(err, RT_INVALID, "format '%s'", fmt)
-                         : rt_buf_reserve(buf, (size_t)n, err);
+    rt_status st =
+        n < 0 ? rt_fail(err, RT_INVALID, "format '%s'", fmt) : rt_buf_reserve(buf, (size_t)n, err);
     if (st == RT_OK) {
         vsnprintf(buf->data + buf->n, (size_t)n + 1, fmt, again);
         buf->n += (size_t)n;

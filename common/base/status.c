@@ -8,7 +8,7 @@
 const char *rt_status_name(rt_status status)
 {
     switch (status) {
-#define X(code, name, meaning)                                                                     \
+#define X(code, name, meaning) \
     case code: return name;
         RT_STATUS_LIST(X)
 #undef X

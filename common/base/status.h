@@ -15,24 +15,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RT_MUST_USE __attribute__((warn_unused_result))
+#define RT_MUST_USE          __attribute__((warn_unused_result))
 #define RT_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* One list: code, short name for logs and --json, what it means. */
-#define RT_STATUS_LIST(X)                                                                          \
-    X(RT_OK, "ok", "success")                                                                      \
-    X(RT_INVALID, "invalid", "an argument, option or configured value is wrong")                   \
-    X(RT_IO, "io", "the operating system refused a file or socket operation")                      \
-    X(RT_NOMEM, "nomem", "out of memory")                                                          \
-    X(RT_TIMEOUT, "timeout", "a deadline passed; safe to retry")                                   \
-    X(RT_CORRUPT, "corrupt", "bytes from outside do not have the expected form")                   \
-    X(RT_NOTFOUND, "notfound", "the named thing does not exist")                                   \
-    X(RT_EXISTS, "exists", "the named thing exists already")                                       \
-    X(RT_FULL, "full", "a configured limit was reached")                                           \
-    X(RT_UNAVAILABLE, "unavailable", "a peer cannot be reached now; safe to retry")                \
-    X(RT_REFUSED, "refused", "a peer answered and said no")                                        \
-    X(RT_CANCELLED, "cancelled", "stopped on request")                                             \
-    X(RT_UNSUPPORTED, "unsupported", "known, but not offered here")                                \
+#define RT_STATUS_LIST(X)                                                           \
+    X(RT_OK, "ok", "success")                                                       \
+    X(RT_INVALID, "invalid", "an argument, option or configured value is wrong")    \
+    X(RT_IO, "io", "the operating system refused a file or socket operation")       \
+    X(RT_NOMEM, "nomem", "out of memory")                                           \
+    X(RT_TIMEOUT, "timeout", "a deadline passed; safe to retry")                    \
+    X(RT_CORRUPT, "corrupt", "bytes from outside do not have the expected form")    \
+    X(RT_NOTFOUND, "notfound", "the named thing does not exist")                    \
+    X(RT_EXISTS, "exists", "the named thing exists already")                        \
+    X(RT_FULL, "full", "a configured limit was reached")                            \
+    X(RT_UNAVAILABLE, "unavailable", "a peer cannot be reached now; safe to retry") \
+    X(RT_REFUSED, "refused", "a peer answered and said no")                         \
+    X(RT_CANCELLED, "cancelled", "stopped on request")                              \
+    X(RT_UNSUPPORTED, "unsupported", "known, but not offered here")                 \
     X(RT_END, "end", "no more items")
 
 typedef enum rt_status {
@@ -58,9 +58,9 @@ rt_status rt_fail(rt_error *err, rt_status status, const char *fmt, ...) RT_PRIN
 rt_status rt_wrap(rt_error *err, rt_status status, const char *fmt, ...) RT_PRINTF(3, 4);
 
 /* A broken invariant of our own: print where, then abort. Never for input from outside. */
-#define RT_ASSERT(condition)                                                                       \
-    do {                                                                                           \
-        if (!(condition)) rt_assert_failed(#condition, __FILE__, __LINE__);                        \
+#define RT_ASSERT(condition)                                                \
+    do {                                                                    \
+        if (!(condition)) rt_assert_failed(#condition, __FILE__, __LINE__); \
     } while (0)
 _Noreturn void rt_assert_failed(const char *condition, const char *file, int line);
 
