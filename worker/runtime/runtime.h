@@ -14,6 +14,7 @@
 #include "common/conf/config.h"
 #include "common/net/endpoint.h"
 #include "common/queue/queue.h"
+#include "worker/runtime/run_path.h"
 
 typedef struct runtime runtime;
 
@@ -41,7 +42,7 @@ void runtime_close(runtime *rt);
 
 const config *runtime_config(const runtime *rt);
 const net_identity *runtime_identity(const runtime *rt);
-const net_keys *runtime_keys(const runtime *rt); /* NULL on loopback */
+const net_keys *runtime_keys(const runtime *rt); /* NULL without net.curve_key_file */
 /* The main thread's client to the coordinator. */
 net_client *runtime_coordinator(runtime *rt);
 
@@ -51,17 +52,18 @@ uint64_t runtime_generation(runtime *rt);
 RT_MUST_USE rt_status runtime_get_view(runtime *rt, runtime_view *out, rt_error *err);
 /* A stop was asked for (signal) or the coordinator refused us for good. */
 bool runtime_stopping(runtime *rt);
+/* RT_OK, or RT_REFUSED with what the coordinator said when it refused us for good. */
+RT_MUST_USE rt_status runtime_refusal(runtime *rt, rt_error *err);
+/* Pause for at most duration_ms; returns early when stopping, or when phase, generation or version
+ * changed. */
+void runtime_wait(runtime *rt, uint64_t duration_ms);
 /* What the next heartbeats say: text for people, and counters by name (at most 32). */
 void runtime_busy(runtime *rt, const char *fmt, ...) RT_PRINTF(2, 3);
 void runtime_count(runtime *rt, const char *counter, double add);
 void runtime_gauge(runtime *rt, const char *gauge, double value);
 
-/* Opens the queue at the URL of config or RunState, waiting while Redis is away.
- * RT_CANCELLED when stopping. */
+/* Opens the queue at the URL of config or RunState, waiting while Redis is away. The connection is
+ * the caller's own. RT_REFUSED for a wrong password, RT_CANCELLED when stopping. */
 RT_MUST_USE rt_status runtime_open_queue(runtime *rt, queue **out, rt_error *err);
-
-/* Where a run keeps its files: "<run_dir>/<name>" into out. */
-RT_MUST_USE rt_status run_path(const config *c, const char *name, char *out, size_t n_out,
-                               rt_error *err);
 
 #endif
