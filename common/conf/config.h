@@ -12,7 +12,8 @@
  * a silent clamp. Text "${NAME}" is replaced from the environment inside any string; a *secret*
  * must be written "file:PATH" or "${NAME}" and is never printed.
  *
- * Strings are never NULL after a load (an absent one is ""). Lists are a pointer and a count.
+ * Strings are never NULL after a load (an absent one is ""). Lists are a pointer and a count. Both
+ * come from malloc(): a string may be freed and replaced by another one from malloc().
  * Relative paths in the file are relative to the current folder, as for any command.
  */
 #ifndef RT_CONF_CONFIG_H
@@ -61,17 +62,17 @@ typedef struct text_list {
 
 /* What the task is: the label's kind and how a language model marks it. */
 typedef struct task_config {
-    char *name;            /* enters every example's id; default "task" */
-    answer_kind answer;    /* answer */
-    text_list classes;     /* for class: the allowed labels */
-    text_list markers;     /* text before the label, such as "The answer is"; any of them */
-    text_list stop_marks;  /* the text is cut at the first of these: run-on into the next example */
-    char *label_format;    /* how a label is written after a rationale in a training target:
+    char *name;           /* enters every example's id; default "task" */
+    answer_kind answer;   /* answer */
+    text_list classes;    /* for class: the allowed labels */
+    text_list markers;    /* text before the label, such as "The answer is"; any of them */
+    text_list stop_marks; /* the text is cut at the first of these: run-on into the next example */
+    char *label_format;   /* how a label is written after a rationale in a training target:
                               default "{marker} {label}", marker being the first of markers */
 } task_config;
 
 typedef struct corpus_config {
-    text_list files;      /* paths and globs, read in sorted order within a glob */
+    text_list files; /* paths and globs, read in sorted order within a glob */
     corpus_format format;
     text_unit unit;       /* for text: one example a line or a paragraph */
     char *input;          /* template over the row's fields; default "{input}" */
@@ -83,42 +84,42 @@ typedef struct corpus_config {
 
 typedef struct teacher_config {
     teacher_backend backend;
-    char *name;            /* for the records' meta; default the backend's */
-    text_list files;       /* recorded: JSON lines, also .gz .zst */
-    recorded_match match;  /* recorded: find a row by its rendered input, or by source id */
-    char *match_field;     /* recorded: template of the input (or id) in the file's rows */
-    char *text_field;      /* recorded: template of the raw model text; default "{teacher_raw}" */
-    char *model;           /* native: model folder */
-    double temperature;    /* 0: greedy */
-    uint64_t top_k;        /* 0: off */
-    double top_p;          /* 1: off */
+    char *name;           /* for the records' meta; default the backend's */
+    text_list files;      /* recorded: JSON lines, also .gz .zst */
+    recorded_match match; /* recorded: find a row by its rendered input, or by source id */
+    char *match_field;    /* recorded: template of the input (or id) in the file's rows */
+    char *text_field;     /* recorded: template of the raw model text; default "{teacher_raw}" */
+    char *model;          /* native: model folder */
+    double temperature;   /* 0: greedy */
+    uint64_t top_k;       /* 0: off */
+    double top_p;         /* 1: off */
     uint64_t max_new_tokens;
     uint64_t attempts_max; /* tries per example before it is rejected */
 } teacher_config;
 
 /* How a prompt is rendered; apart from the task, because teachers differ in what they need. */
 typedef struct prompt_config {
-    char *instruction;       /* text before everything; "" = none */
-    char *exemplars;         /* JSON lines {"input","rationale","label"}; "" = zero-shot */
-    char *exemplar_template; /* over {input} {rationale} {label} */
-    char *template;          /* of the question asked; over {input}; default "{input}\n" */
-    char *separator;         /* between exemplars; default "\n\n" */
+    char *instruction;          /* text before everything; "" = none */
+    char *exemplars;            /* JSON lines {"input","rationale","label"}; "" = zero-shot */
+    char *exemplar_template;    /* over {input} {rationale} {label} */
+    char *template;             /* of the question asked; over {input}; default "{input}\n" */
+    char *separator;            /* between exemplars; default "\n\n" */
     uint64_t max_prompt_tokens; /* 0: the teacher's own limit */
 } prompt_config;
 
 typedef struct label_config {
-    uint64_t shard_size;       /* examples a lease carries */
+    uint64_t shard_size; /* examples a lease carries */
     uint64_t lease_ms;
     double rejected_share_max; /* stop when a larger share of a run's rows is rejected; 1: never */
 } label_config;
 
 typedef struct queue_config {
-    char *url;           /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
-    char *password;      /* secret */
-    uint64_t labels_max; /* records in the stream LABELS before teachers wait */
-    uint64_t batches_max; /* micro-batches in the stream BATCHES before the coordinator waits */
+    char *url;               /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
+    char *password;          /* secret */
+    uint64_t labels_max;     /* records in the stream LABELS before teachers wait */
+    uint64_t batches_max;    /* micro-batches in the stream BATCHES before the coordinator waits */
     uint64_t deliveries_max; /* an entry delivered more often goes to the dead stream */
-    uint64_t claim_ms;   /* an entry idle longer than this is claimed by another worker */
+    uint64_t claim_ms;       /* an entry idle longer than this is claimed by another worker */
 } queue_config;
 
 typedef struct tokenizer_config {
@@ -134,7 +135,8 @@ typedef struct tokenizer_config {
 typedef struct student_config {
     student_arch arch;
     char *init_from; /* model folder to start from; "" = random weights */
-    uint64_t d_model, n_layers, n_heads, n_kv_heads /* 0: n_heads */, d_head /* 0: d_model/n_heads */;
+    uint64_t d_model, n_layers, n_heads, n_kv_heads /* 0: n_heads */,
+        d_head /* 0: d_model/n_heads */;
     uint64_t d_ff;
     uint64_t seq_len_max;
     double rope_theta, norm_eps, dropout;
@@ -144,56 +146,56 @@ typedef struct student_config {
 typedef struct train_config {
     train_preset preset;
     train_mode mode;
-    double alpha;               /* weight of the label task in step-by-step */
-    uint64_t steps;             /* updates; 0: from epochs */
-    double epochs;              /* used when steps is 0; training then waits for all labels */
-    uint64_t chunk_size;        /* examples of the corpus in a chunk of the first pass */
-    uint64_t micro_batches;     /* per step; fixed, so results do not depend on the workers */
+    double alpha;           /* weight of the label task in step-by-step */
+    uint64_t steps;         /* updates; 0: from epochs */
+    double epochs;          /* used when steps is 0; training then waits for all labels */
+    uint64_t chunk_size;    /* examples of the corpus in a chunk of the first pass */
+    uint64_t micro_batches; /* per step; fixed, so results do not depend on the workers */
     uint64_t micro_batch_tokens;
-    uint64_t records_per_step;  /* 0: as many as the token budget holds */
+    uint64_t records_per_step; /* 0: as many as the token budget holds */
     double lr;
     train_schedule schedule;
     uint64_t warmup_steps;
-    double flat_share;          /* share of the steps before the decay begins */
+    double flat_share; /* share of the steps before the decay begins */
     double lr_end_share;
     double beta1, beta2, eps, weight_decay;
-    double clip_norm;           /* 0: off */
-    double valid_share;         /* of labelled records, chosen by id, never trained on */
-    uint64_t valid_max;         /* at most so many validation records are evaluated at once */
-    uint64_t eval_every;        /* steps; also when checkpoints are cut; 0: only at the end */
-    uint64_t checkpoints_kept;  /* besides the best one */
+    double clip_norm;          /* 0: off */
+    double valid_share;        /* of labelled records, chosen by id, never trained on */
+    uint64_t valid_max;        /* at most so many validation records are evaluated at once */
+    uint64_t eval_every;       /* steps; also when checkpoints are cut; 0: only at the end */
+    uint64_t checkpoints_kept; /* besides the best one */
     best_by best_by;
-    uint64_t lookahead_steps;   /* steps published ahead of the version */
+    uint64_t lookahead_steps; /* steps published ahead of the version */
 } train_config;
 
 typedef struct eval_config {
-    text_list files;  /* gold rows; "" = none */
+    text_list files; /* gold rows; "" = none */
     corpus_format format;
-    char *input;      /* "" = corpus.input */
-    char *gold;       /* "" = corpus.gold */
+    char *input;             /* "" = corpus.input */
+    char *gold;              /* "" = corpus.gold */
     answer_with answer_with; /* auto: as the preset trains */
     uint64_t max_new_tokens;
     uint64_t batch;
-    uint64_t rows_max; /* 0: all */
-    bool teacher;     /* also ask the teacher on the same rows */
+    uint64_t rows_max;      /* 0: all */
+    bool teacher;           /* also ask the teacher on the same rows */
     control_preset control; /* also train and score a control with the same labels */
     uint64_t control_steps; /* 0: train.steps */
-    uint64_t show;    /* examples shown at the end of a run */
+    uint64_t show;          /* examples shown at the end of a run */
 } eval_config;
 
 typedef struct launch_config {
     uint64_t teachers, students, servers; /* processes on this machine */
-    uint64_t restarts_max;  /* per child within restart_window_s */
+    uint64_t restarts_max;                /* per child within restart_window_s */
     uint64_t restart_window_s;
 } launch_config;
 
 typedef struct net_config {
-    char *coordinator;    /* endpoint workers connect to; "" = the launcher chooses */
+    char *coordinator;      /* endpoint workers connect to; "" = the launcher chooses */
     char *coordinator_bind; /* endpoint the coordinator binds; "" = the same */
-    char *server_bind;    /* endpoint a shard binds; "tcp://127.0.0.1:*" takes any free port */
+    char *server_bind;      /* endpoint a shard binds; "tcp://127.0.0.1:*" takes any free port */
     char *server_advertise; /* endpoint told to students, {shard} replaced; "" = as bound */
-    char *http;           /* address:port of stats; "" = the launcher chooses; "off" */
-    char *curve_key_file; /* secret file of the cluster's key pair; needed beyond loopback */
+    char *http;             /* address:port of stats; "" = the launcher chooses; "off" */
+    char *curve_key_file;   /* secret file of the cluster's key pair; needed beyond loopback */
     uint64_t heartbeat_ms;
     uint64_t dead_after_ms; /* a silent worker is dead */
     uint64_t request_timeout_ms;
@@ -233,11 +235,12 @@ void config_free(config *c);
 RT_MUST_USE rt_status config_print(const config *c, rt_buf *out, rt_error *err);
 /* Markdown reference of every setting: docs/config.md. */
 RT_MUST_USE rt_status config_reference(rt_buf *out, rt_error *err);
-/* Hash over the settings that decide the student (seed, task, corpus, teacher, prompt, tokenizer,
- * student, train), not over names of machines or numbers of workers. A run directory refuses to go
- * on with another one. */
+/* Hash over the settings that decide the student (those marked in docs/config.md: seed, task,
+ * corpus, teacher, prompt, shard size, tokenizer, student, train), not over names of machines or
+ * numbers of workers. A run directory refuses to go on with another one. */
 RT_MUST_USE rt_status config_fingerprint(const config *c, char out[33], rt_error *err);
-/* Value of a secret setting (queue.password): file read or environment looked up. */
+/* Value of a secret setting (queue.password): the first line of the file, or the environment
+ * variable; empty when nothing is written. No message holds it. */
 RT_MUST_USE rt_status config_secret(const char *setting, const char *written, rt_buf *out,
                                     rt_error *err);
 

@@ -1,0 +1,240 @@
+#include "common/conf/check.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct checker {
+    const document *d;
+    const config *c;
+    rt_error *err;
+} checker;
+
+static rt_status fail_on(const checker *k, const char *path, const char *fmt, ...) RT_PRINTF(3, 4);
+static rt_status fail_on(const checker *k, const char *path, const char *fmt, ...)
+{
+    char text[768];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    const setting *s = settings_find_path(path);
+    RT_ASSERT(s != NULL);
+    return document_fail(k->d, s, k->err, "%s", text);
+}
+
+static rt_status check_name(const checker *k)
+{
+    const char *name = k->c->name;
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+    if (n == 0 || name[n] != '\0' || n > 100 || !isalnum((unsigned char)name[0])) {
+        char found[FOUND_SIZE];
+        quote_found(name, strlen(name), found);
+        return fail_on(k, "name",
+                       "found '%s', expected small letters, digits, '.', '_' and '-', beginning "
+                       "with a letter or digit, at most 100",
+                       found);
+    }
+    return RT_OK;
+}
+
+static rt_status check_task(const checker *k)
+{
+    const task_config *t = &k->c->task;
+    if (t->name[0] == '\0') return fail_on(k, "task.name", "found nothing, expected a name");
+    if (t->answer == ANSWER_CLASS && t->classes.n == 0)
+        return fail_on(k, "task.classes",
+                       "found none, expected the allowed labels, because "
+                       "task.answer is class");
+    if (t->answer != ANSWER_TEXT && t->markers.n == 0)
+        return fail_on(k, "task.markers",
+                       "found none, expected the text before the label such as [\"The answer "
+                       "is\"]; only task.answer text does without");
+    if (strstr(t->label_format, "{label}") == NULL)
+        return fail_on(k, "task.label_format", "found no {label} in it");
+    return RT_OK;
+}
+
+static rt_status check_inputs(const checker *k)
+{
+    const config *c = k->c;
+    if (c->corpus.files.n == 0)
+        return fail_on(k, "corpus.files", "found none, expected at least one path");
+    if (c->corpus.input[0] == '\0')
+        return fail_on(k, "corpus.input", "found nothing, expected a template such as \"{input}\"");
+    if (strstr(c->prompt.template, "{input}") == NULL)
+        return fail_on(k, "prompt.template", "found no {input} in it");
+    if (c->teacher.backend == TEACHER_RECORDED) {
+        if (c->teacher.files.n == 0)
+            return fail_on(k, "teacher.files",
+                           "found none, expected the recorded texts, because teacher.backend is "
+                           "recorded");
+        if (c->teacher.match_field[0] == '\0')
+            return fail_on(k, "teacher.match_field",
+                           "found nothing, expected the template of the recorded %s, such as "
+                           "\"{input}\", because teacher.backend is recorded",
+                           c->teacher.match == MATCH_ID ? "id" : "input");
+        if (c->teacher.match == MATCH_ID && c->corpus.source_id[0] == '\0')
+            return fail_on(k, "corpus.source_id",
+                           "found nothing, expected the field of the row's id, because "
+                           "teacher.match is id");
+        if (c->teacher.text_field[0] == '\0')
+            return fail_on(k, "teacher.text_field", "found nothing, expected a template");
+    }
+    if (c->teacher.backend == TEACHER_NATIVE && c->teacher.model[0] == '\0')
+        return fail_on(k, "teacher.model",
+                       "found nothing, expected a model folder, because teacher.backend is native");
+    return RT_OK;
+}
+
+static rt_status check_student(const checker *k)
+{
+    const student_config *s = &k->c->student;
+    uint64_t n_kv_heads = s->n_kv_heads == 0 ? s->n_heads : s->n_kv_heads;
+    uint64_t d_head = s->d_head == 0 ? s->d_model / s->n_heads : s->d_head;
+    if (s->init_from[0] != '\0') return RT_OK; /* the sizes are those of the model there */
+    if (s->d_head == 0 && s->d_model % s->n_heads != 0)
+        return fail_on(k, "student.d_model",
+                       "found %llu, expected a multiple of student.n_heads (%llu), or set "
+                       "student.d_head",
+                       (unsigned long long)s->d_model, (unsigned long long)s->n_heads);
+    if (d_head == 0 || d_head % 2 != 0)
+        return fail_on(k, s->d_head == 0 ? "student.d_model" : "student.d_head",
+                       "a head is %llu wide, expected an even width (rotary positions turn pairs)",
+                       (unsigned long long)d_head);
+    if (s->n_heads % n_kv_heads != 0)
+        return fail_on(k, "student.n_kv_heads", "found %llu, expected a divisor of n_heads (%llu)",
+                       (unsigned long long)n_kv_heads, (unsigned long long)s->n_heads);
+    return RT_OK;
+}
+
+static rt_status check_train(const checker *k)
+{
+    const train_config *t = &k->c->train;
+    if (t->steps == 0 && t->epochs <= 0)
+        return fail_on(k, "train.epochs",
+                       "found 0 and train.steps 0, expected one of them above 0");
+    if (t->steps > 0 && t->warmup_steps > t->steps)
+        return fail_on(k, "train.warmup_steps", "found %llu, expected at most train.steps (%llu)",
+                       (unsigned long long)t->warmup_steps, (unsigned long long)t->steps);
+    if (t->micro_batch_tokens < k->c->student.seq_len_max)
+        return fail_on(k, "train.micro_batch_tokens",
+                       "found %llu, expected at least student.seq_len_max (%llu), or the longest "
+                       "record fits in no micro-batch",
+                       (unsigned long long)t->micro_batch_tokens,
+                       (unsigned long long)k->c->student.seq_len_max);
+    return RT_OK;
+}
+
+static bool is_loopback(const char *host, size_t n)
+{
+    char text[64];
+    if (n >= sizeof text) return false;
+    memcpy(text, host, n);
+    text[n] = '\0';
+    if (strcmp(text, "localhost") == 0 || strcmp(text, "[::1]") == 0) return true;
+    /* 127.0.0.0/8 written in full: 127.0.0.1.example.org is a name of somebody else. */
+    unsigned b[4];
+    int n_read = 0;
+    return sscanf(text, "%3u.%3u.%3u.%3u%n", &b[0], &b[1], &b[2], &b[3], &n_read) == 4 &&
+           (size_t)n_read == n && b[0] == 127 && b[1] < 256 && b[2] < 256 && b[3] < 256;
+}
+
+/* HOST:PORT with a port from 1 to 65535, or "*" where any is allowed; *n_host is the host's
+ * length. {shard} may be a part of the host's name. */
+static bool is_host_port(const char *text, bool any_port, size_t *n_host)
+{
+    const char *colon = strrchr(text, ':');
+    uint64_t port;
+    if (colon == NULL || colon == text) return false;
+    *n_host = (size_t)(colon - text);
+    for (const char *c = text; c < colon; c++)
+        if (!isalnum((unsigned char)*c) && strchr("._-*[]:{}", *c) == NULL) return false;
+    if (memchr(text, ':', *n_host) != NULL && (text[0] != '[' || colon[-1] != ']')) return false;
+    if (any_port && strcmp(colon + 1, "*") == 0) return true;
+    return rt_parse_u64(colon + 1, &port) && port >= 1 && port <= 65535;
+}
+
+static rt_status check_endpoint(const checker *k, const char *path, const char *endpoint,
+                                bool is_bind)
+{
+    size_t n_host = 0;
+    if (endpoint[0] == '\0') return RT_OK;
+    if (strncmp(endpoint, "ipc://", 6) == 0 && endpoint[6] != '\0') return RT_OK;
+    if (strncmp(endpoint, "tcp://", 6) != 0 || !is_host_port(endpoint + 6, is_bind, &n_host)) {
+        char found[FOUND_SIZE];
+        quote_found(endpoint, strlen(endpoint), found);
+        return fail_on(k, path, "found '%s', expected tcp://HOST:PORT%s or ipc://PATH", found,
+                       is_bind ? " (PORT may be *)" : "");
+    }
+    if (!is_loopback(endpoint + 6, n_host) && k->c->net.curve_key_file[0] == '\0')
+        return fail_on(k, path,
+                       "'%s' is beyond loopback, which needs CURVE keys: set net.curve_key_file "
+                       "(retort keygen makes one)",
+                       endpoint);
+    return RT_OK;
+}
+
+static rt_status check_net(const checker *k)
+{
+    const net_config *n = &k->c->net;
+    rt_status st;
+    size_t n_host;
+    if ((st = check_endpoint(k, "net.coordinator", n->coordinator, false)) != RT_OK) return st;
+    if ((st = check_endpoint(k, "net.coordinator_bind", n->coordinator_bind, true)) != RT_OK)
+        return st;
+    if ((st = check_endpoint(k, "net.server_bind", n->server_bind, true)) != RT_OK) return st;
+    if (n->server_bind[0] == '\0')
+        return fail_on(k, "net.server_bind",
+                       "found nothing, expected tcp://HOST:PORT or ipc://PATH");
+    if ((st = check_endpoint(k, "net.server_advertise", n->server_advertise, true)) != RT_OK)
+        return st;
+    if (n->http[0] != '\0' && strcmp(n->http, "off") != 0 &&
+        !is_host_port(n->http, false, &n_host)) {
+        char found[FOUND_SIZE];
+        quote_found(n->http, strlen(n->http), found);
+        return fail_on(k, "net.http", "found '%s', expected ADDRESS:PORT or off", found);
+    }
+    if (n->dead_after_ms <= n->heartbeat_ms)
+        return fail_on(k, "net.dead_after_ms",
+                       "found %llu, expected more than net.heartbeat_ms "
+                       "(%llu)",
+                       (unsigned long long)n->dead_after_ms, (unsigned long long)n->heartbeat_ms);
+    return RT_OK;
+}
+
+static rt_status check_queue(const checker *k)
+{
+    const char *url = k->c->queue.url;
+    size_t n_host;
+    if (url[0] == '\0' || (strncmp(url, "unix:", 5) == 0 && url[5] != '\0')) return RT_OK;
+    if (strchr(url, '@') != NULL) /* not shown: it may hold a password */
+        return fail_on(k, "queue.url",
+                       "found a user or password in it, expected redis://HOST:PORT; "
+                       "the password belongs in queue.password");
+    if (strncmp(url, "redis://", 8) != 0 || !is_host_port(url + 8, false, &n_host)) {
+        char found[FOUND_SIZE];
+        quote_found(url, strlen(url), found);
+        return fail_on(k, "queue.url", "found '%s', expected redis://HOST:PORT or unix:PATH",
+                       found);
+    }
+    if (!is_loopback(url + 8, n_host) && k->c->queue.password[0] == '\0')
+        return fail_on(k, "queue.url",
+                       "'%s' is beyond loopback, which needs a password: set queue.password to "
+                       "file:PATH or ${NAME}",
+                       url);
+    return RT_OK;
+}
+
+rt_status check_config(const document *d, const config *c, rt_error *err)
+{
+    static rt_status (*const checks[])(const checker *) = {
+        check_name, check_task, check_inputs, check_student, check_train, check_net, check_queue,
+    };
+    const checker k = {.d = d, .c = c, .err = err};
+    rt_status st = RT_OK;
+    for (size_t i = 0; st == RT_OK && i < RT_COUNT(checks); i++) st = checks[i](&k);
+    return st;
+}

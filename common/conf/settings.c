@@ -1,0 +1,408 @@
+/* One line for each setting. What decides the student is marked DECIDES: a run directory refuses
+ * to go on when one of these differs. Numbers of processes, waits, limits of queues, and addresses
+ * are FREE: they may change between two starts of the same run.
+ *
+ * Whole numbers are bounded by 2^53 - 1 at most, so that any JSON reader keeps them exact.
+ */
+#include "common/conf/settings.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DECIDES true
+#define FREE    false
+
+#define N_BIG      1e12
+#define SEED_MAX   9007199254740991.0
+#define MS_MAX     86400000.0
+#define PATH(a, b) #a "." #b
+
+/* A setting in a section, and one at the top. */
+#define IN(part, name) \
+    .path = PATH(part, name), .key = #name, .section = #part, .offset = offsetof(config, part.name)
+#define TOP(name) .path = #name, .key = #name, .section = "", .offset = offsetof(config, name)
+
+#define TEXT(where, def, counts, text)                                                           \
+    {                                                                                            \
+        where, .type = SETTING_TEXT, .default_text = def, .unit = "", .decides_student = counts, \
+               .help = text                                                                      \
+    }
+#define SECRET(where, text)                                                         \
+    {                                                                               \
+        where, .type = SETTING_SECRET, .default_text = "", .unit = "", .help = text \
+    }
+#define LIST(where, def, counts, text)                                                           \
+    {                                                                                            \
+        where, .type = SETTING_LIST, .default_text = def, .unit = "", .decides_student = counts, \
+               .help = text                                                                      \
+    }
+#define U64(where, lo, hi, def, units, counts, text)                                           \
+    {                                                                                          \
+        where, .type = SETTING_U64, .min = lo, .max = hi, .default_text = #def, .unit = units, \
+               .decides_student = counts, .help = text                                         \
+    }
+#define REAL(where, lo, hi, def, units, counts, text)                                             \
+    {                                                                                             \
+        where, .type = SETTING_DOUBLE, .min = lo, .max = hi, .default_text = #def, .unit = units, \
+               .decides_student = counts, .help = text                                            \
+    }
+#define BOOL(where, def, counts, text)                                                            \
+    {                                                                                             \
+        where, .type = SETTING_BOOL, .default_text = #def, .unit = "", .decides_student = counts, \
+               .help = text                                                                       \
+    }
+#define ENUM(where, list, def, counts, text)                                         \
+    {                                                                                \
+        where, .type = SETTING_ENUM, .names = list, .default_text = def, .unit = "", \
+               .decides_student = counts, .help = text                               \
+    }
+
+static const char *const answer_names[] = {"choice", "number", "equation", "text", "class", NULL};
+static const char *const format_names[] = {"auto", "jsonl", "text", "csv", "tsv", NULL};
+static const char *const unit_names[] = {"line", "paragraph", NULL};
+static const char *const backend_names[] = {"recorded", "native", NULL};
+static const char *const match_names[] = {"input", "id", NULL};
+static const char *const tokenizer_names[] = {"unigram", "bpe", NULL};
+static const char *const arch_names[] = {"llama", NULL};
+static const char *const preset_names[] = {"step-by-step", "label-only", "rationale-first", NULL};
+static const char *const mode_names[] = {"sync", NULL};
+static const char *const schedule_names[] = {"constant", "linear", "cosine", NULL};
+static const char *const best_names[] = {"loss", "exact", NULL};
+static const char *const answer_with_names[] = {"auto", "label", "rationale-first", NULL};
+static const char *const dtype_names[] = {"f32", "f16", "bf16", NULL};
+static const char *const control_names[] = {"none", "label-only", NULL};
+
+/* clang-format off */
+static const setting table[] = {
+TEXT(TOP(name), "run", FREE, "Name of the run: small letters, digits, `.`, `_`, `-`."),
+TEXT(TOP(run_dir), "", FREE, "Folder of the run. Empty: `runs/<name>`."),
+U64(TOP(seed), 0, SEED_MAX, 1, "", DECIDES, "Seed of every random number of the run."),
+U64(TOP(threads), 1, 256, 1, "threads", FREE,
+    "Threads of each teacher or student process. Results repeat bit for bit for one value."),
+
+TEXT(IN(task, name), "task", DECIDES, "Name of the task; enters the id of every example."),
+ENUM(IN(task, answer), answer_names, "text", DECIDES,
+     "Kind of label: one of the choices listed in the input, a number, an arithmetic equation, free "
+     "text, or one of `task.classes`."),
+LIST(IN(task, classes), "", DECIDES, "Allowed labels, for `answer: class`."),
+LIST(IN(task, markers), "", DECIDES,
+     "Texts before the label in what a teacher writes, such as `The answer is`. Needed unless "
+     "`answer: text`."),
+LIST(IN(task, stop_marks), "", DECIDES,
+     "A teacher's text is cut at the first of these, where it runs on into another example."),
+TEXT(IN(task, label_format), "{marker} {label}", DECIDES,
+     "How a label is written after a rationale in a training target; `{marker}` is the first of "
+     "`task.markers`."),
+
+LIST(IN(corpus, files), "", DECIDES,
+     "Unlabeled input: paths and globs, read in order, sorted within a glob. Needed."),
+ENUM(IN(corpus, format), format_names, "auto", DECIDES,
+     "Format of the files; `auto` goes by the name: .jsonl .json .txt .csv .tsv, each also .gz "
+     ".zst."),
+ENUM(IN(corpus, unit), unit_names, "line", DECIDES,
+     "For text files: an example is a line or a paragraph."),
+TEXT(IN(corpus, input), "{input}", DECIDES, "Template of an example's input over the fields of a row."),
+TEXT(IN(corpus, gold), "", DECIDES,
+     "Template of the true answer, used to score the teacher and never to train. Empty: none."),
+TEXT(IN(corpus, source_id), "", DECIDES,
+     "Field that names a row at its source. Empty: none."),
+U64(IN(corpus, rows_max), 0, N_BIG, 0, "rows", DECIDES, "Read at most so many rows; 0: all."),
+REAL(IN(corpus, bad_share_max), 0, 1, 0.01, "", FREE,
+     "Stop when a larger share of the rows is malformed."),
+
+ENUM(IN(teacher, backend), backend_names, "recorded", DECIDES,
+     "Where labels come from: texts recorded earlier, or a model run by Retort."),
+TEXT(IN(teacher, name), "", DECIDES, "Name in the records' meta. Empty: the backend's own."),
+LIST(IN(teacher, files), "", DECIDES,
+     "recorded: JSON-lines files with the texts, also .gz .zst; paths and globs."),
+ENUM(IN(teacher, match), match_names, "input", DECIDES,
+     "recorded: find a text by the rendered input or by the row's source id."),
+TEXT(IN(teacher, match_field), "", DECIDES,
+     "recorded: template of the input (or id) over the fields of the recorded rows."),
+TEXT(IN(teacher, text_field), "{teacher_raw}", DECIDES,
+     "recorded: template of the teacher's text over the fields of the recorded rows."),
+TEXT(IN(teacher, model), "", DECIDES, "native: folder of the model."),
+REAL(IN(teacher, temperature), 0, 10, 0, "", DECIDES, "Sampling temperature; 0: greedy."),
+U64(IN(teacher, top_k), 0, 1e6, 0, "tokens", DECIDES, "Sample among the k likeliest tokens; 0: off."),
+REAL(IN(teacher, top_p), 1e-6, 1, 1, "", DECIDES,
+     "Sample among the likeliest tokens that hold this share of probability; 1: off."),
+U64(IN(teacher, max_new_tokens), 1, 32768, 128, "tokens", DECIDES, "Longest text of a teacher."),
+U64(IN(teacher, attempts_max), 1, 100, 2, "", DECIDES,
+    "Tries for each example before it is rejected."),
+
+TEXT(IN(prompt, instruction), "", DECIDES, "Text before everything else. Empty: none."),
+TEXT(IN(prompt, exemplars), "", DECIDES,
+     "JSON-lines file of worked examples `{\"input\",\"rationale\",\"label\"}`. Empty: zero-shot."),
+TEXT(IN(prompt, exemplar_template), "{input}\n{rationale} {label}", DECIDES,
+     "Template of a worked example over `{input}` `{rationale}` `{label}`."),
+TEXT(IN(prompt, template), "{input}\n", DECIDES, "Template of the question over `{input}`."),
+TEXT(IN(prompt, separator), "\n\n", DECIDES, "Text between worked examples."),
+U64(IN(prompt, max_prompt_tokens), 0, 1e6, 0, "tokens", DECIDES,
+    "Longest prompt; 0: the teacher's own limit."),
+
+U64(IN(label, shard_size), 1, 100000, 50, "examples", DECIDES,
+    "Examples that a teacher takes at once."),
+U64(IN(label, lease_ms), 100, MS_MAX, 30000, "ms", FREE,
+    "A teacher that says nothing for so long loses its shard."),
+REAL(IN(label, rejected_share_max), 0, 1, 1, "", FREE,
+     "Stop when a larger share of the rows is rejected; 1: never."),
+
+TEXT(IN(queue, url), "", FREE,
+     "Redis: `redis://HOST:PORT` or `unix:PATH`. Empty: the launcher starts one."),
+SECRET(IN(queue, password), "Password of Redis; needed beyond loopback."),
+U64(IN(queue, labels_max), 1, 1e7, 4096, "records", FREE,
+    "Labels that wait in Redis before teachers pause."),
+U64(IN(queue, batches_max), 1, 1e6, 256, "micro-batches", FREE,
+    "Micro-batches that wait in Redis before the coordinator pauses."),
+U64(IN(queue, deliveries_max), 1, 1e6, 20, "", FREE,
+    "An entry delivered more often goes to the dead stream."),
+U64(IN(queue, claim_ms), 100, MS_MAX, 60000, "ms", FREE,
+    "An entry idle for longer is claimed by another worker."),
+
+TEXT(IN(tokenizer, model), "", DECIDES, "An existing sentencepiece model. Empty: train one."),
+ENUM(IN(tokenizer, kind), tokenizer_names, "unigram", DECIDES, "Kind of a new tokenizer."),
+U64(IN(tokenizer, vocab_size), 64, 1e6, 4000, "pieces", DECIDES, "Size of a new tokenizer."),
+BOOL(IN(tokenizer, byte_fallback), true, DECIDES,
+     "Write an unknown character as its bytes instead of losing it."),
+BOOL(IN(tokenizer, split_digits), true, DECIDES, "Each digit is a piece of its own."),
+BOOL(IN(tokenizer, lowercase), false, DECIDES, "Fold everything to small letters."),
+U64(IN(tokenizer, sample_max), 0, 1e9, 200000, "sentences", DECIDES,
+    "Sentences that a new tokenizer is trained on; 0: all."),
+
+ENUM(IN(student, arch), arch_names, "llama", DECIDES, "Architecture."),
+TEXT(IN(student, init_from), "", DECIDES, "Model folder to start from. Empty: random weights."),
+U64(IN(student, d_model), 8, 65536, 256, "", DECIDES, "Width of the residual stream."),
+U64(IN(student, n_layers), 1, 1000, 6, "", DECIDES, "Layers."),
+U64(IN(student, n_heads), 1, 1024, 8, "", DECIDES, "Attention heads."),
+U64(IN(student, n_kv_heads), 0, 1024, 0, "", DECIDES, "Heads of keys and values; 0: `n_heads`."),
+U64(IN(student, d_head), 0, 1024, 0, "", DECIDES, "Width of a head; 0: `d_model / n_heads`."),
+U64(IN(student, d_ff), 8, 262144, 768, "", DECIDES, "Width of the feed-forward layer."),
+U64(IN(student, seq_len_max), 8, 131072, 512, "tokens", DECIDES, "Longest sequence."),
+REAL(IN(student, rope_theta), 1, 1e9, 10000, "", DECIDES, "Base of the rotary positions."),
+REAL(IN(student, norm_eps), 1e-12, 0.1, 1e-6, "", DECIDES, "Epsilon of the RMS norm."),
+REAL(IN(student, dropout), 0, 0.9, 0, "", DECIDES, "Dropout."),
+BOOL(IN(student, tied), true, DECIDES, "Input and output embeddings are one tensor."),
+
+ENUM(IN(train, preset), preset_names, "step-by-step", DECIDES,
+     "What is learned: label and rationale as two tasks, the label alone, or the rationale followed "
+     "by the label."),
+ENUM(IN(train, mode), mode_names, "sync", DECIDES, "How gradients meet."),
+REAL(IN(train, alpha), 0, 1, 0.5, "", DECIDES,
+     "Weight of the label task in `step-by-step`; the rationale task has 1 - alpha."),
+U64(IN(train, steps), 0, 1e9, 0, "steps", DECIDES, "Updates of the weights; 0: from `train.epochs`."),
+REAL(IN(train, epochs), 0, 1e6, 3, "", DECIDES,
+     "Passes over the labelled records, used when `train.steps` is 0; training then waits for all "
+     "labels."),
+U64(IN(train, chunk_size), 1, N_BIG, 1000, "examples", DECIDES,
+    "Examples of the corpus that are shuffled together in the first pass."),
+U64(IN(train, micro_batches), 1, 1024, 2, "", DECIDES,
+    "Micro-batches of a step. Fixed, so that results do not depend on the number of workers."),
+U64(IN(train, micro_batch_tokens), 16, 1e7, 2048, "tokens", DECIDES, "Largest micro-batch."),
+U64(IN(train, records_per_step), 0, 1e7, 0, "records", DECIDES,
+    "Records of a step; 0: as many as the tokens allow."),
+REAL(IN(train, lr), 1e-12, 10, 0.001, "", DECIDES, "Learning rate at its peak."),
+ENUM(IN(train, schedule), schedule_names, "cosine", DECIDES, "How the learning rate falls."),
+U64(IN(train, warmup_steps), 0, 1e9, 0, "steps", DECIDES, "Steps in which the learning rate rises."),
+REAL(IN(train, flat_share), 0, 1, 0, "", DECIDES, "Share of the steps before the rate falls."),
+REAL(IN(train, lr_end_share), 0, 1, 0.1, "", DECIDES, "Learning rate at the end, as a share of `lr`."),
+REAL(IN(train, beta1), 0, 0.9999999, 0.9, "", DECIDES, "AdamW: decay of the first moment."),
+REAL(IN(train, beta2), 0, 0.9999999, 0.98, "", DECIDES, "AdamW: decay of the second moment."),
+REAL(IN(train, eps), 1e-16, 1, 1e-8, "", DECIDES, "AdamW: epsilon."),
+REAL(IN(train, weight_decay), 0, 10, 0.01, "", DECIDES, "AdamW: weight decay."),
+REAL(IN(train, clip_norm), 0, 1e6, 1, "", DECIDES, "Largest norm of a gradient; 0: off."),
+REAL(IN(train, valid_share), 0, 0.9, 0.02, "", DECIDES,
+     "Share of the labelled records kept for validation, chosen by id, never trained on."),
+U64(IN(train, valid_max), 0, 1e7, 1000, "records", DECIDES,
+    "At most so many validation records are scored at once."),
+U64(IN(train, eval_every), 0, 1e9, 500, "steps", DECIDES,
+    "Steps between validations and checkpoints; 0: only at the end."),
+U64(IN(train, checkpoints_kept), 1, 1000, 2, "", FREE, "Checkpoints kept besides the best one."),
+ENUM(IN(train, best_by), best_names, "loss", DECIDES,
+     "The best checkpoint is the one with the lowest validation loss or the most exact answers."),
+U64(IN(train, lookahead_steps), 1, 1000, 8, "steps", FREE,
+    "Steps handed out ahead of the version of the weights."),
+
+LIST(IN(eval, files), "", FREE, "Rows with true answers that the student is scored on. Empty: none."),
+ENUM(IN(eval, format), format_names, "auto", FREE, "Format of the files, as in `corpus.format`."),
+TEXT(IN(eval, input), "", FREE, "Template of the input. Empty: `corpus.input`."),
+TEXT(IN(eval, gold), "", FREE, "Template of the true answer. Empty: `corpus.gold`."),
+ENUM(IN(eval, answer_with), answer_with_names, "auto", FREE,
+     "The student answers with the label, or writes the rationale first; `auto`: as it was trained."),
+U64(IN(eval, max_new_tokens), 1, 32768, 128, "tokens", FREE, "Longest answer."),
+U64(IN(eval, batch), 1, 4096, 32, "rows", FREE, "Rows answered together."),
+U64(IN(eval, rows_max), 0, N_BIG, 0, "rows", FREE, "Score at most so many rows; 0: all."),
+BOOL(IN(eval, teacher), false, FREE, "Also ask the teacher about the same rows."),
+ENUM(IN(eval, control), control_names, "none", FREE,
+     "Also train a control student on the same labels without rationales, and score it."),
+U64(IN(eval, control_steps), 0, 1e9, 0, "steps", FREE, "Updates of the control; 0: `train.steps`."),
+U64(IN(eval, show), 0, 1000, 3, "examples", FREE, "Examples shown at the end of a run."),
+
+U64(IN(launch, teachers), 0, 1024, 1, "processes", FREE, "Teachers on this machine."),
+U64(IN(launch, students), 0, 1024, 1, "processes", FREE, "Students on this machine."),
+U64(IN(launch, servers), 1, 256, 1, "processes", FREE, "Shards of the parameter server."),
+U64(IN(launch, restarts_max), 0, 100000, 20, "", FREE,
+    "Restarts of one process within `launch.restart_window_s` before the run fails."),
+U64(IN(launch, restart_window_s), 1, 86400, 60, "s", FREE, "Window in which restarts are counted."),
+
+TEXT(IN(net, coordinator), "", FREE,
+     "Endpoint that workers connect to, `tcp://HOST:PORT` or `ipc://PATH`. Empty: the launcher "
+     "chooses."),
+TEXT(IN(net, coordinator_bind), "", FREE, "Endpoint the coordinator binds. Empty: `net.coordinator`."),
+TEXT(IN(net, server_bind), "tcp://127.0.0.1:*", FREE,
+     "Endpoint a shard of the parameter server binds; port `*` takes any free one."),
+TEXT(IN(net, server_advertise), "", FREE,
+     "Endpoint told to the students, `{shard}` replaced by the shard's number. Empty: as bound."),
+TEXT(IN(net, http), "", FREE,
+     "`ADDRESS:PORT` of statistics and dashboard. Empty: the launcher chooses; `off`: none."),
+TEXT(IN(net, curve_key_file), "", FREE,
+     "File of the cluster's key pair (`retort keygen`); needed beyond loopback."),
+U64(IN(net, heartbeat_ms), 10, 600000, 500, "ms", FREE, "Time between two signs of life."),
+U64(IN(net, dead_after_ms), 100, MS_MAX, 10000, "ms", FREE, "A worker silent for so long is dead."),
+U64(IN(net, request_timeout_ms), 10, 3600000, 5000, "ms", FREE,
+    "A request not answered for so long is sent again."),
+
+/* The one setting whose place in the struct does not follow its path. */
+{.path = "export.dtype", .key = "dtype", .section = "export",
+ .offset = offsetof(config, export_dtype), .type = SETTING_ENUM, .names = dtype_names,
+ .default_text = "f32", .unit = "", .help = "Number format of the exported weights."},
+};
+/* clang-format on */
+
+_Static_assert(RT_COUNT(table) <= SETTINGS_MAX, "raise SETTINGS_MAX");
+
+size_t settings_count(void)
+{
+    return RT_COUNT(table);
+}
+
+const setting *settings_at(size_t i_setting)
+{
+    RT_ASSERT(i_setting < RT_COUNT(table));
+    return &table[i_setting];
+}
+
+size_t settings_index(const setting *s)
+{
+    return (size_t)(s - table);
+}
+
+const setting *settings_find(const char *section, const char *key)
+{
+    for (size_t i = 0; i < RT_COUNT(table); i++)
+        if (strcmp(table[i].section, section) == 0 && strcmp(table[i].key, key) == 0)
+            return &table[i];
+    return NULL;
+}
+
+const setting *settings_find_path(const char *path)
+{
+    for (size_t i = 0; i < RT_COUNT(table); i++)
+        if (strcmp(table[i].path, path) == 0) return &table[i];
+    return NULL;
+}
+
+bool settings_is_section(const char *name)
+{
+    if (name[0] == '\0') return false;
+    for (size_t i = 0; i < RT_COUNT(table); i++)
+        if (strcmp(table[i].section, name) == 0) return true;
+    return false;
+}
+
+rt_status settings_expected(const setting *s, rt_buf *out, rt_error *err)
+{
+    rt_status st = RT_OK;
+    switch (s->type) {
+    case SETTING_TEXT: return rt_buf_add_text(out, "text", err);
+    case SETTING_SECRET: return rt_buf_add_text(out, "file:PATH or ${NAME}", err);
+    case SETTING_LIST: return rt_buf_add_text(out, "a list of texts such as [\"a\", \"b\"]", err);
+    case SETTING_BOOL: return rt_buf_add_text(out, "true or false", err);
+    case SETTING_U64:
+        return rt_buf_printf(out, err, "a whole number from %.0f to %.0f", s->min, s->max);
+    case SETTING_DOUBLE:
+        return rt_buf_printf(out, err, "a number from %.10g to %.10g", s->min, s->max);
+    case SETTING_ENUM: break;
+    }
+    for (size_t i = 0; st == RT_OK && s->names[i] != NULL; i++)
+        st = rt_buf_printf(out, err, "%s%s", i == 0 ? "" : ", ", s->names[i]);
+    return st;
+}
+
+static cyaml_schema_value_t text_value(void)
+{
+    return (cyaml_schema_value_t){.type = CYAML_STRING,
+                                  .flags = CYAML_FLAG_POINTER,
+                                  .data_size = sizeof(char),
+                                  .string = {.min = 0, .max = CYAML_UNLIMITED}};
+}
+
+/* One field; `names` has room for an enum's names, and the number used is returned. */
+static size_t build_field(const setting *s, const cyaml_schema_value_t *item,
+                          cyaml_schema_field_t *field, cyaml_strval_t *names)
+{
+    size_t n_names = 0;
+    cyaml_schema_value_t v = {0};
+    *field = (cyaml_schema_field_t){.key = s->key, .data_offset = (uint32_t)s->offset};
+    switch (s->type) {
+    case SETTING_TEXT:
+    case SETTING_SECRET: v = text_value(); break;
+    case SETTING_LIST:
+        v.type = CYAML_SEQUENCE;
+        v.flags = CYAML_FLAG_POINTER;
+        v.data_size = sizeof(char *);
+        v.sequence.entry = item;
+        v.sequence.max = CYAML_UNLIMITED;
+        field->count_offset = (uint32_t)(s->offset + offsetof(text_list, n));
+        field->count_size = sizeof(unsigned);
+        break;
+    case SETTING_U64: v = (cyaml_schema_value_t){CYAML_VALUE_UINT(0, uint64_t)}; break;
+    case SETTING_DOUBLE: v = (cyaml_schema_value_t){CYAML_VALUE_FLOAT(0, double)}; break;
+    case SETTING_BOOL: v = (cyaml_schema_value_t){CYAML_VALUE_BOOL(0, bool)}; break;
+    case SETTING_ENUM:
+        for (; s->names[n_names] != NULL; n_names++)
+            names[n_names] = (cyaml_strval_t){.str = s->names[n_names], .val = (int64_t)n_names};
+        v.type = CYAML_ENUM;
+        v.flags = CYAML_FLAG_STRICT;
+        v.data_size = sizeof(answer_kind);
+        v.enumeration.strings = names;
+        v.enumeration.count = (uint32_t)n_names;
+        break;
+    }
+    field->value = v;
+    return n_names;
+}
+
+/* Offsets are those of the whole config, so a section is a mapping at offset 0: the struct's
+ * nesting need not follow the file's. Arrays of fields end with an empty one. */
+void settings_build_schema(settings_schema *schema)
+{
+    memset(schema, 0, sizeof *schema);
+    size_t n_top = 0, n_fields = 0, n_names = 0;
+    const char *section = "";
+    schema->item = text_value();
+    for (size_t i = 0; i < RT_COUNT(table); i++) {
+        const setting *s = &table[i];
+        RT_ASSERT(n_names + 8 <= RT_COUNT(schema->names));
+        RT_ASSERT(n_top < SETTINGS_SECTIONS_MAX && n_fields + 3 < RT_COUNT(schema->fields));
+        cyaml_schema_field_t *field;
+        if (s->section[0] == '\0') {
+            field = &schema->top_fields[n_top++];
+        } else {
+            if (strcmp(s->section, section) != 0) {
+                n_fields++;
+                section = s->section;
+                cyaml_schema_field_t *top = &schema->top_fields[n_top++];
+                top->key = section;
+                top->value.type = CYAML_MAPPING;
+                top->value.data_size = sizeof(config);
+                top->value.mapping.fields = &schema->fields[n_fields];
+            }
+            field = &schema->fields[n_fields++];
+        }
+        n_names += build_field(s, &schema->item, field, &schema->names[n_names]);
+    }
+    schema->top.type = CYAML_MAPPING;
+    schema->top.flags = CYAML_FLAG_POINTER;
+    schema->top.data_size = sizeof(config);
+    schema->top.mapping.fields = schema->top_fields;
+}
