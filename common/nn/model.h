@@ -35,9 +35,9 @@ typedef struct loss_spec {
 
 /* Sums, never means: means are formed once, over the whole step. */
 typedef struct loss_sums {
-    double loss[LOSS_TASKS_MAX];     /* S_k: sum of weight * token cross-entropy, in nats */
-    double count[LOSS_TASKS_MAX];    /* sum of weights of the target tokens seen */
-    uint64_t n_seqs[LOSS_TASKS_MAX]; /* sequences seen */
+    double loss[LOSS_TASKS_MAX];      /* S_k: sum of weight * token cross-entropy, in nats */
+    double count[LOSS_TASKS_MAX];     /* sum of weights of the target tokens seen */
+    uint64_t n_seqs[LOSS_TASKS_MAX];  /* sequences seen */
     uint64_t n_exact[LOSS_TASKS_MAX]; /* sequences whose every target token was the arg max */
 } loss_sums;
 

@@ -28,7 +28,7 @@ typedef struct packed_batch {
     size_t n_tokens;
     const packed_seq *seqs; /* [n_seqs], in order of `first`, without gaps */
     size_t n_seqs;
-    uint64_t seed;  /* of the run: keys dropout together with record_id and epoch */
+    uint64_t seed; /* of the run: keys dropout together with record_id and epoch */
     uint64_t epoch;
 } packed_batch;
 

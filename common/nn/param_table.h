@@ -40,6 +40,10 @@ typedef struct param_table {
 RT_MUST_USE rt_status param_table_build(const model_config *config, param_table *out,
                                         rt_error *err);
 void param_table_free(param_table *table);
+/* Append one entry while a table is built: n_rows 0 makes a vector of n_cols. */
+RT_MUST_USE rt_status param_table_add(param_table *table, param_group group, size_t n_rows,
+                                      size_t n_cols, int alias_of, rt_error *err,
+                                      const char *name_fmt, ...) RT_PRINTF(7, 8);
 /* Index of a name, or -1. */
 int param_table_find(const param_table *table, const char *name);
 /* Initial weights [n_total]: a pure function of (config, seed, parameter name), whoever computes
@@ -47,7 +51,7 @@ int param_table_find(const param_table *table, const char *name);
 void param_table_init(const param_table *table, const model_config *config, uint64_t seed,
                       float *weights);
 /* The same for one entry only: writes params[i_param].n floats. For parameter-server slices. */
-void param_init(const param_table *table, const model_config *config, uint64_t seed,
-                size_t i_param, float *out);
+void param_init(const param_table *table, const model_config *config, uint64_t seed, size_t i_param,
+                float *out);
 
 #endif

@@ -1,0 +1,60 @@
+/* What an architecture is: its parameters, its forward pass, its decoding. One vtable each.
+ *
+ * Everything else (batches, loss, gradient, sampling, files) is written once on top of this.
+ */
+#ifndef RT_NN_MODEL_ARCH_H
+#define RT_NN_MODEL_ARCH_H
+
+#include "common/nn/generate.h"
+#include "common/nn/ops/ops.h"
+
+/* The token axis that a forward pass reads. */
+typedef struct model_input {
+    const uint32_t *ids;       /* [n_tokens] */
+    const uint32_t *positions; /* [n_tokens], from 0 in each span */
+    size_t n_tokens;
+    const row_span *spans;
+    const rng_key *dropout_keys; /* [n_spans] */
+    size_t n_spans;
+    float dropout; /* 0: off */
+} model_input;
+
+/* Every layer's output, for losses that read or inject there (tape_inject). */
+typedef struct model_trace {
+    tensor **layers; /* [n_layers + 1]: the embedding's output, then each layer's */
+    tensor **fused;  /* [n_layers]: [q | k | v] after rotation, which a decoder keeps */
+} model_trace;
+
+/* Key-value memory of the sequences of one generate() call. */
+typedef struct decoder decoder;
+
+typedef struct arch {
+    const char *model_type; /* as in config.json */
+    /* Append the parameters in the order of the flat vector, with param_table_add(). */
+    rt_status (*list_params)(const model_config *config, param_table *table, rt_error *err);
+    /* Standard deviation of the initial values of a matrix. */
+    float (*init_deviation)(const model_config *config, const param *p);
+    /* Run all layers; false when memory ran out (see tape_status). */
+    bool (*forward)(model *m, const model_input *input, model_trace *out);
+    /* Final norm over chosen rows of any layer's output; the head's input. */
+    tensor *(*final_norm)(model *m, tensor *layer_output, const uint32_t *rows, size_t n_rows);
+    /* The head's matrix [n_vocab, d_model]. */
+    tensor *(*head)(model *m);
+    /* capacities[n_seqs]: tokens that each sequence may reach. Freed with decoder_free. */
+    rt_status (*decoder_new)(model *m, const size_t *capacities, size_t n_seqs, decoder **out,
+                             rt_error *err);
+    void (*decoder_free)(decoder *d);
+    /* Read the prompts of sequences [i_first, i_first + n); hidden[n, d_model] receives the final
+     * norm's output at the last token of each. */
+    rt_status (*prefill)(decoder *d, size_t i_first, size_t n, const generate_prompt *prompts,
+                         float *hidden, rt_error *err);
+    /* One more token for each of n sequences; hidden as above. */
+    rt_status (*step)(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *ids,
+                      float *hidden, rt_error *err);
+} arch;
+
+extern const arch arch_llama;
+/* NULL for an unknown one. */
+const arch *arch_find(model_arch which);
+
+#endif

@@ -1,0 +1,149 @@
+#include <math.h>
+#include <string.h>
+
+#include "common/nn/model/llama.h"
+
+/* Decoder-only Llama in the layout of Hugging Face (modeling_llama.py). One layer:
+ *
+ *   x ─┬─ norm ─ [q|k|v] ─ rope ─ attention ─ o ─ + ─┬─ norm ─ [gate|up] ─ swiglu ─ down ─ + ─►
+ *      └───────────────────────────────────────────┘ └────────────────────────────────────┘
+ *
+ * Entries of the table: embedding, nine for each layer, final norm, head (an alias when tied).
+ */
+
+static const char *const layer_names[LLAMA_LAYER_PARAMS] = {
+    [LLAMA_NORM_1] = "input_layernorm", [LLAMA_Q] = "self_attn.q_proj",
+    [LLAMA_K] = "self_attn.k_proj",     [LLAMA_V] = "self_attn.v_proj",
+    [LLAMA_O] = "self_attn.o_proj",     [LLAMA_NORM_2] = "post_attention_layernorm",
+    [LLAMA_GATE] = "mlp.gate_proj",     [LLAMA_UP] = "mlp.up_proj",
+    [LLAMA_DOWN] = "mlp.down_proj",
+};
+
+size_t llama_param(size_t i_layer, llama_layer_param which)
+{
+    return 1 + i_layer * LLAMA_LAYER_PARAMS + which;
+}
+
+head_shape llama_shape(const model_config *c)
+{
+    return (head_shape){.n_heads = c->n_heads, .n_kv_heads = c->n_kv_heads, .d_head = c->d_head};
+}
+
+static rt_status list_layer(const model_config *c, size_t i_layer, param_table *table,
+                            rt_error *err)
+{
+    size_t d = c->d_model, n_q = c->n_heads * c->d_head, n_kv = c->n_kv_heads * c->d_head;
+    const size_t shapes[LLAMA_LAYER_PARAMS][2] = {
+        [LLAMA_NORM_1] = {0, d},     [LLAMA_Q] = {n_q, d},      [LLAMA_K] = {n_kv, d},
+        [LLAMA_V] = {n_kv, d},       [LLAMA_O] = {d, n_q},      [LLAMA_NORM_2] = {0, d},
+        [LLAMA_GATE] = {c->d_ff, d}, [LLAMA_UP] = {c->d_ff, d}, [LLAMA_DOWN] = {d, c->d_ff},
+    };
+    for (size_t i = 0; i < LLAMA_LAYER_PARAMS; i++) {
+        param_group group = shapes[i][0] == 0 ? PARAM_GROUP_NORM : PARAM_GROUP_MATRIX;
+        rt_status st = param_table_add(table, group, shapes[i][0], shapes[i][1], -1, err,
+                                       "model.layers.%zu.%s.weight", i_layer, layer_names[i]);
+        if (st != RT_OK) return st;
+    }
+    return RT_OK;
+}
+
+static rt_status list_params(const model_config *c, param_table *table, rt_error *err)
+{
+    rt_status st = param_table_add(table, PARAM_GROUP_EMBEDDING, c->n_vocab, c->d_model, -1, err,
+                                   "model.embed_tokens.weight");
+    for (size_t i = 0; st == RT_OK && i < c->n_layers; i++) st = list_layer(c, i, table, err);
+    if (st == RT_OK)
+        st = param_table_add(table, PARAM_GROUP_NORM, 0, c->d_model, -1, err, "model.norm.weight");
+    if (st == RT_OK)
+        st = param_table_add(table, PARAM_GROUP_MATRIX, c->n_vocab, c->d_model, c->tied ? 0 : -1,
+                             err, "lm_head.weight");
+    return st;
+}
+
+/* Embeddings 0.05, which with d near 100 starts a tied head close to uniform; projections
+ * d_in^-1/2; those that end in the residual stream smaller by sqrt(2 layers), so that its size at
+ * the last layer does not grow with depth (Radford et al. 2019, section 2.3). */
+static float init_deviation(const model_config *c, const param *p)
+{
+    if (p->group == PARAM_GROUP_EMBEDDING) return 0.05f;
+    float deviation = 1.0f / sqrtf((float)p->shape[1]);
+    bool into_residual =
+        strstr(p->name, ".o_proj.") != NULL || strstr(p->name, ".down_proj.") != NULL;
+    return into_residual ? deviation / sqrtf(2.0f * (float)c->n_layers) : deviation;
+}
+
+/* x + attention(norm(x)). */
+static tensor *attention_block(model *m, const model_input *input, size_t i_layer, tensor *x,
+                               tensor **fused)
+{
+    tape *t = m->tape;
+    head_shape shape = llama_shape(&m->config);
+    tensor *gain = model_param(m, llama_param(i_layer, LLAMA_NORM_1), 1);
+    tensor *h = op_rms_norm(t, x, gain, m->config.norm_eps);
+    tensor *qkv = op_linear(t, h, model_param(m, llama_param(i_layer, LLAMA_Q), 3));
+    qkv = op_rope(t, qkv, shape, m->angles, input->positions);
+    *fused = qkv;
+    tensor *y = op_attention(t, qkv, shape, input->spans, input->n_spans);
+    y = op_linear(t, y, model_param(m, llama_param(i_layer, LLAMA_O), 1));
+    y = op_dropout(t, y, input->dropout, (uint32_t)(2 * i_layer + 1), input->spans,
+                   input->dropout_keys, input->n_spans);
+    return op_add(t, x, y);
+}
+
+/* x + down(swiglu(norm(x))). */
+static tensor *feed_forward_block(model *m, const model_input *input, size_t i_layer, tensor *x)
+{
+    tape *t = m->tape;
+    tensor *gain = model_param(m, llama_param(i_layer, LLAMA_NORM_2), 1);
+    tensor *h = op_rms_norm(t, x, gain, m->config.norm_eps);
+    h = op_linear(t, h, model_param(m, llama_param(i_layer, LLAMA_GATE), 2));
+    h = op_swiglu(t, h);
+    tensor *y = op_linear(t, h, model_param(m, llama_param(i_layer, LLAMA_DOWN), 1));
+    y = op_dropout(t, y, input->dropout, (uint32_t)(2 * i_layer + 2), input->spans,
+                   input->dropout_keys, input->n_spans);
+    return op_add(t, x, y);
+}
+
+static bool forward(model *m, const model_input *input, model_trace *out)
+{
+    tape *t = m->tape;
+    size_t n_layers = m->config.n_layers;
+    out->layers = tape_alloc(t, n_layers + 1, sizeof(tensor *));
+    out->fused = tape_alloc(t, n_layers, sizeof(tensor *));
+    if (out->layers == NULL || out->fused == NULL) return false;
+    tensor *x = op_embed(t, model_param(m, 0, 1), input->ids, input->n_tokens);
+    x = op_dropout(t, x, input->dropout, 0, input->spans, input->dropout_keys, input->n_spans);
+    out->layers[0] = x;
+    for (size_t i = 0; i < n_layers; i++) {
+        x = attention_block(m, input, i, x, &out->fused[i]);
+        x = feed_forward_block(m, input, i, x);
+        out->layers[i + 1] = x;
+    }
+    return x != NULL;
+}
+
+static tensor *final_norm(model *m, tensor *layer_output, const uint32_t *rows, size_t n_rows)
+{
+    tensor *gain = model_param(m, llama_param(m->config.n_layers, LLAMA_NORM_1), 1);
+    tensor *x = op_gather_rows(m->tape, layer_output, rows, n_rows);
+    return op_rms_norm(m->tape, x, gain, m->config.norm_eps);
+}
+
+static tensor *head(model *m)
+{
+    return model_param(m, m->config.tied ? 0 : m->table.n_params - 1, 1);
+}
+
+const arch arch_llama = {
+    .model_type = "llama",
+    .list_params = list_params,
+    .init_deviation = init_deviation,
+    .forward = forward,
+    .final_norm = final_norm,
+    .head = head,
+};
+
+const arch *arch_find(model_arch which)
+{
+    return which == MODEL_ARCH_LLAMA ? &arch_llama : NULL;
+}

@@ -1,0 +1,322 @@
+#include "common/nn/generate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/bytes.h"
+#include "common/nn/loss/head_loss.h"
+#include "common/nn/model/model_state.h"
+#include "common/nn/parallel.h"
+
+rt_status model_new(const model_config *config, model **out, rt_error *err)
+{
+    rt_status st = RT_OK;
+    model *m = rt_calloc(1, sizeof *m);
+    if (m == NULL) return rt_fail(err, RT_NOMEM, "model");
+    m->config = *config;
+    if ((st = param_table_build(config, &m->table, err)) != RT_OK) goto out;
+    m->arch = arch_find(config->arch);
+    m->weights = rt_calloc(m->table.n_total, sizeof(float));
+    m->grads = rt_calloc(m->table.n_total, sizeof(float));
+    m->angles = rt_calloc(config->seq_len_max * config->d_head, sizeof(float));
+    if (m->weights == NULL || m->grads == NULL || m->angles == NULL) {
+        st = rt_fail(err, RT_NOMEM, "model of %zu parameters (%zu MiB)", m->table.n_total,
+                     2 * m->table.n_total * sizeof(float) >> 20);
+        goto out;
+    }
+    rope_angles(config->seq_len_max, config->d_head, config->rope_theta, m->angles);
+    if ((st = tape_new(&m->tape, err)) != RT_OK) goto out;
+    *out = m;
+    m = NULL;
+out:
+    model_free(m);
+    return st;
+}
+
+void model_free(model *m)
+{
+    if (m == NULL) return;
+    tape_free(m->tape);
+    free(m->angles);
+    free(m->grads);
+    free(m->weights);
+    param_table_free(&m->table);
+    free(m);
+}
+
+const model_config *model_get_config(const model *m)
+{
+    return &m->config;
+}
+
+const param_table *model_table(const model *m)
+{
+    return &m->table;
+}
+
+float *model_weights(model *m)
+{
+    return m->weights;
+}
+
+const float *model_grads(const model *m)
+{
+    return m->grads;
+}
+
+tensor *model_param(model *m, size_t i, size_t n)
+{
+    const param *first = &m->table.params[i];
+    size_t n_rows = 0, n_cols = first->n_dims == 2 ? first->shape[1] : first->shape[0];
+    bool frozen = true;
+    for (size_t k = i; k < i + n; k++) {
+        const param *p = &m->table.params[k];
+        RT_ASSERT(p->offset == first->offset + n_rows * n_cols);
+        n_rows += p->n_dims == 2 ? p->shape[0] : 1;
+        frozen = frozen && p->frozen;
+    }
+    /* A tied matrix is one tensor for all its readers: its gradients add up. */
+    for (size_t k = 0; k < m->n_used; k++)
+        if (m->used[k]->data == m->weights + first->offset) return m->used[k];
+    float *grads = m->with_grads && !frozen ? m->grads + first->offset : NULL;
+    tensor *x = tape_param(m->tape, m->weights + first->offset, grads, n_rows, n_cols);
+    if (x != NULL) m->used[m->n_used++] = x;
+    return x;
+}
+
+/* Which sequences of a batch a pass reads. A sequence whose task or example has weight 0 gives no
+ * gradient: it is only evaluated, so alpha = 1 is plain training to the last bit. */
+typedef enum selection { SELECT_ALL, SELECT_LEARNT, SELECT_IDLE } selection;
+
+/* One pass's view of its batch: what the model reads, and one row for each target token. */
+typedef struct plan {
+    const packed_batch *batch;
+    const loss_spec *spec; /* NULL: all that is wanted are losses */
+    selection select;
+    model_input input;
+    size_t n_targets;
+    uint32_t *rows;    /* [n_targets], token position whose output predicts the target */
+    uint32_t *targets; /* [n_targets] */
+    float *scales;     /* [n_targets], factor of the gradient */
+    float *losses;     /* out [n_targets] */
+    bool *exact;       /* out [n_targets] */
+} plan;
+
+/* Factor of a sequence's part of the gradient: weight_k / C_k * w. */
+static float gradient_scale(const plan *p, const packed_seq *s)
+{
+    if (p->spec == NULL || s->weight == 0) return 0;
+    const loss_task *task = &p->spec->tasks[s->task];
+    return (float)((double)task->weight * s->weight / task->count);
+}
+
+static bool plan_takes(const plan *p, const packed_seq *s)
+{
+    return p->select == SELECT_ALL || (gradient_scale(p, s) > 0) == (p->select == SELECT_LEARNT);
+}
+
+static rt_status check_spec(const packed_batch *batch, const loss_spec *spec, rt_error *err)
+{
+    if (spec->n_tasks == 0 || spec->n_tasks > LOSS_TASKS_MAX)
+        return rt_fail(err, RT_INVALID, "loss: %zu tasks, expected 1 to %d", spec->n_tasks,
+                       LOSS_TASKS_MAX);
+    for (size_t k = 0; k < spec->n_tasks; k++) {
+        const loss_task *task = &spec->tasks[k];
+        if (!(isfinite(task->weight) && task->weight >= 0 && isfinite(task->count) &&
+              task->count >= 0))
+            return rt_fail(err, RT_INVALID,
+                           "loss: task %zu has weight %g and count %g, expected both at least 0", k,
+                           (double)task->weight, task->count);
+    }
+    for (size_t i = 0; i < batch->n_seqs; i++) {
+        const packed_seq *s = &batch->seqs[i];
+        if (s->task >= spec->n_tasks)
+            return rt_fail(err, RT_CORRUPT, "batch: sequence %zu has task %u, expected below %zu",
+                           i, s->task, spec->n_tasks);
+        if (s->weight > 0 && spec->tasks[s->task].count <= 0)
+            return rt_fail(err, RT_INVALID,
+                           "loss: task %u has count 0, but sequence %zu belongs to it", s->task, i);
+    }
+    return RT_OK;
+}
+
+/* The last target token is predicted but never read, so it is left off the token axis. */
+static rt_status plan_sizes(plan *p, rt_error *err)
+{
+    for (size_t i = 0; i < p->batch->n_seqs; i++) {
+        const packed_seq *s = &p->batch->seqs[i];
+        if (s->n_target == 0)
+            return rt_fail(err, RT_CORRUPT, "batch: sequence %zu has no target token", i);
+        if (!plan_takes(p, s)) continue;
+        p->n_targets += s->n_target;
+        p->input.n_tokens += s->n_prompt + s->n_target - 1;
+        p->input.n_spans++;
+    }
+    return RT_OK;
+}
+
+static rng_key dropout_key(const packed_batch *batch, const packed_seq *s)
+{
+    rng_key key = rng_key_make(batch->seed, "dropout", s->record_id, batch->epoch);
+    key.prefix[1] ^= s->task; /* both tasks of a record may be in one batch */
+    return key;
+}
+
+/* Where the arrays of a plan are being filled. */
+typedef struct plan_fill {
+    uint32_t *ids, *positions;
+    row_span *spans;
+    rng_key *keys;
+    size_t n_tokens, n_rows, n_spans;
+} plan_fill;
+
+static void plan_add(plan *p, plan_fill *at, const packed_seq *s)
+{
+    size_t n = s->n_prompt + s->n_target - 1, first = at->n_tokens;
+    float scale = gradient_scale(p, s);
+    const uint32_t *ids = p->batch->ids + s->first;
+    if (p->input.dropout > 0) at->keys[at->n_spans] = dropout_key(p->batch, s);
+    at->spans[at->n_spans++] = (row_span){.first = first, .n = n};
+    memcpy(at->ids + first, ids, n * sizeof *ids);
+    for (size_t j = 0; j < n; j++) at->positions[first + j] = (uint32_t)j;
+    for (size_t j = 0; j < s->n_target; j++, at->n_rows++) {
+        p->rows[at->n_rows] = (uint32_t)(first + s->n_prompt - 1 + j);
+        p->targets[at->n_rows] = ids[s->n_prompt + j];
+        p->scales[at->n_rows] = scale;
+    }
+    at->n_tokens += n;
+}
+
+static rt_status plan_make(tape *t, float dropout, plan *p, rt_error *err)
+{
+    rt_status st = plan_sizes(p, err);
+    if (st != RT_OK) return st;
+    plan_fill at = {.ids = tape_alloc(t, p->input.n_tokens, sizeof *at.ids),
+                    .positions = tape_alloc(t, p->input.n_tokens, sizeof *at.positions),
+                    .spans = tape_alloc(t, p->input.n_spans, sizeof *at.spans),
+                    .keys = tape_alloc(t, p->input.n_spans, sizeof *at.keys)};
+    p->rows = tape_alloc(t, p->n_targets, sizeof *p->rows);
+    p->targets = tape_alloc(t, p->n_targets, sizeof *p->targets);
+    p->scales = tape_alloc(t, p->n_targets, sizeof *p->scales);
+    p->losses = tape_alloc(t, p->n_targets, sizeof *p->losses);
+    p->exact = tape_alloc(t, p->n_targets, sizeof *p->exact);
+    if ((st = tape_status(t, err)) != RT_OK) return st;
+    p->input.dropout = dropout;
+    p->input.ids = at.ids;
+    p->input.positions = at.positions;
+    p->input.spans = at.spans;
+    p->input.dropout_keys = at.keys;
+    for (size_t i = 0; i < p->batch->n_seqs; i++)
+        if (plan_takes(p, &p->batch->seqs[i])) plan_add(p, &at, &p->batch->seqs[i]);
+    return RT_OK;
+}
+
+/* Gradients of parameters that nothing reached, and of frozen ones inside a fused matrix, are 0. */
+static void clear_untouched(model *m)
+{
+    for (size_t k = 0; k < m->n_used; k++) {
+        tensor *x = m->used[k];
+        float *grads = m->grads + (x->data - m->weights);
+        if (!x->grad_written) memset(grads, 0, x->n_rows * x->n_cols * sizeof *grads);
+    }
+    for (size_t i = 0; i < m->table.n_params; i++) {
+        const param *p = &m->table.params[i];
+        if (p->frozen) memset(m->grads + p->offset, 0, p->n * sizeof(float));
+    }
+}
+
+static rt_status check_call(const model *m, const packed_batch *batch, const loss_spec *spec,
+                            rt_error *err)
+{
+    rt_status st = packed_batch_check(batch, m->config.n_vocab, m->config.seq_len_max, err);
+    return st == RT_OK && spec != NULL ? check_spec(batch, spec, err) : st;
+}
+
+/* One pass over the plan's part of a checked batch. */
+static rt_status run(model *m, plan *p, bool backward, rt_error *err)
+{
+    tape *t = m->tape;
+    parallel_enter();
+    tape_begin(t, backward);
+    m->with_grads = backward;
+    m->n_used = 0;
+    m->used = tape_alloc(t, m->table.n_params, sizeof *m->used);
+    rt_status st = plan_make(t, backward ? m->config.dropout : 0, p, err);
+    if (st != RT_OK || p->input.n_spans == 0) return st;
+    model_trace trace;
+    if (m->arch->forward(m, &p->input, &trace)) {
+        tensor *last = trace.layers[m->config.n_layers];
+        tensor *hidden = m->arch->final_norm(m, last, p->rows, p->n_targets);
+        head_loss(t, hidden, m->arch->head(m), &loss_cross_entropy, NULL, p->targets, p->scales,
+                  p->losses, p->exact);
+    }
+    if ((st = tape_status(t, err)) != RT_OK || !backward) return st;
+    st = tape_backward(t, err);
+    clear_untouched(m);
+    return st;
+}
+
+static void add_sums(const plan *p, loss_sums *sums)
+{
+    size_t row = 0;
+    for (size_t i = 0; i < p->batch->n_seqs; i++) {
+        const packed_seq *s = &p->batch->seqs[i];
+        if (!plan_takes(p, s)) continue;
+        double loss = 0;
+        bool exact = true;
+        for (size_t j = 0; j < s->n_target; j++, row++) {
+            loss += p->losses[row];
+            exact = exact && p->exact[row];
+        }
+        sums->loss[s->task] += s->weight * loss;
+        sums->count[s->task] += (double)s->weight * (double)s->n_target;
+        sums->n_seqs[s->task]++;
+        sums->n_exact[s->task] += exact;
+    }
+}
+
+rt_status model_gradient(model *m, const packed_batch *batch, const loss_spec *spec, loss_sums *out,
+                         rt_error *err)
+{
+    loss_sums sums = {0};
+    plan idle = {.batch = batch, .spec = spec, .select = SELECT_IDLE};
+    plan learnt = {.batch = batch, .spec = spec, .select = SELECT_LEARNT};
+    rt_status st = check_call(m, batch, spec, err);
+    if (st == RT_OK) st = run(m, &idle, false, err);
+    if (st != RT_OK) return st;
+    add_sums(&idle, &sums);
+    if ((st = run(m, &learnt, true, err)) != RT_OK) return st;
+    if (learnt.input.n_spans == 0) memset(m->grads, 0, m->table.n_total * sizeof *m->grads);
+    add_sums(&learnt, &sums);
+    *out = sums;
+    return RT_OK;
+}
+
+rt_status model_evaluate(model *m, const packed_batch *batch, const loss_spec *spec, loss_sums *out,
+                         rt_error *err)
+{
+    loss_sums sums = {0};
+    plan p = {.batch = batch, .spec = spec};
+    rt_status st = check_call(m, batch, spec, err);
+    if (st == RT_OK) st = run(m, &p, false, err);
+    if (st != RT_OK) return st;
+    add_sums(&p, &sums);
+    *out = sums;
+    return RT_OK;
+}
+
+rt_status model_score(model *m, const packed_batch *batch, double *out, rt_error *err)
+{
+    plan p = {.batch = batch};
+    rt_status st = check_call(m, batch, NULL, err);
+    if (st == RT_OK) st = run(m, &p, false, err);
+    if (st != RT_OK) return st;
+    size_t row = 0;
+    for (size_t i = 0; i < batch->n_seqs; i++) {
+        double loss = 0;
+        for (size_t j = 0; j < batch->seqs[i].n_target; j++, row++) loss += p.losses[row];
+        out[i] = -loss;
+    }
+    return RT_OK;
+}

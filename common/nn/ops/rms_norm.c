@@ -1,0 +1,91 @@
+#include <math.h>
+#include <string.h>
+
+#include "common/nn/ops/ops.h"
+#include "common/nn/vec.h"
+
+/* Rows whose part of d_gain is summed by itself; fixed, so that threads do not change the sum. */
+#define ROWS_PER_JOB 128
+
+typedef struct norm_args {
+    tensor *x;
+    tensor *gain;
+    float *inverse; /* [n_rows], 1 / rms */
+    float *partial; /* [jobs, d], parts of d_gain */
+} norm_args;
+
+float rms_norm_row(const float *x, const float *gain, float eps, size_t d, float *y)
+{
+    float inverse = 1.0f / sqrtf(vec_dot(x, x, d) / (float)d + eps);
+    for (size_t c = 0; c < d; c++) y[c] = x[c] * inverse * gain[c];
+    return inverse;
+}
+
+/* y = x r g with r = 1 / rms(x):
+ *   d_g += d_y x r
+ *   d_x = r g d_y - x r^3 / d * sum_j(d_y_j g_j x_j) */
+static void norm_rows_backward(const norm_args *a, const tensor *out, size_t first, size_t end,
+                               float *d_x, bool add, float *d_gain)
+{
+    size_t d = out->n_cols;
+    const float *gain = a->gain->data;
+    for (size_t i = first; i < end; i++) {
+        const float *x = a->x->data + i * d, *d_y = out->grad + i * d;
+        float r = a->inverse[i];
+        if (d_gain != NULL)
+            for (size_t c = 0; c < d; c++) d_gain[c] += d_y[c] * (x[c] * r);
+        if (d_x == NULL) continue;
+        float back = vec_dot3(d_y, gain, x, d) * r * r * r / (float)d;
+        float *row = d_x + i * d;
+        if (add)
+            for (size_t c = 0; c < d; c++) row[c] += r * gain[c] * d_y[c] - x[c] * back;
+        else
+            for (size_t c = 0; c < d; c++) row[c] = r * gain[c] * d_y[c] - x[c] * back;
+    }
+}
+
+static void norm_backward(tape *t, void *args, tensor *out)
+{
+    norm_args *a = args;
+    size_t d = out->n_cols, n_jobs = (out->n_rows + ROWS_PER_JOB - 1) / ROWS_PER_JOB;
+    bool add = false;
+    bool wants_gain = !a->gain->frozen;
+    float *d_x = tape_grad(t, a->x, &add);
+    if (wants_gain) memset(a->partial, 0, n_jobs * d * sizeof(float));
+#pragma omp parallel for schedule(static) if (n_jobs > 1)
+    for (size_t job = 0; job < n_jobs; job++) {
+        size_t first = job * ROWS_PER_JOB;
+        size_t end = RT_MIN(first + ROWS_PER_JOB, out->n_rows);
+        norm_rows_backward(a, out, first, end, d_x, add, wants_gain ? a->partial + job * d : NULL);
+    }
+    float *d_gain = wants_gain ? tape_grad_sparse(t, a->gain) : NULL;
+    if (d_gain == NULL) return;
+    for (size_t job = 0; job < n_jobs; job++) vec_add(d_gain, a->partial + job * d, d);
+}
+
+tensor *op_rms_norm(tape *t, tensor *x, tensor *gain, float eps)
+{
+    if (x == NULL || gain == NULL) return NULL;
+    size_t d = x->n_cols, n_jobs = (x->n_rows + ROWS_PER_JOB - 1) / ROWS_PER_JOB;
+    tensor *out = tape_tensor(t, x->n_rows, d);
+    norm_args *a = tape_alloc(t, 1, sizeof *a);
+    float *inverse = tape_alloc(t, x->n_rows, sizeof *inverse);
+    float *partial = tape_alloc(t, n_jobs * d, sizeof *partial);
+    if (out == NULL || a == NULL || inverse == NULL || partial == NULL) return NULL;
+#pragma omp parallel for schedule(static) if (n_jobs > 1)
+    for (size_t i = 0; i < x->n_rows; i++)
+        inverse[i] = rms_norm_row(x->data + i * d, gain->data, eps, d, out->data + i * d);
+    *a = (norm_args){.x = x, .gain = gain, .inverse = inverse, .partial = partial};
+    tape_push(t, norm_backward, a, out);
+    return out;
+}
+
+void rms_norm_reference(const float *x, const float *gain, float eps, size_t n, size_t d, float *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        double sum = 0;
+        for (size_t c = 0; c < d; c++) sum += (double)x[i * d + c] * x[i * d + c];
+        double inverse = 1 / sqrt(sum / (double)d + eps);
+        for (size_t c = 0; c < d; c++) y[i * d + c] = (float)(x[i * d + c] * inverse * gain[c]);
+    }
+}

@@ -1,0 +1,215 @@
+#include "common/nn/tape.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/arena.h"
+#include "common/base/bytes.h"
+#include "common/nn/vec.h"
+
+#define ARENA_FIRST_BYTES ((size_t)1 << 20)
+
+typedef struct node {
+    tape_backward_fn *backward;
+    void *args;
+    tensor *out;
+    bool in_place; /* the gradient stays for the operation before */
+    struct node *before;
+} node;
+
+/* A gradient buffer that is free again. */
+typedef struct spare {
+    float *data;
+    size_t n;
+    struct spare *next;
+} spare;
+
+struct tape {
+    arena *memory;
+    node *last;
+    spare *spares;      /* buffers to reuse */
+    spare *empty_links; /* list cells to reuse */
+    bool record;
+    bool failed;
+};
+
+rt_status tape_new(tape **out, rt_error *err)
+{
+    tape *t = rt_calloc(1, sizeof *t);
+    if (t == NULL) return rt_fail(err, RT_NOMEM, "tape");
+    rt_status st = arena_new(ARENA_FIRST_BYTES, &t->memory, err);
+    if (st != RT_OK) {
+        free(t);
+        return st;
+    }
+    *out = t;
+    return RT_OK;
+}
+
+void tape_free(tape *t)
+{
+    if (t == NULL) return;
+    arena_free(t->memory);
+    free(t);
+}
+
+void tape_begin(tape *t, bool record)
+{
+    arena_reset(t->memory);
+    t->last = NULL;
+    t->spares = NULL;
+    t->empty_links = NULL;
+    t->record = record;
+    t->failed = false;
+}
+
+bool tape_records(const tape *t)
+{
+    return t->record;
+}
+
+rt_status tape_status(const tape *t, rt_error *err)
+{
+    if (!t->failed) return RT_OK;
+    return rt_fail(err, RT_NOMEM,
+                   "no memory for the activations of this batch (%zu MiB in use): "
+                   "use fewer tokens per micro-batch",
+                   arena_used(t->memory) >> 20);
+}
+
+void *tape_alloc(tape *t, size_t n, size_t size)
+{
+    void *p = t->failed ? NULL : arena_array(t->memory, n, size);
+    if (p == NULL) t->failed = true;
+    return p;
+}
+
+static tensor *new_tensor(tape *t, float *data, float *grad, size_t n_rows, size_t n_cols)
+{
+    tensor *x = tape_alloc(t, 1, sizeof *x);
+    if (x != NULL) *x = (tensor){.data = data, .grad = grad, .n_rows = n_rows, .n_cols = n_cols};
+    return x;
+}
+
+tensor *tape_tensor(tape *t, size_t n_rows, size_t n_cols)
+{
+    size_t n;
+    if (!rt_checked_mul(n_rows, n_cols, &n)) {
+        t->failed = true;
+        return NULL;
+    }
+    float *data = tape_alloc(t, n, sizeof *data);
+    return data == NULL ? NULL : new_tensor(t, data, NULL, n_rows, n_cols);
+}
+
+tensor *tape_param(tape *t, float *weights, float *grads, size_t n_rows, size_t n_cols)
+{
+    tensor *x = new_tensor(t, weights, grads, n_rows, n_cols);
+    if (x != NULL) {
+        x->is_param = true;
+        x->frozen = grads == NULL;
+    }
+    return x;
+}
+
+static void push(tape *t, node fields)
+{
+    if (!t->record || fields.out == NULL) return;
+    node *n = tape_alloc(t, 1, sizeof *n);
+    if (n == NULL) return;
+    *n = fields;
+    n->before = t->last;
+    t->last = n;
+}
+
+void tape_push(tape *t, tape_backward_fn *backward, void *args, tensor *out)
+{
+    push(t, (node){.backward = backward, .args = args, .out = out});
+}
+
+void tape_push_in_place(tape *t, tape_backward_fn *backward, void *args, tensor *x)
+{
+    push(t, (node){.backward = backward, .args = args, .out = x, .in_place = true});
+}
+
+/* First spare buffer of exactly n elements: shapes repeat from layer to layer. */
+static float *take_buffer(tape *t, size_t n)
+{
+    for (spare **at = &t->spares; *at != NULL; at = &(*at)->next) {
+        spare *s = *at;
+        if (s->n != n) continue;
+        *at = s->next;
+        s->next = t->empty_links;
+        t->empty_links = s;
+        return s->data;
+    }
+    return tape_alloc(t, n, sizeof(float));
+}
+
+static void give_buffer(tape *t, tensor *x)
+{
+    if (x->grad == NULL || x->is_param) return;
+    spare *s = t->empty_links;
+    if (s != NULL) t->empty_links = s->next;
+    if (s == NULL) s = tape_alloc(t, 1, sizeof *s);
+    if (s != NULL) {
+        *s = (spare){.data = x->grad, .n = x->n_rows * x->n_cols, .next = t->spares};
+        t->spares = s;
+    }
+    x->grad = NULL;
+    x->grad_written = false;
+}
+
+float *tape_grad(tape *t, tensor *x, bool *add)
+{
+    if (x->frozen) return NULL;
+    if (x->grad == NULL) x->grad = take_buffer(t, x->n_rows * x->n_cols);
+    if (x->grad == NULL) return NULL;
+    *add = x->grad_written;
+    x->grad_written = true;
+    return x->grad;
+}
+
+float *tape_grad_sparse(tape *t, tensor *x)
+{
+    bool add = false;
+    float *grad = tape_grad(t, x, &add);
+    if (grad != NULL && !add) memset(grad, 0, x->n_rows * x->n_cols * sizeof *grad);
+    return grad;
+}
+
+void tape_grad_move(tape *t, tensor *from, tensor *x)
+{
+    if (!x->frozen && !x->is_param && x->grad == NULL) {
+        x->grad = from->grad;
+        x->grad_written = true;
+        from->grad = NULL;
+        from->grad_written = false;
+        return;
+    }
+    tape_inject(t, x, from->grad);
+}
+
+void tape_inject(tape *t, tensor *x, const float *d_x)
+{
+    bool add = false;
+    float *grad = tape_grad(t, x, &add);
+    size_t n = x->n_rows * x->n_cols;
+    if (grad == NULL) return;
+    if (add)
+        vec_add(grad, d_x, n);
+    else
+        memcpy(grad, d_x, n * sizeof *grad);
+}
+
+rt_status tape_backward(tape *t, rt_error *err)
+{
+    RT_ASSERT(t->record);
+    for (node *n = t->last; n != NULL && !t->failed; n = n->before) {
+        /* A tensor that nothing asked about has no gradient: its operation has nothing to do. */
+        if (n->out->grad == NULL || !n->out->grad_written) continue;
+        n->backward(t, n->args, n->out);
+        if (!n->in_place) give_buffer(t, n->out);
+    }
+    return tape_status(t, err);
+}

@@ -1,0 +1,35 @@
+/* Loops over float vectors that the compiler cannot make fast by itself: reductions and exp.
+ *
+ * Sums run in a fixed number of lanes, so the result depends on the values and on n, never on the
+ * address. exp is our own polynomial, so that it does not depend on the C library; its relative
+ * error is below 3e-7. Buffers need no alignment.
+ */
+#ifndef RT_NN_VEC_H
+#define RT_NN_VEC_H
+
+#include <stddef.h>
+
+float vec_max(const float *x, size_t n);
+float vec_dot(const float *a, const float *b, size_t n);
+/* Sum of a[i] * b[i] * c[i]. */
+float vec_dot3(const float *a, const float *b, const float *c, size_t n);
+
+/* y += x. */
+void vec_add(float *y, const float *x, size_t n);
+/* y += a * x. */
+void vec_axpy(float *y, float a, const float *x, size_t n);
+/* x *= a. */
+void vec_scale(float *x, float a, size_t n);
+
+/* exp of one number, with the same bits as the loops below. */
+float vec_exp1(float x);
+/* x = exp(x - shift); returns the sum. -inf gives 0. */
+float vec_exp_sum(float *x, size_t n, float shift);
+
+/* out = silu(gate) * up, with silu(g) = g * sigmoid(g) = g / (1 + exp(-g)). */
+void vec_swiglu(const float *gate, const float *up, float *out, size_t n);
+/* d_gate and d_up of the line above, overwritten. */
+void vec_swiglu_backward(const float *gate, const float *up, const float *d_out, float *d_gate,
+                         float *d_up, size_t n);
+
+#endif
