@@ -10,8 +10,8 @@
 #ifndef RT_TEXT_TOKENIZER_H
 #define RT_TEXT_TOKENIZER_H
 
-#include "common/base/hash.h"
 #include "common/base/bytes.h"
+#include "common/base/hash.h"
 
 typedef struct tokenizer tokenizer;
 
@@ -24,13 +24,15 @@ typedef struct id_list {
 void id_list_free(id_list *list);
 RT_MUST_USE rt_status id_list_add(id_list *list, uint32_t id, rt_error *err);
 
-/* RT_CORRUPT for a file that is not a sentencepiece model, RT_NOTFOUND when absent. */
+/* RT_CORRUPT for a file that is not a sentencepiece model, RT_NOTFOUND when absent, RT_FULL when
+ * larger than 128 MiB. Returns new; tokenizer_free(). */
 RT_MUST_USE rt_status tokenizer_load(const char *path, tokenizer **out, rt_error *err);
 void tokenizer_free(tokenizer *t);
 
-/* Append the ids of text[0..n) to *out; no bos or eos is added. Invalid UTF-8 is repaired. */
-RT_MUST_USE rt_status tokenizer_encode(const tokenizer *t, const char *text, size_t n,
-                                       id_list *out, rt_error *err);
+/* Append the ids of text[0..n) to *out; no bos or eos is added. Invalid UTF-8 is repaired. Text
+ * of more than 64 MiB is RT_FULL. */
+RT_MUST_USE rt_status tokenizer_encode(const tokenizer *t, const char *text, size_t n, id_list *out,
+                                       rt_error *err);
 /* Append the text of ids; control ids give nothing. RT_INVALID for an id >= tokenizer_size(). */
 RT_MUST_USE rt_status tokenizer_decode(const tokenizer *t, const uint32_t *ids, size_t n,
                                        rt_buf *out, rt_error *err);
@@ -38,8 +40,22 @@ RT_MUST_USE rt_status tokenizer_decode(const tokenizer *t, const uint32_t *ids, 
 const char *tokenizer_piece(const tokenizer *t, uint32_t id);
 
 size_t tokenizer_size(const tokenizer *t);
-/* Ids of the model's control symbols; tokenizer_has() tells which exist. Our own models: unk 0,
- * bos 1, eos 2, pad 3. */
+/* Ids of the model's control symbols. Our own models have all four: unk 0, bos 1, eos 2, pad 3.
+ * Others may not: tokenizer_has() tells, and an id that is missing falls back, so that every
+ * sequence can be begun, ended and padded:
+ *
+ *     bos -> pad -> eos -> unk     (T5 begins its decoder with pad)
+ *     eos -> pad -> bos -> unk
+ *     pad -> eos -> bos -> unk     (mask by length, not by id, when pad is eos)
+ */
+typedef enum tokenizer_symbol {
+    TOKENIZER_UNK,
+    TOKENIZER_BOS,
+    TOKENIZER_EOS,
+    TOKENIZER_PAD,
+    TOKENIZER_N_SYMBOLS,
+} tokenizer_symbol;
+bool tokenizer_has(const tokenizer *t, tokenizer_symbol symbol);
 uint32_t tokenizer_bos(const tokenizer *t);
 uint32_t tokenizer_eos(const tokenizer *t);
 uint32_t tokenizer_pad(const tokenizer *t);
@@ -60,8 +76,11 @@ typedef struct tokenizer_training {
 typedef rt_status (*sentence_source)(void *context, const char **text, size_t *n, rt_error *err);
 
 /* Train single-threaded, so the same sentences and settings give the same bytes. Newlines survive
- * ("\n" is a symbol of its own). A vocabulary larger than the text supports shrinks to fit and the
- * size is logged. Writes the model atomically. */
+ * ("\n" is a symbol of its own), and so do spaces at the edges and in a row; other text is
+ * normalised by NFKC (full width becomes half width, a tab a space). A vocabulary larger than the
+ * text supports shrinks to fit and the size is logged; one too small for its characters is
+ * RT_INVALID and names the smallest. n_sentences_max keeps a seeded uniform sample. No text at all
+ * is RT_INVALID. A failure of `next` is returned as it is. Writes the model atomically. */
 RT_MUST_USE rt_status tokenizer_train(const tokenizer_training *settings, sentence_source next,
                                       void *context, const char *path, rt_error *err);
 
