@@ -1,0 +1,15 @@
+/* One message of each kind with every field set, for round trips, golden files and fuzz seeds. */
+#ifndef RT_TESTS_WIRE_SAMPLES_H
+#define RT_TESTS_WIRE_SAMPLES_H
+
+#include "common/wire/messages.h"
+
+#define WIRE_SAMPLE_FIRST WIRE_REGISTER
+#define WIRE_SAMPLE_LAST  WIRE_REFUSED
+
+/* Borrows static storage: never free it, and never change what it points to. */
+wire_message wire_sample(wire_type type);
+label_record wire_sample_label(bool rejected);
+micro_batch wire_sample_micro_batch(void);
+
+#endif
