@@ -39,7 +39,12 @@ typedef struct command {
  * {"error":{"status":...,"message":...}} to stdout. `o` may be NULL. */
 int command_fail(const options *o, const rt_error *err);
 
-/* The man-page style help of one command. */
+/* The same before there are options. */
+int command_fail_as(bool as_json, const rt_error *err);
+
+/* Parts of the help, and the man-page style help of one command. Each adds to *out. */
+RT_MUST_USE rt_status command_help_options(const option_def *defs, rt_buf *out, rt_error *err);
+RT_MUST_USE rt_status command_help_exit_codes(rt_buf *out, rt_error *err);
 RT_MUST_USE rt_status command_help(const command *c, rt_buf *out, rt_error *err);
 
 extern const command cmd_run;
