@@ -132,6 +132,31 @@ void vec_scale(float *x, float a, size_t n)
     for (size_t i = 0; i < n; i++) x[i] *= a;
 }
 
+/* Four vectors of columns stay in registers while the rows go by. */
+void vec_weighted_rows(const float *weights, const float *rows, size_t n_rows, size_t ld,
+                       size_t n_cols, float *out)
+{
+    size_t c = 0;
+    for (; c + 4 * LANES <= n_cols; c += 4 * LANES) {
+        lanes sum[4] = {{0}, {0}, {0}, {0}};
+        for (size_t j = 0; j < n_rows; j++)
+            for (size_t k = 0; k < 4; k++)
+                sum[k] += weights[j] * load(rows + j * ld + c + k * LANES);
+        for (size_t k = 0; k < 4; k++) store(out + c + k * LANES, sum[k]);
+    }
+    for (; c + LANES <= n_cols; c += LANES) {
+        lanes sum = {0};
+        for (size_t j = 0; j < n_rows; j++) sum += weights[j] * load(rows + j * ld + c);
+        store(out + c, sum);
+    }
+    if (c < n_cols) {
+        lanes sum = {0};
+        for (size_t j = 0; j < n_rows; j++)
+            sum += weights[j] * load_part(rows + j * ld + c, n_cols - c, 0);
+        memcpy(out + c, &sum, (n_cols - c) * sizeof *out);
+    }
+}
+
 float vec_exp_sum(float *x, size_t n, float shift)
 {
     lanes sum = {0};

@@ -21,6 +21,10 @@ void vec_axpy(float *y, float a, const float *x, size_t n);
 /* x *= a. */
 void vec_scale(float *x, float a, size_t n);
 
+/* out[c] = sum over j of weights[j] * rows[j * ld + c], in the order of j. */
+void vec_weighted_rows(const float *weights, const float *rows, size_t n_rows, size_t ld,
+                       size_t n_cols, float *out);
+
 /* exp of one number, with the same bits as the loops below. */
 float vec_exp1(float x);
 /* x = exp(x - shift); returns the sum. -inf gives 0. */

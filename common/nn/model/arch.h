@@ -38,8 +38,8 @@ typedef struct arch {
     bool (*forward)(model *m, const model_input *input, model_trace *out);
     /* Final norm over chosen rows of any layer's output; the head's input. */
     tensor *(*final_norm)(model *m, tensor *layer_output, const uint32_t *rows, size_t n_rows);
-    /* The head's matrix [n_vocab, d_model]. */
-    tensor *(*head)(model *m);
+    /* Entry of the table that is the head's matrix [n_vocab, d_model]. */
+    size_t (*head_param)(const model *m);
     /* capacities[n_seqs]: tokens that each sequence may reach. Freed with decoder_free. */
     rt_status (*decoder_new)(model *m, const size_t *capacities, size_t n_seqs, decoder **out,
                              rt_error *err);

@@ -129,9 +129,9 @@ static tensor *final_norm(model *m, tensor *layer_output, const uint32_t *rows, 
     return op_rms_norm(m->tape, x, gain, m->config.norm_eps);
 }
 
-static tensor *head(model *m)
+static size_t head_param(const model *m)
 {
-    return model_param(m, m->config.tied ? 0 : m->table.n_params - 1, 1);
+    return m->config.tied ? 0 : m->table.n_params - 1;
 }
 
 const arch arch_llama = {
@@ -140,7 +140,11 @@ const arch arch_llama = {
     .init_deviation = init_deviation,
     .forward = forward,
     .final_norm = final_norm,
-    .head = head,
+    .head_param = head_param,
+    .decoder_new = llama_decoder_new,
+    .decoder_free = llama_decoder_free,
+    .prefill = llama_prefill,
+    .step = llama_step,
 };
 
 const arch *arch_find(model_arch which)

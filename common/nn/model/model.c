@@ -65,8 +65,18 @@ const float *model_grads(const model *m)
     return m->grads;
 }
 
+void model_begin(model *m, bool with_grads)
+{
+    parallel_enter();
+    tape_begin(m->tape, with_grads);
+    m->with_grads = with_grads;
+    m->n_used = 0;
+    m->used = tape_alloc(m->tape, m->table.n_params, sizeof *m->used);
+}
+
 tensor *model_param(model *m, size_t i, size_t n)
 {
+    if (m->used == NULL) return NULL;
     const param *first = &m->table.params[i];
     size_t n_rows = 0, n_cols = first->n_dims == 2 ? first->shape[1] : first->shape[0];
     bool frozen = true;
@@ -237,19 +247,15 @@ static rt_status check_call(const model *m, const packed_batch *batch, const los
 static rt_status run(model *m, plan *p, bool backward, rt_error *err)
 {
     tape *t = m->tape;
-    parallel_enter();
-    tape_begin(t, backward);
-    m->with_grads = backward;
-    m->n_used = 0;
-    m->used = tape_alloc(t, m->table.n_params, sizeof *m->used);
+    model_begin(m, backward);
     rt_status st = plan_make(t, backward ? m->config.dropout : 0, p, err);
     if (st != RT_OK || p->input.n_spans == 0) return st;
     model_trace trace;
     if (m->arch->forward(m, &p->input, &trace)) {
         tensor *last = trace.layers[m->config.n_layers];
         tensor *hidden = m->arch->final_norm(m, last, p->rows, p->n_targets);
-        head_loss(t, hidden, m->arch->head(m), &loss_cross_entropy, NULL, p->targets, p->scales,
-                  p->losses, p->exact);
+        head_loss(t, hidden, model_param(m, m->arch->head_param(m), 1), &loss_cross_entropy, NULL,
+                  p->targets, p->scales, p->losses, p->exact);
     }
     if ((st = tape_status(t, err)) != RT_OK || !backward) return st;
     st = tape_backward(t, err);

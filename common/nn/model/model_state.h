@@ -17,6 +17,9 @@ struct model {
     bool with_grads; /* this step wants gradients */
 };
 
+/* Start a pass: an empty tape, no parameter on it yet. */
+void model_begin(model *m, bool with_grads);
+
 /* Entries [i, i + n) of the table, which lie side by side, as one matrix on the tape: q, k and v
  * are one product. Entries of one dimension are a single row. */
 tensor *model_param(model *m, size_t i, size_t n);

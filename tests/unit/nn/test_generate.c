@@ -1,0 +1,242 @@
+/* Decoding: the cache against full forward passes, sampling, limits, and a published model. */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/bytes.h"
+#include "common/base/rng.h"
+#include "common/nn/generate.h"
+#include "common/nn/sample.h"
+#include "tests/unit/nn/toy.h"
+
+static generate_options greedy(size_t max_new_tokens)
+{
+    return (generate_options){.max_new_tokens = max_new_tokens, .top_p = 1, .seed = 7};
+}
+
+/* Random prompts of 1, 2, 3 ... tokens. */
+static void make_prompts(uint32_t *ids, generate_prompt *prompts, size_t n, size_t n_vocab)
+{
+    rng_key key = rng_key_make(11, "prompts", (rt_id){0}, 0);
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        prompts[i] =
+            (generate_prompt){.ids = ids + at, .n_ids = 1 + i * 5 % 9, .record_id = {.low = i}};
+        for (size_t j = 0; j < prompts[i].n_ids; j++, at++)
+            ids[at] = (uint32_t)rng_below(key, at, n_vocab);
+    }
+}
+
+/* Every token must be the arg max of a full forward pass, and the log-probabilities must agree. */
+static void check_against_forward(model *m, const generate_prompt *prompts, const generated *out,
+                                  size_t n, bool is_greedy)
+{
+    toy_batch *b = rt_calloc(1, sizeof *b);
+    rt_error err = {0};
+    double wanted = 0, scores[TOY_SEQS_MAX];
+    for (size_t i = 0; i < n; i++) {
+        bool stopped = out[i].finish == FINISH_STOP;
+        uint32_t *ids = b->ids + b->n_tokens;
+        memcpy(ids, prompts[i].ids, prompts[i].n_ids * sizeof *ids);
+        memcpy(ids + prompts[i].n_ids, out[i].ids, out[i].n_ids * sizeof *ids);
+        if (stopped) ids[prompts[i].n_ids + out[i].n_ids] = model_get_config(m)->eos_id;
+        b->seqs[i] = (packed_seq){.first = b->n_tokens,
+                                  .n_prompt = prompts[i].n_ids,
+                                  .n_target = out[i].n_ids + stopped,
+                                  .weight = 1};
+        b->n_tokens += prompts[i].n_ids + out[i].n_ids + stopped;
+        wanted += out[i].sum_logprob;
+    }
+    b->n_seqs = n;
+    packed_batch view = toy_view(b);
+    loss_spec spec = toy_spec(b, 1, 0);
+    loss_sums sums;
+    cr_assert_eq(model_evaluate(m, &view, &spec, &sums, &err), RT_OK, "%s", err.text);
+    cr_expect_float_eq(sums.loss[0], -wanted, 1e-3, "%g against %g", sums.loss[0], -wanted);
+    if (is_greedy) cr_expect_eq(sums.n_exact[0], n);
+    cr_assert_eq(model_score(m, &view, scores, &err), RT_OK, "%s", err.text);
+    for (size_t i = 0; i < n; i++) cr_expect_float_eq(scores[i], out[i].sum_logprob, 1e-4);
+    free(b);
+}
+
+Test(generate, cached_decoding_equals_full_forward_passes)
+{
+    model_config c = toy_config();
+    c.tied = false;
+    model *m = toy_model(&c, 3);
+    toy_stir(m, 8);
+    enum { N = 30 };
+    uint32_t ids[9 * N];
+    generate_prompt prompts[N];
+    generated out[N];
+    rt_error err = {0};
+    make_prompts(ids, prompts, N, c.n_vocab);
+    generate_options options = greedy(40);
+    cr_assert_eq(generate(m, prompts, N, &options, out, &err), RT_OK, "%s", err.text);
+    size_t n_stopped = 0;
+    for (size_t i = 0; i < N; i++) {
+        n_stopped += out[i].finish == FINISH_STOP;
+        cr_expect(out[i].finish == FINISH_STOP || out[i].n_ids == 40);
+    }
+    cr_expect(n_stopped > 0 && n_stopped < N, "%zu of %d stopped: both ends are wanted", n_stopped,
+              N);
+    check_against_forward(m, prompts, out, N, true);
+    generated_free(out, N);
+    model_free(m);
+}
+
+Test(generate, sampling_repeats_and_depends_on_record_sample_and_seed)
+{
+    model_config c = toy_config();
+    model *m = toy_model(&c, 3);
+    enum { N = 4 };
+    uint32_t ids[] = {3, 4, 5};
+    generate_prompt prompts[N] = {{.ids = ids, .n_ids = 3, .record_id = {.low = 1}},
+                                  {.ids = ids, .n_ids = 3, .record_id = {.low = 1}},
+                                  {.ids = ids, .n_ids = 3, .record_id = {.low = 1}, .sample = 1},
+                                  {.ids = ids, .n_ids = 3, .record_id = {.low = 2}}};
+    generated a[N], b[N], other[N];
+    generate_options options = greedy(30);
+    options.temperature = 1;
+    cr_assert_eq(generate(m, prompts, N, &options, a, NULL), RT_OK);
+    cr_assert_eq(generate(m, prompts, N, &options, b, NULL), RT_OK);
+    options.seed++;
+    cr_assert_eq(generate(m, prompts, N, &options, other, NULL), RT_OK);
+    for (size_t i = 0; i < N; i++) {
+        cr_expect_eq(a[i].n_ids, b[i].n_ids);
+        cr_expect_eq(memcmp(a[i].ids, b[i].ids, a[i].n_ids * sizeof *ids), 0);
+        cr_expect_eq(a[i].sum_logprob, b[i].sum_logprob);
+    }
+    cr_expect(a[0].n_ids == a[1].n_ids && memcmp(a[0].ids, a[1].ids, a[0].n_ids * 4) == 0);
+    cr_expect(a[0].n_ids != a[2].n_ids || memcmp(a[0].ids, a[2].ids, a[0].n_ids * 4) != 0);
+    cr_expect(a[0].n_ids != a[3].n_ids || memcmp(a[0].ids, a[3].ids, a[0].n_ids * 4) != 0);
+    cr_expect(a[0].n_ids != other[0].n_ids || memcmp(a[0].ids, other[0].ids, a[0].n_ids * 4) != 0);
+    check_against_forward(m, prompts, a, N, false);
+    generated_free(a, N);
+    generated_free(b, N);
+    generated_free(other, N);
+    model_free(m);
+}
+
+Test(generate, stops_at_seq_len_max)
+{
+    model_config c = toy_config();
+    c.seq_len_max = 6;
+    c.eos_id = 0;
+    model *m = toy_model(&c, 3);
+    uint32_t ids[] = {3, 4, 5, 6, 7, 8};
+    generate_prompt prompts[] = {{.ids = ids, .n_ids = 5}, {.ids = ids, .n_ids = 2}};
+    generated out[2] = {{0}};
+    generate_options options = greedy(100);
+    cr_assert_eq(generate(m, prompts, 2, &options, out, NULL), RT_OK);
+    for (size_t i = 0; i < 2; i++)
+        if (out[i].finish == FINISH_LENGTH)
+            cr_expect_eq(out[i].n_ids, c.seq_len_max - prompts[i].n_ids);
+    generated_free(out, 2);
+    model_free(m);
+}
+
+Test(generate, rejects_bad_input_and_writes_nothing)
+{
+    model_config c = toy_config();
+    c.seq_len_max = 6;
+    model *m = toy_model(&c, 3);
+    uint32_t ids[] = {3, 4, 5, 6, 7, 8}, wild[] = {3, 13};
+    generate_prompt good = {.ids = ids, .n_ids = 5};
+    generate_prompt bad[] = {
+        {.ids = ids, .n_ids = 0}, {.ids = ids, .n_ids = 6}, {.ids = wild, .n_ids = 2}};
+    generated out = {.n_ids = 77};
+    rt_error err = {0};
+    generate_options options = greedy(3);
+    for (size_t i = 0; i < RT_COUNT(bad); i++) {
+        cr_expect_eq(generate(m, &bad[i], 1, &options, &out, &err), RT_INVALID);
+        cr_expect_gt(strlen(err.text), 0);
+    }
+    generate_options odd[4] = {greedy(0), greedy(3), greedy(3), greedy(3)};
+    odd[1].temperature = -1;
+    odd[2].top_p = 0;
+    odd[3].temperature = NAN;
+    for (size_t i = 0; i < RT_COUNT(odd); i++)
+        cr_expect_eq(generate(m, &good, 1, &odd[i], &out, &err), RT_INVALID);
+    cr_expect_eq(out.n_ids, 77);
+    cr_expect_eq(generate(m, NULL, 0, &options, NULL, &err), RT_OK);
+    model_free(m);
+}
+
+/* How often each id comes out of a sampler over 20000 evenly spread draws. */
+static void count_draws(generate_options options, const float *logits, size_t n, double *share)
+{
+    sampler *s = NULL;
+    const size_t n_draws = 20000;
+    cr_assert_eq(sampler_new(n, &options, &s, NULL), RT_OK);
+    for (size_t i = 0; i < n; i++) share[i] = 0;
+    for (size_t i = 0; i < n_draws; i++) {
+        double logprob;
+        share[sampler_choose(s, logits, ((double)i + 0.5) / (double)n_draws, &logprob)] +=
+            1.0 / (double)n_draws;
+    }
+    sampler_free(s);
+}
+
+Test(sampler, follows_temperature_top_k_and_top_p)
+{
+    /* p = .1 .4 .2 .3 at temperature 1 */
+    float logits[] = {logf(0.1f), logf(0.4f), logf(0.2f), logf(0.3f)};
+    double share[4];
+    generate_options o = {.temperature = 1, .top_p = 1};
+    count_draws(o, logits, 4, share);
+    double plain[] = {0.1, 0.4, 0.2, 0.3};
+    for (size_t i = 0; i < 4; i++) cr_expect_float_eq(share[i], plain[i], 1e-3);
+
+    o.temperature = 0.5f; /* squares: .01 .16 .04 .09 over .30 */
+    count_draws(o, logits, 4, share);
+    double cold[] = {0.01 / 0.3, 0.16 / 0.3, 0.04 / 0.3, 0.09 / 0.3};
+    for (size_t i = 0; i < 4; i++) cr_expect_float_eq(share[i], cold[i], 1e-3);
+
+    o.temperature = 1;
+    o.top_k = 2;
+    count_draws(o, logits, 4, share);
+    double two[] = {0, 0.4 / 0.7, 0, 0.3 / 0.7};
+    for (size_t i = 0; i < 4; i++) cr_expect_float_eq(share[i], two[i], 1e-3);
+
+    o.top_k = 0;
+    o.top_p = 0.75f; /* .4 + .3 is not enough, + .2 is */
+    count_draws(o, logits, 4, share);
+    double nucleus[] = {0, 0.4 / 0.9, 0.2 / 0.9, 0.3 / 0.9};
+    for (size_t i = 0; i < 4; i++) cr_expect_float_eq(share[i], nucleus[i], 1e-3);
+
+    o.top_k = 3;
+    o.top_p = 0.5f; /* of .9: .4 is not enough, .7 is */
+    count_draws(o, logits, 4, share);
+    for (size_t i = 0; i < 4; i++) cr_expect_float_eq(share[i], two[i], 1e-3);
+}
+
+Test(sampler, greedy_takes_the_lowest_of_equals_and_top_k_agrees_with_sorting)
+{
+    float logits[300];
+    rng_key key = rng_key_make(1, "logits", (rt_id){0}, 0);
+    for (size_t i = 0; i < 300; i++) logits[i] = (float)rng_below(key, i, 40);
+    logits[17] = logits[200] = 50;
+    generate_options o = {.top_p = 1};
+    sampler *s = NULL;
+    double logprob;
+    cr_assert_eq(sampler_new(300, &o, &s, NULL), RT_OK);
+    cr_expect_eq(sampler_choose(s, logits, 0, &logprob), 17);
+    cr_expect_float_eq(logprob, log(0.5), 2e-3);
+    sampler_free(s);
+    double all[300], most[300];
+    o.temperature = 20;
+    count_draws(o, logits, 300, all);
+    o.top_k = 299;
+    count_draws(o, logits, 300, most);
+    size_t n_gone = 0;
+    for (size_t i = 0; i < 300; i++) n_gone += all[i] > 0 && most[i] == 0;
+    cr_expect_leq(n_gone, 1);
+    o.top_k = 2;
+    count_draws(o, logits, 300, most);
+    cr_expect_float_eq(most[17], 0.5, 1e-3);
+    cr_expect_float_eq(most[200], 0.5, 1e-3);
+}
