@@ -1,0 +1,217 @@
+/* The loop of the launcher. What to do with a dead child is decided in supervisor.c; this file
+ * starts, reaps and draws.
+ *
+ *     running --coordinator exits 0--> leaving --all gone--> done
+ *        |  \--Ctrl-C or fatal-------> draining --all gone--> code
+ */
+#include "cli/launch/launcher.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/launch/children.h"
+#include "cli/launch/progress.h"
+#include "cli/stats_client.h"
+#include "common/base/clock.h"
+#include "common/base/fs.h"
+#include "common/base/stop.h"
+
+#define TICK_MS          20
+#define STATS_EVERY_MS   250
+#define STATS_TIMEOUT_MS 500
+#define LEAVE_MS         5000  /* for workers, after the coordinator has finished */
+#define DRAIN_MS         20000 /* for everybody, after Ctrl-C */
+
+typedef struct launcher {
+    children all;
+    progress progress;
+    run_stats stats;
+    bool have_stats;
+    uint64_t stats_next_ms;
+    bool finished;  /* the coordinator says that the run is complete */
+    bool ending;    /* everybody was asked to leave */
+    bool killed;    /* and then made to */
+    uint64_t deadline_ms;
+    exit_code code;
+    rt_error *err;
+} launcher;
+
+static void end_all(launcher *l, exit_code code, uint64_t wait_ms)
+{
+    if (l->ending) return;
+    l->ending = true;
+    l->code = code;
+    l->deadline_ms = rt_clock_mono_ms() + wait_ms;
+    for (size_t i = 0; i < l->all.n; i++)
+        if (l->all.items[i].role != CHILD_REDIS)
+            process_signal(l->all.items[i].pid, SIGTERM);
+}
+
+/* Why a run cannot go on: the end of the child's log says it best. */
+static void fail_because_of(launcher *l, const child *one, int code, const char *why)
+{
+    rt_buf tail = {0};
+    if (one->role != CHILD_REDIS) {
+        rt_status st = children_log_tail(&l->all, one, &tail, NULL);
+        (void)st; /* without a log the message is shorter */
+    }
+    rt_fail(l->err, RT_REFUSED, "%s %s (exit code %d)%s%s", one->name, why, code,
+            tail.n > 0 ? "; its log ends with:\n" : "", tail.n > 0 ? tail.data : "");
+    rt_buf_free(&tail);
+    exit_code mine = code == EXIT_CODE_USAGE || code == EXIT_CODE_DATA ||
+                             code == EXIT_CODE_ENVIRONMENT
+                         ? (exit_code)code
+                         : EXIT_CODE_FAILED;
+    end_all(l, mine, DRAIN_MS);
+}
+
+static bool work_is_done(const launcher *l, child_role role)
+{
+    if (role == CHILD_COORDINATOR || l->finished) return true;
+    if (!l->have_stats) return false;
+    if (role == CHILD_TEACHER) return l->stats.labelling_done;
+    return l->stats.training_done;
+}
+
+static void on_exit_of(launcher *l, child *one, const process_exit *e)
+{
+    supervisor_policy policy = {.restarts_max = l->all.config->launch.restarts_max,
+                                .window_ms = l->all.config->launch.restart_window_s * 1000};
+    one->pid = 0;
+    if (l->ending) {
+        one->done = true;
+        return;
+    }
+    switch (supervisor_on_exit(&one->history, &policy, e->code, work_is_done(l, one->role),
+                               rt_clock_mono_ms())) {
+    case SUPERVISOR_DONE:
+        one->done = true;
+        if (one->role == CHILD_COORDINATOR) {
+            l->finished = true;
+            l->deadline_ms = rt_clock_mono_ms() + LEAVE_MS;
+        }
+        break;
+    case SUPERVISOR_RESTART:
+        if (e->signal != 0)
+            progress_say(&l->progress, "%s was ended by signal %d; starting it again", one->name,
+                         e->signal);
+        else if (e->code != 0)
+            progress_say(&l->progress, "%s left with exit code %d; starting it again", one->name,
+                         e->code);
+        break;
+    case SUPERVISOR_GIVE_UP: fail_because_of(l, one, e->code, "keeps failing"); break;
+    case SUPERVISOR_FATAL: fail_because_of(l, one, e->code, "cannot go on"); break;
+    }
+}
+
+static void reap(launcher *l)
+{
+    for (size_t i = 0; i < l->all.n; i++) {
+        child *one = &l->all.items[i];
+        process_exit e;
+        if (one->pid > 0 && process_reap(one->pid, &e)) on_exit_of(l, one, &e);
+    }
+}
+
+static void start_due(launcher *l, uint64_t now_ms)
+{
+    bool started = false;
+    if (l->ending || l->finished) return;
+    for (size_t i = 0; i < l->all.n && !l->ending; i++) {
+        child *one = &l->all.items[i];
+        if (one->pid > 0 || one->done || now_ms < one->history.restart_at_ms) continue;
+        rt_status st = children_start(&l->all, one, l->err);
+        if (st != RT_OK) end_all(l, exit_code_of(st), DRAIN_MS);
+        started = st == RT_OK;
+    }
+    if (started && children_write_pids(&l->all, l->err) != RT_OK)
+        end_all(l, EXIT_CODE_ENVIRONMENT, DRAIN_MS);
+}
+
+static void refresh_stats(launcher *l, uint64_t now_ms)
+{
+    rt_buf body = {0};
+    run_stats fresh;
+    if (l->all.http[0] == '\0' || now_ms < l->stats_next_ms || l->ending) return;
+    l->stats_next_ms = now_ms + STATS_EVERY_MS;
+    if (stats_get(l->all.http, "/api/stats", STATS_TIMEOUT_MS, &body, NULL) == RT_OK &&
+        run_stats_parse(body.data, body.n, &fresh, NULL) == RT_OK) {
+        l->stats = fresh;
+        l->have_stats = true;
+        if (!l->all.how->quiet) progress_show(&l->progress, &l->stats, now_ms);
+    }
+    rt_buf_free(&body);
+}
+
+static void heed_stop(launcher *l)
+{
+    rt_stop stop = rt_stop_requested();
+    if (stop == RT_STOP_NONE || l->killed) return;
+    if (!l->ending) {
+        progress_say(&l->progress, "stopping: what is in hand is being finished; the same command "
+                                   "goes on later (Ctrl-C again: stop at once)");
+        rt_fail(l->err, RT_CANCELLED, "interrupted; run the same command again to go on");
+        end_all(l, EXIT_CODE_INTERRUPTED, DRAIN_MS);
+    }
+    if (stop == RT_STOP_NOW) l->deadline_ms = 0;
+}
+
+/* Once the coordinator is done, workers see it and leave; the rest is reminded. */
+static void press_on(launcher *l, uint64_t now_ms)
+{
+    if (l->finished && !l->ending && now_ms >= l->deadline_ms) end_all(l, EXIT_CODE_OK, LEAVE_MS);
+    if (l->ending && !l->killed && now_ms >= l->deadline_ms) {
+        children_signal(&l->all, -1, SIGKILL);
+        l->killed = true;
+    }
+}
+
+/* True while a child other than Redis is running. */
+static bool workers_left(const launcher *l)
+{
+    for (size_t i = 0; i < l->all.n; i++)
+        if (l->all.items[i].role != CHILD_REDIS && l->all.items[i].pid > 0) return true;
+    return false;
+}
+
+static void stop_redis(launcher *l)
+{
+    process_exit e;
+    for (size_t i = 0; i < l->all.n; i++) {
+        child *one = &l->all.items[i];
+        if (one->role != CHILD_REDIS || one->pid <= 0) continue;
+        process_signal(one->pid, SIGTERM);
+        if (!process_wait(one->pid, LEAVE_MS, &e)) {
+            process_signal(one->pid, SIGKILL);
+            process_wait(one->pid, LEAVE_MS, &e);
+        }
+        one->pid = 0;
+    }
+}
+
+exit_code launch_run(const config *c, const launch_options *how, rt_error *err)
+{
+    rt_error ours = {0};
+    launcher l = {.code = EXIT_CODE_OK, .err = err != NULL ? err : &ours};
+    rt_status st = children_plan(c, how, &l.all, err);
+    if (st != RT_OK) return exit_code_of(st);
+    rt_stop_install();
+    progress_begin(&l.progress, STDERR_FILENO, isatty(STDERR_FILENO) == 1);
+    for (;;) {
+        uint64_t now_ms = rt_clock_mono_ms();
+        reap(&l);
+        heed_stop(&l);
+        press_on(&l, now_ms);
+        start_due(&l, now_ms);
+        refresh_stats(&l, now_ms);
+        if ((l.finished || l.ending) && !workers_left(&l)) break;
+        rt_sleep_ms(TICK_MS);
+    }
+    stop_redis(&l);
+    progress_end(&l.progress);
+    children_free(&l.all);
+    return l.code;
+}

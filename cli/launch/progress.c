@@ -1,0 +1,191 @@
+#include "cli/launch/progress.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define PLAIN_EVERY_MS 5000
+#define BAR_COLUMNS    24
+
+void progress_begin(progress *p, int fd, bool terminal)
+{
+    *p = (progress){.fd = fd, .terminal = terminal};
+}
+
+void progress_duration(double seconds, char out[16])
+{
+    if (!(seconds >= 0) || seconds > 360000) {
+        snprintf(out, 16, "?");
+        return;
+    }
+    unsigned s = (unsigned)(seconds + 0.5);
+    if (s >= 3600) snprintf(out, 16, "%u:%02u:%02u", s / 3600, s / 60 % 60, s % 60);
+    else snprintf(out, 16, "%u:%02u", s / 60, s % 60);
+}
+
+void progress_thousands(uint64_t n, char out[32])
+{
+    char plain[24];
+    int n_digits = snprintf(plain, sizeof plain, "%" PRIu64, n);
+    char *to = out;
+    for (int i = 0; i < n_digits; i++) {
+        if (i > 0 && (n_digits - i) % 3 == 0) *to++ = ',';
+        *to++ = plain[i];
+    }
+    *to = '\0';
+}
+
+/* "3.2k" for a rate. */
+static void short_rate(double rate, char out[16])
+{
+    if (rate >= 1e6) snprintf(out, 16, "%.1fM", rate / 1e6);
+    else if (rate >= 1e4) snprintf(out, 16, "%.0fk", rate / 1e3);
+    else if (rate >= 1e3) snprintf(out, 16, "%.1fk", rate / 1e3);
+    else snprintf(out, 16, "%.0f", rate);
+}
+
+static rt_status add_bar(rt_buf *out, double share, unsigned columns, rt_error *err)
+{
+    rt_status st = RT_OK;
+    if (columns < 60) return RT_OK;
+    unsigned n_full = (unsigned)(fmin(fmax(share, 0), 1) * BAR_COLUMNS);
+    for (unsigned i = 0; i < BAR_COLUMNS && st == RT_OK; i++)
+        st = rt_buf_add_text(out, i < n_full ? "█" : "░", err);
+    return st == RT_OK ? rt_buf_add_text(out, " ", err) : st;
+}
+
+rt_status progress_label_line(const run_stats *s, unsigned columns, rt_buf *out, rt_error *err)
+{
+    char done[32], total[32], rejected[32], rate[16], eta[16];
+    uint64_t n_done = s->n_labelled + s->n_rejected;
+    progress_thousands(s->n_labelled, done);
+    progress_thousands(s->n_examples, total);
+    progress_thousands(s->n_rejected, rejected);
+    short_rate(s->labelled_per_s, rate);
+    progress_duration(s->label_eta_s, eta);
+    rt_status st = rt_buf_add_text(out, "label ", err);
+    if (st == RT_OK)
+        st = add_bar(out, s->n_examples ? (double)n_done / (double)s->n_examples : 0, columns, err);
+    if (st == RT_OK) st = rt_buf_printf(out, err, "%s/%s", done, total);
+    if (st == RT_OK && s->n_rejected > 0) st = rt_buf_printf(out, err, "  rejected %s", rejected);
+    if (st == RT_OK && s->labelling_done) return rt_buf_add_text(out, "  done", err);
+    return st == RT_OK ? rt_buf_printf(out, err, "  %s/s  ETA %s", rate, eta) : st;
+}
+
+rt_status progress_train_line(const run_stats *s, unsigned columns, rt_buf *out, rt_error *err)
+{
+    char step[32], total[32], rate[16], eta[16];
+    progress_thousands(s->step, step);
+    progress_thousands(s->n_steps, total);
+    short_rate(s->tokens_per_s, rate);
+    progress_duration(s->train_eta_s, eta);
+    rt_status st = rt_buf_add_text(out, "train ", err);
+    if (st == RT_OK)
+        st = add_bar(out, s->n_steps ? (double)s->step / (double)s->n_steps : 0, columns, err);
+    if (st == RT_OK) st = rt_buf_printf(out, err, "step %s/%s", step, s->n_steps ? total : "?");
+    if (st == RT_OK && !isnan(s->loss)) st = rt_buf_printf(out, err, "  loss %.3f", s->loss);
+    if (st == RT_OK && s->training_done) return rt_buf_add_text(out, "  done", err);
+    return st == RT_OK ? rt_buf_printf(out, err, "  %s tokens/s  ETA %s", rate, eta) : st;
+}
+
+static unsigned terminal_columns(int fd)
+{
+    struct winsize size;
+    if (ioctl(fd, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+    return size.ws_col;
+}
+
+static void put(const progress *p, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t k = write(p->fd, bytes, n);
+        if (k <= 0) return; /* a closed terminal must not stop the run */
+        bytes += k;
+        n -= (size_t)k;
+    }
+}
+
+static void erase(progress *p)
+{
+    for (unsigned i = 0; i < p->n_drawn; i++) put(p, "\033[1A\033[2K", 8);
+    p->n_drawn = 0;
+}
+
+static rt_status compose(const run_stats *s, unsigned columns, const char *between, rt_buf *out,
+                         unsigned *n_lines)
+{
+    rt_status st = RT_OK;
+    *n_lines = 0;
+    if (s->labels) {
+        st = progress_label_line(s, columns, out, NULL);
+        (*n_lines)++;
+    }
+    if (s->trains && st == RT_OK) {
+        if (*n_lines > 0) st = rt_buf_add_text(out, between, NULL);
+        if (st == RT_OK) st = progress_train_line(s, columns, out, NULL);
+        (*n_lines)++;
+    }
+    if (s->problem[0] != '\0' && st == RT_OK) {
+        st = rt_buf_printf(out, NULL, "%s%s", *n_lines > 0 ? between : "", s->problem);
+        (*n_lines)++;
+    }
+    return st;
+}
+
+static void show_terminal(progress *p, const run_stats *s)
+{
+    rt_buf text = {0};
+    unsigned n_lines = 0;
+    if (compose(s, terminal_columns(p->fd), "\n", &text, &n_lines) == RT_OK && n_lines > 0) {
+        erase(p);
+        put(p, text.data, text.n);
+        put(p, "\n", 1);
+        p->n_drawn = n_lines;
+    }
+    rt_buf_free(&text);
+}
+
+static void show_plain(progress *p, const run_stats *s, uint64_t now_ms)
+{
+    rt_buf text = {0};
+    unsigned n_lines = 0;
+    if (now_ms < p->plain_next_ms) return;
+    p->plain_next_ms = now_ms + PLAIN_EVERY_MS;
+    if (compose(s, 0, " | ", &text, &n_lines) == RT_OK && n_lines > 0 &&
+        strcmp(text.data, p->plain_last) != 0) {
+        put(p, text.data, text.n);
+        put(p, "\n", 1);
+        snprintf(p->plain_last, sizeof p->plain_last, "%s", text.data);
+    }
+    rt_buf_free(&text);
+}
+
+void progress_show(progress *p, const run_stats *stats, uint64_t now_ms)
+{
+    if (p->terminal) show_terminal(p, stats);
+    else show_plain(p, stats, now_ms);
+}
+
+void progress_say(progress *p, const char *fmt, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(line, sizeof line - 1, fmt, args);
+    va_end(args);
+    if (n < 0) return;
+    size_t n_line = RT_MIN((size_t)n, sizeof line - 2);
+    line[n_line++] = '\n';
+    erase(p);
+    put(p, line, n_line);
+}
+
+void progress_end(progress *p)
+{
+    p->n_drawn = 0; /* what is drawn stays */
+    p->plain_next_ms = 0;
+}

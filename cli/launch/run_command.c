@@ -1,0 +1,55 @@
+#include "cli/launch/run_command.h"
+
+#include <stdio.h>
+
+#include "cli/launch/finish.h"
+#include "cli/summary.h"
+#include "common/base/clock.h"
+#include "common/base/fs.h"
+
+static const char *level_text(rt_log_level level)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    return names[level];
+}
+
+static int fail_with(const options *o, rt_error *err, exit_code code)
+{
+    command_fail(o, err);
+    return code;
+}
+
+int run_command(const options *o, launch_stage stage, const char *dataset)
+{
+    rt_error err = {0};
+    config *c = NULL;
+    rt_buf text = {0};
+    char run_dir[4096];
+    double started_s = rt_clock_mono_s();
+    rt_status st = options_load_config(o, &c, &err);
+    if (st == RT_OK) st = launch_run_dir(c, run_dir, sizeof run_dir, &err);
+    int code = st == RT_OK ? EXIT_CODE_OK : command_fail(o, &err);
+    if (code != EXIT_CODE_OK) goto out;
+
+    launch_options how = {.stage = stage,
+                          .config_path = options_config_path(o),
+                          .sets = options_sets(o),
+                          .dataset = dataset,
+                          .log_level = level_text(options_log_level(o)),
+                          .quiet = options_json(o)};
+    exit_code ended = launch_run(c, &how, &err);
+    if (ended == EXIT_CODE_OK) ended = finish_run(c, &how, started_s, &err);
+    if (ended != EXIT_CODE_OK) {
+        code = fail_with(o, &err, ended);
+        goto out;
+    }
+    if ((st = summary_print(run_dir, options_json(o), &text, &err)) != RT_OK) {
+        code = command_fail(o, &err);
+        goto out;
+    }
+    fputs(text.data, stdout);
+out:
+    rt_buf_free(&text);
+    config_free(c);
+    return code;
+}
