@@ -185,15 +185,32 @@ static void note_answer(runtime *rt, pulse_state *p, uint64_t now_ms)
     p->answered_ms = now_ms;
 }
 
+/* ZeroMQ does not try again after a denied handshake; a socket made anew does. */
+static void reopen_pulse(runtime *rt)
+{
+    rt_error err = {0};
+    net_client *fresh = NULL;
+    rt_status st =
+        net_client_open(&rt->identity, rt->config->net.coordinator, runtime_keys(rt), &fresh, &err);
+    if (st != RT_OK) {
+        rt_log_warn("runtime.reopen", "%s", err.text);
+        return;
+    }
+    net_client_close(rt->pulse);
+    rt->pulse = fresh;
+}
+
 static void note_silence(runtime *rt, pulse_state *p, uint64_t now_ms)
 {
     uint64_t patience_ms = RT_MAX(3 * rt->config->net.heartbeat_ms, 2000);
     if (now_ms - p->answered_ms < patience_ms) return;
+    if (rt_stop_requested() != RT_STOP_NONE) return; /* receiving ends with the request to stop */
     if (p->away_logged && now_ms - p->away_logged_ms < AWAY_LOG_MS) return;
     rt_log_warn("coordinator.away", "endpoint=%s silent_ms=%llu, trying again",
                 rt->config->net.coordinator, (unsigned long long)(now_ms - p->answered_ms));
     p->away_logged = true;
     p->away_logged_ms = now_ms;
+    reopen_pulse(rt);
 }
 
 static void receive_one(runtime *rt, pulse_state *p, uint64_t wait_ms)
@@ -491,8 +508,7 @@ rt_status runtime_open_queue(runtime *rt, queue **out, rt_error *err)
     rt_buf password = {0};
     char *url = NULL;
     uint64_t logged_ms = 0;
-    if (rt->config->queue.password[0] != '\0')
-        st = config_secret("queue.password", rt->config->queue.password, &password, err);
+    st = config_secret("queue.password", rt->config->queue.password, &password, err);
     if (st != RT_OK) goto out;
     if ((st = rt_buf_add_text(&password, "", err)) != RT_OK) goto out;
     for (;;) {

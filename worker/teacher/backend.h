@@ -1,0 +1,99 @@
+/* What gives a teacher its words: one interface, one file per kind.
+ *
+ *     backend *b = NULL;
+ *     if ((st = backend_open(config, &b, err)) != RT_OK) goto out;
+ *     if ((st = backend_complete(b, requests, n, &sampling, answers, err)) != RT_OK) goto out;
+ *     backend_answers_free(answers, n);
+ *     backend_close(b);
+ *
+ * A request for which there is no text gets a reason code, never an error: an error means that the
+ * backend itself is in trouble. Several samples of one example are several requests with sample 0,
+ * 1, ... A new kind fills in a backend_ops and adds a line to backend_open().
+ */
+#ifndef RT_WORKER_TEACHER_BACKEND_H
+#define RT_WORKER_TEACHER_BACKEND_H
+
+#include "common/base/hash.h"
+#include "common/conf/config.h"
+
+enum {
+    BACKEND_CAN_GENERATE = 1, /* writes text for a prompt; another sample may differ */
+    BACKEND_CAN_SCORE = 2,    /* log-probability of a given text */
+    BACKEND_CAN_LOGPROBS = 4, /* answers carry the log-probability of what was written */
+    BACKEND_FIXED_UNIT = 8,   /* bits depend on the batch: the same shard must come whole */
+};
+
+/* Reason codes of requests that got no text, beside those of the parse machine. */
+#define REASON_NOT_RECORDED    "not_recorded"
+#define REASON_PROMPT_TOO_LONG "prompt_too_long"
+
+/* Borrows its texts; absent ones are "" and 0. */
+typedef struct backend_request {
+    rt_id record_id;
+    uint32_t sample;
+    const char *input;     /* the example, as rendered into the corpus */
+    const char *source_id; /* "" = none */
+    const char *prompt;    /* only for backends that generate */
+    size_t n_prompt;
+} backend_request;
+
+typedef struct backend_sampling {
+    double temperature; /* 0: greedy */
+    uint64_t top_k;     /* 0: off */
+    double top_p;       /* 1: off */
+    uint64_t seed;
+} backend_sampling;
+
+/* Owns its text; backend_answers_free(). */
+typedef struct backend_answer {
+    const char *reason; /* NULL: there is a text; else a reason code, static */
+    char *text;         /* as the backend has it, ended by '\0' but maybe not valid UTF-8 */
+    size_t n_text;
+    const char *finish_reason; /* "stop", "length" or "recorded"; static */
+    bool truncated;
+    uint64_t n_prompt_tokens, n_completion_tokens; /* 0: not known */
+    bool has_logprob;
+    double sum_logprob; /* in nats */
+} backend_answer;
+void backend_answers_free(backend_answer *answers, size_t n);
+
+typedef struct backend backend;
+
+typedef struct backend_ops {
+    const char *name; /* "recorded" */
+    unsigned flags;
+    rt_status (*complete)(void *self, const backend_request *requests, size_t n,
+                          const backend_sampling *sampling, backend_answer *answers, rt_error *err);
+    /* Log-probability of texts[i] behind requests[i]'s prompt, in nats; NULL without
+     * BACKEND_CAN_SCORE. NAN where the prompt is too long. */
+    rt_status (*score)(void *self, const backend_request *requests, const char *const *texts,
+                       size_t n, double *out, rt_error *err);
+    void (*close)(void *self);
+} backend_ops;
+
+struct backend {
+    const backend_ops *ops;
+    void *self;
+};
+
+/* The backend that config.teacher names. Keeps config until close. Returns new. */
+RT_MUST_USE rt_status backend_open(const config *c, backend **out, rt_error *err);
+/* One of the caller's own: takes self when it succeeds. */
+RT_MUST_USE rt_status backend_new(const backend_ops *ops, void *self, backend **out, rt_error *err);
+void backend_close(backend *b);
+
+const char *backend_name(const backend *b);
+bool backend_can(const backend *b, unsigned flags);
+/* answers[0..n) is filled on success and untouched on failure. */
+RT_MUST_USE rt_status backend_complete(backend *b, const backend_request *requests, size_t n,
+                                       const backend_sampling *sampling, backend_answer *answers,
+                                       rt_error *err);
+/* RT_UNSUPPORTED without BACKEND_CAN_SCORE. */
+RT_MUST_USE rt_status backend_score(backend *b, const backend_request *requests,
+                                    const char *const *texts, size_t n, double *out, rt_error *err);
+
+/* The kinds. */
+RT_MUST_USE rt_status backend_open_recorded(const config *c, backend **out, rt_error *err);
+RT_MUST_USE rt_status backend_open_native(const config *c, backend **out, rt_error *err);
+
+#endif

@@ -1,0 +1,23 @@
+/* The teacher's process: lease a shard, label it, publish its records, say so; again.
+ *
+ *     st = teacher_run(config, "teacher-0", err);
+ *
+ * May die at any time: its lease expires and the shard is labelled again.
+ */
+#ifndef RT_WORKER_TEACHER_RUN_H
+#define RT_WORKER_TEACHER_RUN_H
+
+#include "common/conf/config.h"
+#include "worker/teacher/label_shard.h"
+
+/* Until the coordinator says that every example is accounted for (RT_OK), or on request
+ * (RT_CANCELLED), or until it cannot go on. On SIGTERM a shard in hand is finished when only its
+ * records are left to publish, else left to its lease. */
+RT_MUST_USE rt_status teacher_run(const config *c, const char *name, rt_error *err);
+
+/* A labeller as the config describes it, for the process and for commands that ask the teacher in
+ * their own. Keeps config. labeller_close() frees what it opened. */
+RT_MUST_USE rt_status labeller_open(const config *c, labeller *out, rt_error *err);
+void labeller_close(labeller *l);
+
+#endif
