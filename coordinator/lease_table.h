@@ -1,0 +1,65 @@
+/* Which teacher labels which range of the corpus, and what is still missing. Pure.
+ *
+ * Shard k is the examples [k * shard_size, (k + 1) * shard_size). A shard is
+ *
+ *     pending ──grant──► leased ──every example archived──► done
+ *        ▲                  │
+ *        └── holder dead, lease over, or told done while examples are missing and LABELS is empty
+ *
+ * Examples become archived whoever wrote them. Grants go in corpus order. A worker whose request
+ * was answered and whose answer was lost says how many shards it holds; what it does not know of is
+ * granted again instead of a new one, so repeats and late messages leak no lease.
+ */
+#ifndef RT_COORDINATOR_LEASE_TABLE_H
+#define RT_COORDINATOR_LEASE_TABLE_H
+
+#include "common/base/bytes.h"
+
+#define LEASE_WORKER_SIZE 64
+
+typedef struct lease_table lease_table;
+
+typedef struct lease {
+    uint64_t shard;
+    uint64_t id;
+    uint64_t deadline_ms;
+    bool told_done; /* its teacher says that all records are in the stream */
+    char worker[LEASE_WORKER_SIZE];
+} lease;
+
+typedef struct lease_counts {
+    uint64_t n_shards, n_shards_pending, n_shards_leased, n_shards_done;
+    uint64_t n_examples_pending, n_examples_leased;           /* not archived yet */
+    uint64_t n_granted, n_expired, n_returned, n_redelivered; /* since the start */
+} lease_counts;
+
+RT_MUST_USE rt_status lease_table_new(uint64_t n_examples, uint64_t shard_size, uint64_t lease_ms,
+                                      lease_table **out, rt_error *err);
+void lease_table_free(lease_table *t);
+
+/* The lowest pending shard, or one that this worker was granted and does not know of. */
+RT_MUST_USE rt_status lease_table_grant(lease_table *t, const char *worker, uint32_t n_held,
+                                        uint64_t now_ms, lease *out, bool *granted, rt_error *err);
+/* A sign of life of the holder. */
+void lease_table_renew(lease_table *t, const char *worker, uint64_t now_ms);
+/* The holder is dead or was replaced: its leases go back. Returns how many. */
+size_t lease_table_return(lease_table *t, const char *worker);
+/* Leases whose time is over go back. Returns how many. */
+size_t lease_table_expire(lease_table *t, uint64_t now_ms);
+/* LeaseDone. False for a lease that is not the worker's any more (harmless). */
+bool lease_table_told_done(lease_table *t, const char *worker, uint64_t shard, uint64_t id);
+/* LABELS was read empty after the LeaseDone messages so far: told-done shards with missing
+ * examples go back. Returns how many. */
+size_t lease_table_stream_empty(lease_table *t);
+/* An example is archived (again: no effect). */
+void lease_table_archived(lease_table *t, uint64_t i_example);
+
+bool lease_table_is_archived(const lease_table *t, uint64_t i_example);
+/* First example of a shard and how many it has. */
+uint64_t lease_table_range(const lease_table *t, uint64_t shard, uint64_t *n);
+/* True when examples [first, first + n) are all archived (clipped at the corpus' end). */
+bool lease_table_range_done(const lease_table *t, uint64_t first, uint64_t n);
+bool lease_table_all_done(const lease_table *t);
+void lease_table_count(const lease_table *t, lease_counts *out);
+
+#endif

@@ -1,0 +1,92 @@
+#include <criterion/criterion.h>
+
+#include "coordinator/feeder.h"
+
+static feeder make(void)
+{
+    return (feeder){
+        .settings = {
+            .lookahead_steps = 3, .batches_max = 100, .micro_batches = 2, .stall_ms = 5000}};
+}
+
+/* Publish all that may go out; returns the step behind the last. */
+static uint64_t publish(feeder *f, uint64_t limit, uint64_t n_planned)
+{
+    uint64_t step;
+    while (feeder_next(f, limit, n_planned, &step)) feeder_published(f);
+    return f->next;
+}
+
+Test(feeder, publishes_the_window_and_no_more)
+{
+    feeder f = make();
+    cr_expect_eq(publish(&f, 100, 100), 3);
+    feeder_set_version(&f, 2);
+    cr_expect_eq(publish(&f, 100, 100), 5);
+}
+
+Test(feeder, stops_at_the_mark_and_at_the_end_of_the_plan)
+{
+    feeder f = make();
+    cr_expect_eq(publish(&f, 2, 100), 2);
+    cr_expect_eq(publish(&f, 100, 1), 2);
+    feeder_set_version(&f, 2);
+    cr_expect_eq(publish(&f, 2, 100), 2);
+    cr_expect_eq(publish(&f, 100, 4), 4);
+}
+
+Test(feeder, lets_one_step_out_however_small_the_queue)
+{
+    feeder f = make();
+    f.settings.batches_max = 1;
+    cr_expect_eq(publish(&f, 100, 100), 1);
+    feeder_set_version(&f, 1);
+    cr_expect_eq(publish(&f, 100, 100), 2);
+    f.settings.batches_max = 4;
+    cr_expect_eq(publish(&f, 100, 100), 3);
+}
+
+Test(feeder, starts_again_from_the_version_after_a_rewind)
+{
+    feeder f = make();
+    feeder_set_version(&f, 10);
+    publish(&f, 100, 100);
+    feeder_set_version(&f, 4);
+    cr_expect_eq(f.next, 4);
+    cr_expect_not(feeder_is_resend(&f, 4));
+    cr_expect_eq(publish(&f, 100, 100), 7);
+}
+
+Test(feeder, sends_again_what_a_flushed_stream_held)
+{
+    feeder f = make();
+    publish(&f, 100, 100);
+    feeder_resend(&f);
+    cr_expect_eq(f.n_resends, 1);
+    cr_expect(feeder_is_resend(&f, 2));
+    cr_expect_not(feeder_is_resend(&f, 3));
+    cr_expect_eq(publish(&f, 100, 100), 3);
+}
+
+Test(feeder, sees_a_lost_stream_after_a_second_and_a_stall_after_its_time)
+{
+    feeder f = make();
+    publish(&f, 100, 100);
+    cr_expect_not(feeder_watch(&f, 1, true, true, 0));
+    cr_expect_not(feeder_watch(&f, 1, true, true, 500));
+    cr_expect(feeder_watch(&f, 1, true, true, 1600));
+    cr_expect_not(feeder_watch(&f, 2, true, false, 2000));
+    cr_expect_not(feeder_watch(&f, 2, true, false, 6900));
+    cr_expect(feeder_watch(&f, 2, true, false, 7000));
+}
+
+Test(feeder, does_not_watch_while_there_is_nothing_to_gather)
+{
+    feeder f = make();
+    publish(&f, 100, 100);
+    for (uint64_t now = 0; now < 100000; now += 1000)
+        cr_expect_not(feeder_watch(&f, 1, false, true, now));
+    feeder idle = make();
+    for (uint64_t now = 0; now < 100000; now += 1000)
+        cr_expect_not(feeder_watch(&idle, 1, true, true, now));
+}
