@@ -11,6 +11,9 @@
 
 #include "common/dataset/label_record.h"
 
+/* A longer line is refused: on append RT_FULL, in a file RT_CORRUPT. */
+#define ARCHIVE_LINE_MAX (64u << 20)
+
 typedef struct archive archive;
 
 typedef enum archive_state { ARCHIVE_ABSENT, ARCHIVE_LABELLED, ARCHIVE_REJECTED } archive_state;
@@ -22,16 +25,26 @@ RT_MUST_USE rt_status archive_open(const char *folder, archive **out, rt_error *
 RT_MUST_USE rt_status archive_open_read_only(const char *folder, archive **out, rt_error *err);
 void archive_close(archive *a);
 
-/* Append one record. RT_EXISTS (not an error to report) when its id is there already. */
+/* Append one record. RT_EXISTS (not an error to report) when its id is there already, whether it
+ * came as labelled or as rejected. RT_IO (disk full): the bytes that were written are taken back,
+ * nothing changed, and a later append may succeed. Single-threaded, like every call on an archive. */
 RT_MUST_USE rt_status archive_append(archive *a, const label_record *r, rt_error *err);
+/* Make every append so far durable. When the system refuses, what it has on disk is unknown: the
+ * archive then takes no more appends until it is opened anew. */
 RT_MUST_USE rt_status archive_sync(archive *a, rt_error *err);
 
 archive_state archive_find(const archive *a, rt_id id);
 uint64_t archive_n_labelled(const archive *a);
 uint64_t archive_n_rejected(const archive *a);
-/* Labelled records with a rationale, and labelled ones with gold whose label equals it as text. */
+/* Labelled records with a rationale; with gold; with gold that their label equals as text. */
 uint64_t archive_n_rationales(const archive *a);
-/* Reasons and their counts: returns how many distinct; *name valid until the next append. */
+uint64_t archive_n_gold(const archive *a);
+uint64_t archive_n_gold_equal(const archive *a);
+/* Lines met at opening whose id had been there before; they count nowhere else. */
+uint64_t archive_n_repeats(const archive *a);
+/* Reasons and their counts: returns how many distinct (at most ARCHIVE_REASONS_MAX; further ones
+ * count as "other"); *name valid until archive_close(). */
+#define ARCHIVE_REASONS_MAX 64
 size_t archive_n_reasons(const archive *a);
 const char *archive_reason(const archive *a, size_t i, uint64_t *count);
 
@@ -39,8 +52,8 @@ const char *archive_reason(const archive *a, size_t i, uint64_t *count);
 RT_MUST_USE rt_status archive_read(archive *a, rt_id id, label_record *out, rt_error *err);
 
 /* SHA-256 over the records of ids[0..n) in that order (corpus order): for each, its id in hex, then
- * "L" label and rationale or "R" reason, each field length-prefixed; absent ids as "-". Meta, times
- * and arrival order do not count. */
+ * "L" label and rationale or "R" reason, each field as "<bytes>:<text>" and an absent rationale as
+ * "-"; absent ids as "-". Meta, times and arrival order do not count. docs/dataset.md has an example. */
 RT_MUST_USE rt_status archive_sha256(archive *a, const rt_id *ids, size_t n,
                                      char hex[RT_SHA256_HEX_SIZE], rt_error *err);
 

@@ -15,7 +15,7 @@ typedef struct label_record {
     char *rationale; /* may be NULL for a good label: coverage may be partial */
     char *reason;    /* reason code; NULL iff labelled */
     char *raw;       /* rejected: the raw text */
-    char *meta;      /* a JSON object as text: teacher, prompt hash, sampling, finish reason, tokens */
+    char *meta; /* a JSON object as text: teacher, prompt hash, sampling, finish reason, tokens */
 } label_record;
 
 void label_record_free(label_record *r);

@@ -18,8 +18,8 @@ typedef struct micro_batch_seq {
 /* Owns ids and seqs; zero-initialise; micro_batch_free(). */
 typedef struct micro_batch {
     micro_batch_kind kind;
-    uint64_t step;           /* train: step; evaluate: the version to score */
-    uint32_t index;          /* within the step, or within the evaluation */
+    uint64_t step;  /* train: step; evaluate: the version to score */
+    uint32_t index; /* within the step, or within the evaluation */
     uint32_t n_micro_batches;
     uint64_t epoch;
     uint64_t seed;

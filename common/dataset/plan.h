@@ -39,11 +39,11 @@ typedef struct plan_record {
 
 typedef struct plan_segment {
     plan_kind kind;
-    uint64_t index;      /* chunk or epoch number */
-    uint64_t epoch;      /* 0 for chunks, else the epoch: keys dropout */
+    uint64_t index; /* chunk number from 0, or epoch number from 1 */
+    uint64_t epoch; /* 0 for chunks, else the epoch: keys dropout */
     uint64_t first_step;
     uint64_t n_steps;
-    uint64_t n_records;
+    uint64_t n_records; /* in its steps; fewer than handed in when n_steps_max cut it */
     char sha256[RT_SHA256_HEX_SIZE]; /* over the records handed in: a resume must find the same */
 } plan_segment;
 
@@ -61,7 +61,9 @@ typedef struct plan_step_info {
 
 RT_MUST_USE rt_status plan_new(const plan_settings *settings, plan **out, rt_error *err);
 void plan_free(plan *p);
-/* Append a segment. Records in corpus order; those with no task at all are passed over. Copies. */
+/* Append a segment. Records in corpus order; those with no task at all are passed over. Copies.
+ * RT_INVALID for a chunk behind an epoch, a second segment of the same kind and index, or epoch 0
+ * (the chunks are epoch 0). */
 RT_MUST_USE rt_status plan_add_segment(plan *p, plan_kind kind, uint64_t index,
                                        const plan_record *records, size_t n, rt_error *err);
 size_t plan_n_segments(const plan *p);
@@ -70,10 +72,12 @@ uint64_t plan_n_steps(const plan *p);
 /* RT_NOTFOUND beyond the planned steps. */
 RT_MUST_USE rt_status plan_get_step(const plan *p, uint64_t step, plan_step_info *out,
                                     rt_error *err);
-/* Items borrowed until the next call on this plan. */
+/* Items, longest first, borrowed until the next call on this plan. A micro-batch holds its share of
+ * the step's tokens, give or take half a sequence at either end. */
 RT_MUST_USE rt_status plan_get_micro_batch(plan *p, uint64_t step, size_t index,
                                            const plan_item **items, size_t *n_items, rt_error *err);
-/* Steps that one epoch over these records would take: for schedules in epochs. */
+/* Steps that one epoch over these records would take: for schedules in epochs. Exact when
+ * records_per_step binds; with the token budget, to within the luck of the permutation. */
 uint64_t plan_steps_per_epoch(const plan_settings *settings, const plan_record *records, size_t n);
 
 /* Whether a record is held out for validation: by its id, not by its place. */
