@@ -203,7 +203,7 @@ rt_status label_read_choice(const char *input, const label_text *from, label_res
         if (found != NULL && found->letter != letter) flags |= PARSE_FLAG_LETTER_MISMATCH;
     }
     span bare = strip_marks(text);
-    if (found == NULL && bare.n == 1)
+    if (found == NULL && bare.n == 1 && text.p[0] != '(')
         found = choice_lettered(choices, n, (char)tolower((unsigned char)bare.p[0]));
     bool may_grow = from->open_end &&
                     (choice_begins_with(choices, n, rest) || (text.n <= 2 && text.p[0] == '('));

@@ -60,11 +60,14 @@ static size_t place_for(const sentence_list *list, size_t n_max)
     return j < n_max ? (size_t)j : SIZE_MAX;
 }
 
-/* sentencepiece drops a whole sentence that holds a tab, and reads a zero byte as an end. */
+/* sentencepiece drops a whole sentence that holds a tab or U+2585, both of which it uses as marks
+ * of its own, and reads a zero byte as an end. */
 static void soften(char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         if (text[i] == '\t' || text[i] == '\0') text[i] = ' ';
+        if (n - i >= 3 && memcmp(text + i, "\xE2\x96\x85", 3) == 0) memset(text + i, ' ', 3);
+    }
 }
 
 static rt_status keep_sentence(sentence_list *list, size_t n_max, const char *text, size_t n,
