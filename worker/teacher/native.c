@@ -8,14 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/ckpt/hf_model.h"
 #include "common/nn/generate.h"
 #include "common/text/tokenizer.h"
+#include "worker/runtime/model_tokenizer.h"
 #include "worker/teacher/backend.h"
-
-#define MODEL_PATH_MAX 4096
 
 typedef struct native_backend {
     model *model;
@@ -191,18 +189,6 @@ static const backend_ops native_ops = {
     .close = close_native,
 };
 
-static rt_status load_tokenizer(const char *folder, tokenizer **out, rt_error *err)
-{
-    static const char *const names[] = {"tokenizer.model", "spiece.model"};
-    char path[MODEL_PATH_MAX];
-    for (size_t i = 0; i < RT_COUNT(names); i++) {
-        rt_status st = rt_fs_join(path, sizeof path, folder, names[i], err);
-        if (st != RT_OK) return st;
-        if (rt_fs_exists(path)) return tokenizer_load(path, out, err);
-    }
-    return rt_fail(err, RT_NOTFOUND, "%s: holds neither tokenizer.model nor spiece.model", folder);
-}
-
 /* Leaves room for the longest text behind a prompt, unless the config names a budget. */
 static size_t prompt_budget(const config *c, size_t seq_len_max)
 {
@@ -221,7 +207,7 @@ rt_status backend_open_native(const config *c, backend **out, rt_error *err)
         goto out;
     }
     nn_set_threads(c->threads);
-    if ((st = load_tokenizer(c->teacher.model, &self->tokenizer, err)) != RT_OK) goto wrap;
+    if ((st = model_tokenizer_load(c->teacher.model, &self->tokenizer, err)) != RT_OK) goto wrap;
     if ((st = hf_model_load(c->teacher.model, &self->model, err)) != RT_OK) goto wrap;
     const model_config *shape = model_get_config(self->model);
     if (tokenizer_size(self->tokenizer) > shape->n_vocab) {
