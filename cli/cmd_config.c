@@ -93,7 +93,7 @@ static void add_problem(problems *p, const char *path, const char *what, const c
     char text[1400];
     size_t i_bad;
     snprintf(text, sizeof text, "%.300s%s%s", what, what[0] != '\0' ? ": " : "", message);
-    while (!utf8_is_valid(text, strlen(text), &i_bad)) text[i_bad] = '?';
+    while (!text_is_utf8(text, strlen(text), &i_bad)) text[i_bad] = '?';
     json_array_append_new(p->list, json_pack("{s:s,s:s}", "setting", path, "message", text));
     p->n++;
     if (!p->quiet) fprintf(stderr, "retort: %s: %s\n", path, text);

@@ -33,7 +33,7 @@ int command_fail_as(bool as_json, const rt_error *err)
     rt_error clean = *err;
     size_t i_bad;
     /* A path may hold any byte, and a long message may be cut inside a character. */
-    while (!utf8_is_valid(clean.text, strlen(clean.text), &i_bad)) clean.text[i_bad] = '?';
+    while (!text_is_utf8(clean.text, strlen(clean.text), &i_bad)) clean.text[i_bad] = '?';
     fprintf(stderr, "retort: %s\n", clean.text);
     if (as_json) {
         json_t *root = json_pack("{s:{s:s,s:s}}", "error", "status", rt_status_name(clean.status),

@@ -41,7 +41,7 @@ typedef struct reader {
     rt_error *err;
 } reader;
 
-bool utf8_is_valid(const char *text, size_t n, size_t *i_bad)
+bool text_is_utf8(const char *text, size_t n, size_t *i_bad)
 {
     const unsigned char *s = (const unsigned char *)text;
     for (size_t i = 0; i < n;) {
@@ -71,7 +71,7 @@ void quote_found(const char *text, size_t n, char out[FOUND_SIZE])
 {
     size_t n_out = RT_MIN(n, FOUND_SIZE - 8);
     size_t i_bad;
-    if (!utf8_is_valid(text, n_out, &i_bad)) n_out = i_bad;
+    if (!text_is_utf8(text, n_out, &i_bad)) n_out = i_bad;
     for (size_t i = 0; i < n_out; i++) {
         unsigned char c = (unsigned char)text[i];
         out[i] = c < ' ' || c == 0x7f ? ' ' : (char)c;
@@ -382,7 +382,7 @@ rt_status document_parse(const char *name, const char *yaml, size_t n_yaml, docu
                      n_yaml, DOCUMENT_BYTES_MAX);
         goto out;
     }
-    if (!utf8_is_valid(yaml, n_yaml, &i_bad)) {
+    if (!text_is_utf8(yaml, n_yaml, &i_bad)) {
         for (size_t i = 0; i < i_bad; i++) line += yaml[i] == '\n';
         st = rt_fail(err, RT_INVALID, "%s:%zu: found the byte 0x%02x, expected UTF-8 text", name,
                      line, (unsigned char)yaml[i_bad]);
@@ -449,7 +449,7 @@ rt_status document_set(document *d, const char *assignment, rt_error *err)
         if (!settings_is_section(path)) return fail_unknown("--set ", "", path, strlen(path), err);
         return fail_unknown("--set ", path, dot + 1, strlen(dot + 1), err);
     }
-    if (!utf8_is_valid(equals + 1, strlen(equals + 1), &i_bad))
+    if (!text_is_utf8(equals + 1, strlen(equals + 1), &i_bad))
         return rt_fail(err, RT_INVALID, "--set %s: byte %zu of the value is not UTF-8", s->path,
                        i_bad + 1);
     document_value *v = &d->values[settings_index(s)];

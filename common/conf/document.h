@@ -48,6 +48,6 @@ void quote_found(const char *text, size_t n, char out[FOUND_SIZE]);
 
 /* True when the bytes are UTF-8 (no surrogates, no overlong forms); else *i_bad is the first byte
  * that is not. */
-bool utf8_is_valid(const char *text, size_t n, size_t *i_bad);
+bool text_is_utf8(const char *text, size_t n, size_t *i_bad);
 
 #endif

@@ -39,7 +39,7 @@ static rt_status look_up(const char *name, size_t n_name, const char **out, rt_e
         return rt_fail(err, RT_INVALID,
                        "the environment variable %s is not set (write $${ for the characters ${)",
                        variable);
-    if (!utf8_is_valid(value, strlen(value), &i_bad))
+    if (!text_is_utf8(value, strlen(value), &i_bad))
         return rt_fail(err, RT_INVALID, "the environment variable %s is not UTF-8", variable);
     *out = value;
     return RT_OK;

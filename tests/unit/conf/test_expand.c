@@ -98,8 +98,8 @@ Test(expand, knows_utf8)
                          "\xe2\x82"};
     size_t i_bad = 99;
     for (size_t i = 0; i < RT_COUNT(good); i++)
-        cr_expect(utf8_is_valid(good[i], strlen(good[i]), &i_bad), "good %zu", i);
+        cr_expect(text_is_utf8(good[i], strlen(good[i]), &i_bad), "good %zu", i);
     cr_expect_eq(i_bad, 99);
     for (size_t i = 0; i < RT_COUNT(bad); i++)
-        cr_expect_not(utf8_is_valid(bad[i], strlen(bad[i]), &i_bad), "bad %zu", i);
+        cr_expect_not(text_is_utf8(bad[i], strlen(bad[i]), &i_bad), "bad %zu", i);
 }
