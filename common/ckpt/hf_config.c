@@ -1,0 +1,212 @@
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/fs.h"
+#include "common/ckpt/hf_model.h"
+
+#define CONFIG_BYTES_MAX ((size_t)1 << 20)
+
+/* config.json while it is read: the first trouble stays. */
+typedef struct reading {
+    const char *path;
+    json_t *root;
+    rt_status status;
+    rt_error *err;
+} reading;
+
+/* A whole number, or `missing` when the field is absent or null. */
+static size_t read_size(reading *r, const char *name, bool required, size_t missing)
+{
+    const json_t *value = json_object_get(r->root, name);
+    if (r->status != RT_OK) return 0;
+    if (value == NULL || json_is_null(value)) {
+        if (required) r->status = rt_fail(r->err, RT_CORRUPT, "%s: %s is missing", r->path, name);
+        return missing;
+    }
+    if (!json_is_integer(value) || json_integer_value(value) < 0) {
+        r->status = rt_fail(r->err, RT_CORRUPT, "%s: %s is not a whole number of at least 0",
+                            r->path, name);
+        return 0;
+    }
+    return (size_t)json_integer_value(value);
+}
+
+/* Token ids may be a list; its first is the one that ends a text. */
+static uint32_t read_token(reading *r, const char *name, uint32_t missing)
+{
+    const json_t *value = json_object_get(r->root, name);
+    if (json_is_array(value)) value = json_array_get(value, 0);
+    if (r->status != RT_OK || value == NULL || json_is_null(value)) return missing;
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        json_integer_value(value) > UINT32_MAX) {
+        r->status = rt_fail(r->err, RT_CORRUPT, "%s: %s is not a token id", r->path, name);
+        return 0;
+    }
+    return (uint32_t)json_integer_value(value);
+}
+
+static float read_number(reading *r, const json_t *object, const char *name, double missing)
+{
+    const json_t *value = json_object_get(object, name);
+    if (r->status != RT_OK || value == NULL || json_is_null(value)) return (float)missing;
+    if (!json_is_number(value))
+        r->status = rt_fail(r->err, RT_CORRUPT, "%s: %s is not a number", r->path, name);
+    return (float)json_number_value(value);
+}
+
+/* A switch that we cannot turn: absent, null or false. */
+static void refuse_switch(reading *r, const char *name)
+{
+    const json_t *value = json_object_get(r->root, name);
+    if (r->status == RT_OK && value != NULL && !json_is_null(value) && !json_is_false(value))
+        r->status = rt_fail(r->err, RT_UNSUPPORTED, "%s: %s is set, expected false", r->path, name);
+}
+
+static void expect_text(reading *r, const json_t *object, const char *name, const char *wanted)
+{
+    const json_t *value = json_object_get(object, name);
+    if (r->status != RT_OK || value == NULL || json_is_null(value)) return;
+    const char *text = json_string_value(value);
+    if (text == NULL || strcmp(text, wanted) != 0)
+        r->status = rt_fail(r->err, RT_UNSUPPORTED, "%s: %s is %.64s, expected %s", r->path, name,
+                            text == NULL ? "not a text" : text, wanted);
+}
+
+/* Newer files keep theta in rope_parameters. Only plain rotation is known. */
+static float read_rope(reading *r)
+{
+    const json_t *newer = json_object_get(r->root, "rope_parameters");
+    const json_t *scaling = json_object_get(r->root, "rope_scaling");
+    expect_text(r, newer, "rope_type", "default");
+    if (r->status == RT_OK && json_is_object(scaling)) {
+        expect_text(r, scaling, "rope_type", "default");
+        expect_text(r, scaling, "type", "default");
+        if (r->status == RT_OK && json_object_get(scaling, "rope_type") == NULL &&
+            json_object_get(scaling, "type") == NULL)
+            r->status =
+                rt_fail(r->err, RT_UNSUPPORTED, "%s: rope_scaling is set, expected null", r->path);
+    } else if (r->status == RT_OK && scaling != NULL && !json_is_null(scaling)) {
+        r->status =
+            rt_fail(r->err, RT_UNSUPPORTED, "%s: rope_scaling is set, expected null", r->path);
+    }
+    double theta = (double)read_number(r, r->root, "rope_theta", 10000);
+    if (read_number(r, r->root, "partial_rotary_factor", 1) != 1.0f && r->status == RT_OK)
+        r->status =
+            rt_fail(r->err, RT_UNSUPPORTED, "%s: partial_rotary_factor, expected 1", r->path);
+    return read_number(r, newer, "rope_theta", theta);
+}
+
+static model_config read_fields(reading *r)
+{
+    model_config c = {.arch = MODEL_ARCH_LLAMA};
+    if (json_object_get(r->root, "model_type") == NULL)
+        r->status = rt_fail(r->err, RT_CORRUPT, "%s: model_type is missing", r->path);
+    expect_text(r, r->root, "model_type", "llama");
+    expect_text(r, r->root, "hidden_act", "silu");
+    refuse_switch(r, "attention_bias");
+    refuse_switch(r, "mlp_bias");
+    c.n_vocab = read_size(r, "vocab_size", true, 0);
+    c.d_model = read_size(r, "hidden_size", true, 0);
+    c.d_ff = read_size(r, "intermediate_size", true, 0);
+    c.n_layers = read_size(r, "num_hidden_layers", true, 0);
+    c.n_heads = read_size(r, "num_attention_heads", true, 0);
+    c.n_kv_heads = read_size(r, "num_key_value_heads", false, c.n_heads);
+    c.d_head = read_size(r, "head_dim", false, c.n_heads == 0 ? 0 : c.d_model / c.n_heads);
+    c.seq_len_max = read_size(r, "max_position_embeddings", false, 2048);
+    c.norm_eps = read_number(r, r->root, "rms_norm_eps", 1e-6);
+    c.rope_theta = read_rope(r);
+    c.tied = json_is_true(json_object_get(r->root, "tie_word_embeddings"));
+    c.bos_id = read_token(r, "bos_token_id", 1);
+    c.eos_id = read_token(r, "eos_token_id", 2);
+    c.pad_id = read_token(r, "pad_token_id", c.eos_id);
+    return c;
+}
+
+rt_status hf_config_read(const char *folder, model_config *out, rt_error *err)
+{
+    char path[4096];
+    rt_buf text = {0};
+    json_error_t trouble;
+    reading r = {.path = path, .err = err};
+    rt_status st = rt_fs_join(path, sizeof path, folder, "config.json", err);
+    if (st == RT_OK) st = rt_fs_read(path, CONFIG_BYTES_MAX, &text, err);
+    if (st != RT_OK) goto out;
+    r.root =
+        json_loadb(text.data == NULL ? "" : text.data, text.n, JSON_REJECT_DUPLICATES, &trouble);
+    if (!json_is_object(r.root)) {
+        st = rt_fail(err, RT_CORRUPT, "%s: not a JSON object: %s in line %d", path,
+                     r.root == NULL ? trouble.text : "another value",
+                     r.root == NULL ? trouble.line : 1);
+        goto out;
+    }
+    model_config c = read_fields(&r);
+    if ((st = r.status) != RT_OK) goto out;
+    if (model_config_check(&c, err) != RT_OK) {
+        st = rt_wrap(err, RT_CORRUPT, "%s", path);
+        goto out;
+    }
+    *out = c;
+out:
+    json_decref(r.root);
+    rt_buf_free(&text);
+    return st;
+}
+
+/* A float as the shortest decimal that reads back as the same float: 1e-05, not 9.99999975e-06. */
+static json_t *number_of(float x)
+{
+    char text[32];
+    for (int digits = 1; digits <= 9; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, (double)x);
+        if (strtof(text, NULL) == x) break;
+    }
+    return json_real(strtod(text, NULL));
+}
+
+static rt_status write_json(const char *folder, const char *name, json_t *root, rt_error *err)
+{
+    char path[4096];
+    char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    rt_status st = text == NULL ? rt_fail(err, RT_NOMEM, "%s", name) : RT_OK;
+    if (st == RT_OK) st = rt_fs_join(path, sizeof path, folder, name, err);
+    if (st == RT_OK) {
+        size_t n = strlen(text);
+        text[n] = '\n'; /* in place of the end, which nobody reads */
+        st = rt_fs_write_atomic(path, text, n + 1, err);
+    }
+    free(text);
+    json_decref(root);
+    return st;
+}
+
+rt_status hf_config_write(const char *folder, const model_config *config, tensor_dtype dtype,
+                          rt_error *err)
+{
+    static const char *const dtypes[] = {
+        [TENSOR_F32] = "float32", [TENSOR_F16] = "float16", [TENSOR_BF16] = "bfloat16"};
+    const model_config *c = config;
+    rt_status st = model_config_check(c, err);
+    if (st == RT_OK) st = rt_fs_mkdirs(folder, err);
+    if (st != RT_OK) return st;
+    json_t *root = json_pack(
+        "{s:[s], s:s, s:b, s:f, s:i, s:i, s:I, s:s, s:I, s:f, s:I, s:I, s:b, s:I, s:I, s:I, s:i, "
+        "s:i, s:o, s:n, s:o, s:b, s:s, s:b, s:I}",
+        "architectures", "LlamaForCausalLM", "model_type", "llama", "attention_bias", 0,
+        "attention_dropout", 0.0, "bos_token_id", (int)c->bos_id, "eos_token_id", (int)c->eos_id,
+        "head_dim", (json_int_t)c->d_head, "hidden_act", "silu", "hidden_size",
+        (json_int_t)c->d_model, "initializer_range", 0.02, "intermediate_size", (json_int_t)c->d_ff,
+        "max_position_embeddings", (json_int_t)c->seq_len_max, "mlp_bias", 0, "num_attention_heads",
+        (json_int_t)c->n_heads, "num_hidden_layers", (json_int_t)c->n_layers, "num_key_value_heads",
+        (json_int_t)c->n_kv_heads, "pad_token_id", (int)c->pad_id, "pretraining_tp", 1,
+        "rms_norm_eps", number_of(c->norm_eps), "rope_scaling", "rope_theta",
+        number_of(c->rope_theta), "tie_word_embeddings", (int)c->tied, "torch_dtype", dtypes[dtype],
+        "use_cache", 1, "vocab_size", (json_int_t)c->n_vocab);
+    st = write_json(folder, "config.json", root, err);
+    if (st != RT_OK) return st;
+    root =
+        json_pack("{s:b, s:i, s:i, s:i}", "_from_model_config", 1, "bos_token_id", (int)c->bos_id,
+                  "eos_token_id", (int)c->eos_id, "pad_token_id", (int)c->pad_id);
+    return write_json(folder, "generation_config.json", root, err);
+}
