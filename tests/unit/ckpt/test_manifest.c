@@ -162,7 +162,7 @@ Test(ckpt_manifest, does_not_trust_a_folder_that_was_renamed)
 
 Test(ckpt_manifest, survives_a_manifest_cut_or_flipped_at_any_byte)
 {
-    char folder[PATH_MAX], path[PATH_MAX];
+    char folder[PATH_MAX], path[PATH_MAX + 32];
     rt_buf text = {0};
     commit(5);
     cr_assert_eq(ckpt_folder(root, 5, false, folder, sizeof folder, NULL), RT_OK);
