@@ -3,7 +3,9 @@
  * Every request has an answer, a deadline and a retry with the same message id (a send that libzmq
  * accepted may still be lost). Payload frames travel after the envelope, without a copy on sending.
  * Limits: frame bytes, frames per message, queue lengths; beyond them a message is dropped and
- * counted. Loopback and ipc are open; anything else needs CURVE keys (net/curve.h).
+ * counted. Loopback and ipc are open; anything else needs CURVE keys. Keys that are given are used on
+ * every tcp endpoint, loopback too, so that both ends agree; ipc never uses them. One endpoint
+ * belongs to one thread; inproc is not offered (each endpoint has a ZeroMQ context of its own).
  *
  * Client:
  *     net_client *c = NULL;
@@ -35,14 +37,20 @@ typedef struct net_keys {
     char secret_key[41];
 } net_keys;
 
-/* Key file: two lines, "public <z85>" and "secret <z85>". Refuses a file others may read. */
+#define NET_FRAME_BYTES_MAX (4u << 20)  /* bytes of one payload frame */
+#define NET_FRAMES_MAX      (64u << 10) /* payload frames of one message */
+
+/* Key file: two lines, "public <z85>" and "secret <z85>". Refuses a file that everybody may read or
+ * its group may write (a group may read: that is how Kubernetes mounts secrets). */
 RT_MUST_USE rt_status net_keys_read(const char *path, net_keys *out, rt_error *err);
 RT_MUST_USE rt_status net_keys_generate(net_keys *out, rt_error *err);
+/* Write a key file, mode 0600. RT_EXISTS when there is one: a cluster's key is never overwritten. */
+RT_MUST_USE rt_status net_keys_write(const char *path, const net_keys *keys, rt_error *err);
 /* True for ipc://, inproc://, and tcp on 127.0.0.0/8, ::1 or localhost. */
 bool net_is_local(const char *endpoint);
 
 /* One payload frame. For sending: borrowed until the call returns when `release` is NULL, else
- * taken and released by release(data, hint) from any thread. */
+ * taken and released by release(data, hint) from any thread, once, also when the call fails. */
 typedef struct net_frame {
     const void *data;
     size_t n_bytes;
@@ -68,6 +76,8 @@ void net_incoming_free(net_incoming *in);
 
 typedef struct net_counts {
     uint64_t n_received, n_sent, n_dropped, n_retries, bytes_in, bytes_out;
+    uint64_t n_denied;  /* servers: connections with a wrong CURVE key */
+    uint64_t n_foreign; /* connections that did not get through the handshake, for any reason */
 } net_counts;
 
 typedef struct net_server net_server;
@@ -96,24 +106,31 @@ typedef struct net_client net_client;
 RT_MUST_USE rt_status net_client_open(const net_identity *identity, const char *connect,
                                       const net_keys *keys, net_client **out, rt_error *err);
 void net_client_close(net_client *c);
-/* Send and wait for the answer with the same message id; sends again (same id) at least every
- * second until the deadline. RT_TIMEOUT; RT_REFUSED with the peer's text (then *answer holds the
- * refusal); RT_CANCELLED when rt_stop_requested() became RT_STOP_NOW. */
+/* Send and wait for the answer with the same message id; sends again (same id) every second until
+ * the deadline, and at once after a lost connection came back; with more than 1 MiB of payload the
+ * interval doubles up to 8 s; nothing is sent again while there is no connection. Late answers to
+ * other requests are dropped and counted, everything else is kept for net_client_receive().
+ * RT_TIMEOUT; RT_REFUSED with the peer's text (then *answer holds the refusal); RT_CANCELLED when
+ * rt_stop_requested() became RT_STOP_NOW. After a silent deadline, and a second after a key was
+ * denied, the socket is made anew: ZeroMQ itself never tries again after a denial. */
 RT_MUST_USE rt_status net_client_request(net_client *c, wire_message *ask, const net_frame *frames,
-                                         size_t n_frames, uint64_t timeout_ms,
-                                         net_incoming *answer, rt_error *err);
+                                         size_t n_frames, uint64_t timeout_ms, net_incoming *answer,
+                                         rt_error *err);
 /* Send without waiting; later answers and orders come through net_client_receive(). Returns the
- * message id used. */
+ * message id used (NULL: not wanted). RT_UNAVAILABLE when as many messages as may wait are waiting
+ * for the peer. */
 RT_MUST_USE rt_status net_client_send(net_client *c, wire_message *ask, const net_frame *frames,
                                       size_t n_frames, uint64_t *message_id, rt_error *err);
-/* Next message of any kind, RT_TIMEOUT when none came. */
+/* Next message of any kind, RT_TIMEOUT when none came, RT_CANCELLED when a signal asked to stop. */
 RT_MUST_USE rt_status net_client_receive(net_client *c, uint64_t timeout_ms, net_incoming *out,
                                          rt_error *err);
+/* Ask each time: a socket made anew has another file descriptor. */
 int net_client_fd(const net_client *c);
 bool net_client_ready(net_client *c);
 const net_counts *net_client_counts(const net_client *c);
 
-/* Wait until one of several endpoints has something to read. ready[i] is set for each. */
+/* Wait until one of several endpoints has something to read. `ready` is set for each. RT_TIMEOUT
+ * when none has, RT_CANCELLED when a signal asked to stop. */
 typedef struct net_poll_item {
     net_server *server; /* one of these two */
     net_client *client;

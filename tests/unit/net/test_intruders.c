@@ -1,0 +1,354 @@
+/* What comes from strangers: raw bytes, HTTP, foreign ZeroMQ peers, and wrong keys. */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zmq.h>
+
+#include "common/base/rng.h"
+#include "common/net/endpoint.h"
+
+#define LONG_MS 10000
+
+static const net_identity coordinator = {"run-1", "coordinator", 1};
+static const net_identity student = {"run-1", "student-0", 7};
+
+static net_server *serve_at(const char *endpoint, const net_keys *keys)
+{
+    net_server *s = NULL;
+    rt_error err = {0};
+    cr_assert_eq(net_server_open(&coordinator, endpoint, keys, &s, &err), RT_OK, "%s", err.text);
+    return s;
+}
+
+static net_client *ask_at(const char *endpoint, const net_keys *keys)
+{
+    net_client *c = NULL;
+    rt_error err = {0};
+    cr_assert_eq(net_client_open(&student, endpoint, keys, &c, &err), RT_OK, "%s", err.text);
+    return c;
+}
+
+typedef struct echoer {
+    net_server *server;
+    pthread_t thread;
+    atomic_bool stop;
+} echoer;
+
+static void *run_echo(void *arg)
+{
+    echoer *e = arg;
+    while (!atomic_load(&e->stop)) {
+        net_incoming in = {0};
+        if (net_server_receive(e->server, 10, &in, NULL) != RT_OK) continue;
+        wire_message m = {.type = WIRE_ACK, .message_id = in.message.message_id};
+        (void)!net_server_send(e->server, &in.peer, &m, NULL, 0, NULL);
+        net_incoming_free(&in);
+    }
+    return NULL;
+}
+
+static void start(echoer *e, const char *endpoint, const net_keys *keys)
+{
+    e->server = serve_at(endpoint, keys);
+    atomic_store(&e->stop, false);
+    cr_assert_eq(pthread_create(&e->thread, NULL, run_echo, e), 0);
+}
+
+static void stop(echoer *e)
+{
+    atomic_store(&e->stop, true);
+    pthread_join(e->thread, NULL);
+}
+
+static rt_status ask(net_client *c, uint64_t timeout_ms, rt_error *err)
+{
+    wire_message m = {.type = WIRE_PULL};
+    net_incoming in = {0};
+    rt_status st = net_client_request(c, &m, NULL, 0, timeout_ms, &in, err);
+    net_incoming_free(&in);
+    return st;
+}
+
+static int raw_connect(const char *endpoint)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    address.sin_port = htons((uint16_t)atoi(strrchr(endpoint, ':') + 1));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(connect(fd, (const struct sockaddr *)&address, sizeof address), 0);
+    struct timeval patience = {.tv_sec = 2};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return fd;
+}
+
+/* Send bytes, then read until the server hangs up or says nothing more. */
+static void throw_at(const char *endpoint, const void *bytes, size_t n)
+{
+    char sink[512];
+    int fd = raw_connect(endpoint);
+    (void)!send(fd, bytes, n, MSG_NOSIGNAL);
+    shutdown(fd, SHUT_WR);
+    while (recv(fd, sink, sizeof sink, 0) > 0) continue;
+    close(fd);
+}
+
+Test(intruders, random_bytes_and_http_are_counted_and_others_go_on)
+{
+    static const char http[] = "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: x\r\n\r\n";
+    /* A greeting of ZMTP 3.0 with the NULL mechanism, then rubbish. */
+    unsigned char zmtp[64 + 100] = {0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0, 'N', 'U', 'L', 'L'};
+    net_server *s = serve_at("tcp://127.0.0.1:*", NULL);
+    net_client *c = ask_at(net_server_endpoint(s), NULL);
+    rng_key key = rng_key_make(1, "intruders", (rt_id){0, 0}, 0);
+    echoer e = {.server = s};
+    cr_assert_eq(pthread_create(&e.thread, NULL, run_echo, &e), 0);
+    throw_at(net_server_endpoint(s), http, sizeof http - 1);
+    for (uint64_t i = 0; i < 30; i++) {
+        unsigned char bytes[300];
+        for (size_t j = 0; j < sizeof bytes; j++)
+            bytes[j] = (unsigned char)rng_u64(key, 999 * i + j);
+        if (i % 3 == 0) bytes[0] = 0xff;
+        throw_at(net_server_endpoint(s), bytes, sizeof bytes);
+    }
+    for (size_t j = 64; j < sizeof zmtp; j++) zmtp[j] = (unsigned char)rng_u64(key, j);
+    throw_at(net_server_endpoint(s), zmtp, sizeof zmtp);
+    rt_error err = {0};
+    cr_assert_eq(ask(c, LONG_MS, &err), RT_OK, "%s", err.text);
+    stop(&e);
+    net_incoming in = {0};
+    cr_assert_eq(net_server_receive(s, 0, &in, NULL), RT_TIMEOUT);
+    const net_counts *counts = net_server_counts(s);
+    cr_assert_eq(counts->n_received, 1);
+    cr_assert_gt(counts->n_foreign + counts->n_dropped, 0);
+    net_client_close(c);
+    net_server_close(s);
+}
+
+static void *foreign_dealer(void *context, const char *endpoint)
+{
+    int zero = 0;
+    void *z = zmq_socket(context, ZMQ_DEALER);
+    zmq_setsockopt(z, ZMQ_LINGER, &zero, sizeof zero);
+    cr_assert_eq(zmq_connect(z, endpoint), 0);
+    return z;
+}
+
+/* Wait until the server has dropped `n` messages and accepted none. */
+static void expect_dropped(net_server *s, uint64_t n)
+{
+    net_incoming in = {0};
+    while (net_server_counts(s)->n_dropped < n)
+        cr_assert_eq(net_server_receive(s, 20, &in, NULL), RT_TIMEOUT);
+    cr_assert_eq(net_server_counts(s)->n_dropped, n);
+}
+
+Test(intruders, messages_of_a_foreign_zeromq_peer_are_dropped_one_by_one)
+{
+    net_server *s = serve_at("tcp://127.0.0.1:*", NULL);
+    void *context = zmq_ctx_new(), *z = foreign_dealer(context, net_server_endpoint(s));
+    zmq_send(z, "hello", 5, 0);
+    zmq_send(z, "", 0, 0);
+    zmq_send(z, "", 0, ZMQ_SNDMORE);
+    zmq_send(z, "world", 5, 0);
+    expect_dropped(s, 3);
+    zmq_close(z);
+    zmq_ctx_term(context);
+    net_server_close(s);
+}
+
+Test(intruders, another_number_of_frames_than_announced_is_dropped)
+{
+    net_server *s = serve_at("tcp://127.0.0.1:*", NULL);
+    void *context = zmq_ctx_new(), *z = foreign_dealer(context, net_server_endpoint(s));
+    wire_message m = {.type = WIRE_PULL, .run_id = "run-1", .sender = "student-0"};
+    static const uint32_t announced[] = {0, 2, 4, 1u << 31};
+    for (size_t i = 0; i < RT_COUNT(announced); i++) {
+        rt_buf bytes = {0};
+        m.n_frames = announced[i];
+        cr_assert_eq(wire_encode(&m, &bytes, NULL), RT_OK);
+        zmq_send(z, bytes.data, bytes.n, ZMQ_SNDMORE);
+        zmq_send(z, "a", 1, ZMQ_SNDMORE);
+        zmq_send(z, "b", 1, ZMQ_SNDMORE);
+        zmq_send(z, "c", 1, 0);
+        rt_buf_free(&bytes);
+    }
+    expect_dropped(s, 4);
+    /* and the right number is not: the stream of parts is still in step */
+    rt_buf bytes = {0};
+    net_incoming in = {0};
+    m.n_frames = 1;
+    cr_assert_eq(wire_encode(&m, &bytes, NULL), RT_OK);
+    zmq_send(z, bytes.data, bytes.n, ZMQ_SNDMORE);
+    zmq_send(z, "abc", 3, 0);
+    cr_assert_eq(net_server_receive(s, LONG_MS, &in, NULL), RT_OK);
+    cr_assert_eq(in.n_frames, 1);
+    net_incoming_free(&in);
+    rt_buf_free(&bytes);
+    zmq_close(z);
+    zmq_ctx_term(context);
+    net_server_close(s);
+}
+
+Test(intruders, a_frame_beyond_the_limit_is_dropped)
+{
+    net_server *s = serve_at("tcp://127.0.0.1:*", NULL);
+    void *context = zmq_ctx_new(), *z = foreign_dealer(context, net_server_endpoint(s));
+    wire_message m = {.type = WIRE_PULL, .run_id = "run-1", .sender = "student-0", .n_frames = 1};
+    rt_buf bytes = {0};
+    size_t n = NET_FRAME_BYTES_MAX + 1;
+    char *frame = calloc(n, 1);
+    cr_assert_eq(wire_encode(&m, &bytes, NULL), RT_OK);
+    zmq_send(z, bytes.data, bytes.n, ZMQ_SNDMORE);
+    zmq_send(z, frame, n, 0);
+    expect_dropped(s, 1);
+    free(frame);
+    rt_buf_free(&bytes);
+    zmq_close(z);
+    zmq_ctx_term(context);
+    net_server_close(s);
+}
+
+static net_keys new_keys(void)
+{
+    net_keys keys;
+    cr_assert_eq(net_keys_generate(&keys, NULL), RT_OK);
+    return keys;
+}
+
+Test(curve, the_cluster_key_opens_and_no_key_or_another_one_does_not)
+{
+    net_keys ours = new_keys(), theirs = new_keys();
+    /* Knows whom to ask, but has a key of its own: the doorkeeper must stop it. */
+    net_keys mixed = theirs;
+    rt_error err = {0};
+    echoer e = {0};
+    start(&e, "tcp://127.0.0.1:*", &ours);
+    const char *endpoint = net_server_endpoint(e.server);
+    net_client *good = ask_at(endpoint, &ours);
+    net_client *plain = ask_at(endpoint, NULL);
+    net_client *other = ask_at(endpoint, &mixed);
+    cr_assert_eq(ask(good, LONG_MS, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(ask(plain, 200, &err), RT_TIMEOUT);
+    cr_assert_eq(ask(other, 200, &err), RT_TIMEOUT);
+    cr_assert_eq(ask(good, LONG_MS, &err), RT_OK, "%s", err.text);
+    net_client_close(plain);
+    net_client_close(other);
+    net_client_close(good);
+    stop(&e);
+    net_incoming in = {0};
+    cr_assert_eq(net_server_receive(e.server, 0, &in, NULL), RT_TIMEOUT);
+    cr_assert_gt(net_server_counts(e.server)->n_foreign, 0);
+    cr_assert_eq(net_server_counts(e.server)->n_received, 2);
+    net_server_close(e.server);
+}
+
+Test(curve, a_stranger_who_knows_the_public_key_is_denied_and_counted)
+{
+    net_keys ours = new_keys(), theirs = new_keys();
+    net_server *s = serve_at("tcp://127.0.0.1:*", &ours);
+    void *context = zmq_ctx_new(), *z = zmq_socket(context, ZMQ_DEALER);
+    int zero = 0;
+    zmq_setsockopt(z, ZMQ_LINGER, &zero, sizeof zero);
+    zmq_setsockopt(z, ZMQ_CURVE_SERVERKEY, ours.public_key, 41);
+    zmq_setsockopt(z, ZMQ_CURVE_PUBLICKEY, theirs.public_key, 41);
+    zmq_setsockopt(z, ZMQ_CURVE_SECRETKEY, theirs.secret_key, 41);
+    cr_assert_eq(zmq_connect(z, net_server_endpoint(s)), 0);
+    zmq_send(z, "hello", 5, 0);
+    net_incoming in = {0};
+    for (int i = 0; i < 500 && net_server_counts(s)->n_denied == 0; i++)
+        cr_assert_eq(net_server_receive(s, 20, &in, NULL), RT_TIMEOUT);
+    cr_assert_eq(net_server_counts(s)->n_denied, 1);
+    cr_assert_eq(net_server_counts(s)->n_dropped, 0, "its message came in");
+    zmq_close(z);
+    zmq_ctx_term(context);
+    net_server_close(s);
+}
+
+Test(curve, a_client_heals_when_the_server_gets_the_right_key)
+{
+    net_keys ours = new_keys(), old = new_keys();
+    char endpoint[128];
+    rt_error err = {0};
+    echoer e = {0};
+    start(&e, "tcp://127.0.0.1:*", &old);
+    strcpy(endpoint, net_server_endpoint(e.server));
+    net_client *c = ask_at(endpoint, &ours);
+    cr_assert_eq(ask(c, 300, &err), RT_TIMEOUT);
+    stop(&e);
+    net_server_close(e.server);
+    start(&e, endpoint, &ours);
+    cr_assert_eq(ask(c, LONG_MS, &err), RT_OK, "%s", err.text);
+    net_client_close(c);
+    stop(&e);
+    net_server_close(e.server);
+}
+
+/* A doorkeeper that denies the first connections, as during the rotation of a key: ZeroMQ's own
+ * socket would never try again. */
+typedef struct moody_door {
+    void *context;
+    void *socket;
+    pthread_t thread;
+    int n_denials;
+} moody_door;
+
+static void *keep_moody_door(void *arg)
+{
+    moody_door *d = arg;
+    for (;;) {
+        char id[64], part[256];
+        int n_id = 0, more = 1, n = 0;
+        size_t size = sizeof more;
+        for (int i = 0; more; i++) {
+            n = zmq_recv(d->socket, i == 1 ? id : part, i == 1 ? sizeof id : sizeof part, 0);
+            if (n < 0) break;
+            if (i == 1) n_id = n;
+            zmq_getsockopt(d->socket, ZMQ_RCVMORE, &more, &size);
+        }
+        if (n < 0) break;
+        zmq_send(d->socket, "1.0", 3, ZMQ_SNDMORE);
+        zmq_send(d->socket, id, (size_t)n_id, ZMQ_SNDMORE);
+        zmq_send(d->socket, d->n_denials > 0 ? "400" : "200", 3, ZMQ_SNDMORE);
+        zmq_send(d->socket, "", 0, ZMQ_SNDMORE);
+        zmq_send(d->socket, "", 0, ZMQ_SNDMORE);
+        zmq_send(d->socket, "", 0, 0);
+        if (d->n_denials > 0) d->n_denials--;
+    }
+    zmq_close(d->socket);
+    return NULL;
+}
+
+Test(curve, a_client_heals_after_a_denial_within_one_request)
+{
+    net_keys ours = new_keys();
+    moody_door d = {.context = zmq_ctx_new(), .n_denials = 1};
+    char endpoint[128];
+    size_t n_endpoint = sizeof endpoint;
+    int one = 1;
+    d.socket = zmq_socket(d.context, ZMQ_REP);
+    cr_assert_eq(zmq_bind(d.socket, "inproc://zeromq.zap.01"), 0);
+    cr_assert_eq(pthread_create(&d.thread, NULL, keep_moody_door, &d), 0);
+    void *router = zmq_socket(d.context, ZMQ_ROUTER);
+    zmq_setsockopt(router, ZMQ_CURVE_SERVER, &one, sizeof one);
+    zmq_setsockopt(router, ZMQ_ZAP_DOMAIN, "x", 1);
+    zmq_setsockopt(router, ZMQ_CURVE_SECRETKEY, ours.secret_key, 41);
+    cr_assert_eq(zmq_bind(router, "tcp://127.0.0.1:*"), 0);
+    cr_assert_eq(zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, endpoint, &n_endpoint), 0);
+    net_client *c = ask_at(endpoint, &ours);
+    rt_error err = {0};
+    cr_assert_eq(ask(c, 2500, &err), RT_TIMEOUT); /* nobody answers, but the message must arrive */
+    zmq_pollitem_t item = {.socket = router, .events = ZMQ_POLLIN};
+    cr_assert_eq(zmq_poll(&item, 1, 0), 1, "the client never came back");
+    cr_assert_geq(net_client_counts(c)->n_foreign, 1);
+    net_client_close(c);
+    zmq_close(router);
+    zmq_ctx_shutdown(d.context);
+    pthread_join(d.thread, NULL);
+    zmq_ctx_term(d.context);
+}
