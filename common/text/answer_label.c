@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "common/text/utf8.h"
+
 span span_of(const char *text)
 {
     return (span){.p = text, .n = strlen(text)};
@@ -59,10 +61,14 @@ span span_sentence(span s)
 
 rt_status label_accept(span label, unsigned flags, label_result *out, rt_error *err)
 {
-    char *copy = rt_strndup(label.p, label.n);
-    if (copy == NULL) return rt_fail(err, RT_NOMEM, "label of %zu bytes", label.n);
-    *out = (label_result){.status = PARSE_OK, .flags = flags, .label = copy};
-    return RT_OK;
+    /* A choice is taken out of the input, which nobody has promised to be valid UTF-8. */
+    rt_buf copy = {0};
+    rt_status st = utf8_repair(label.p, label.n, &copy, err);
+    if (st == RT_OK)
+        *out = (label_result){.status = PARSE_OK, .flags = flags, .label = copy.data};
+    else
+        rt_buf_free(&copy);
+    return st;
 }
 
 rt_status label_read(const answer_rules *rules, const char *input, const label_text *from,

@@ -36,6 +36,11 @@ size_t utf8_valid_prefix(const char *text, size_t n)
     return i;
 }
 
+bool utf8_is_valid(const char *text, size_t n)
+{
+    return utf8_valid_prefix(text, n) == n;
+}
+
 rt_status utf8_repair(const char *text, size_t n, rt_buf *out, rt_error *err)
 {
     size_t n_before = out->n;

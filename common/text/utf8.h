@@ -6,10 +6,7 @@
 
 /* Length of the longest valid prefix; equal to n when all is valid. No surrogates, no overlong. */
 size_t utf8_valid_prefix(const char *text, size_t n);
-static inline bool utf8_is_valid(const char *text, size_t n)
-{
-    return utf8_valid_prefix(text, n) == n;
-}
+bool utf8_is_valid(const char *text, size_t n);
 /* Copy with every invalid byte replaced by U+FFFD. */
 RT_MUST_USE rt_status utf8_repair(const char *text, size_t n, rt_buf *out, rt_error *err);
 /* Columns on a terminal (wide East Asian characters count two). */
