@@ -15,7 +15,7 @@
     X(EXIT_CODE_INTERRUPTED, 130, "interrupted; what was in hand is drained, run again to go on")
 
 typedef enum exit_code {
-#define X(code, value, meaning) code = value,
+#define X(code, value, meaning) code = (value),
     EXIT_CODE_LIST(X)
 #undef X
 } exit_code;

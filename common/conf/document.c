@@ -412,7 +412,7 @@ static rt_status set_list(document *d, const setting *s, const char *text, rt_er
         st = rt_buf_printf(&yaml, err, "%s: {%s: %s}\n", s->section, s->key, text);
     if (st != RT_OK) goto out;
     st = document_parse("--set", yaml.data, yaml.n, &one, &inner);
-    if (st != RT_OK || !one->values[i].is_list) {
+    if (st != RT_OK || one == NULL || !one->values[i].is_list) {
         char found[FOUND_SIZE];
         quote_found(text, strlen(text), found);
         st = rt_fail(err, st == RT_NOMEM ? st : RT_INVALID,
@@ -459,10 +459,8 @@ rt_status document_set(document *d, const char *assignment, rt_error *err)
     } else {
         document_value fresh = {0};
         st = add_text(&fresh, equals + 1, strlen(equals + 1), err);
-        if (st == RT_OK) {
-            clear_value(v);
-            *v = fresh;
-        }
+        clear_value(st == RT_OK ? v : &fresh);
+        if (st == RT_OK) *v = fresh;
     }
     if (st != RT_OK) return st;
     v->is_set = v->from_sets = true;

@@ -53,7 +53,7 @@ rt_status expand_text(const char *text, rt_buf *out, rt_error *err)
             st = rt_buf_add_text(out, "${", err);
             text += 3;
         } else if (strncmp(text, "${", 2) == 0) {
-            const char *value;
+            const char *value = "";
             size_t n = variable_length(text);
             if (n == 0)
                 return rt_fail(err, RT_INVALID,

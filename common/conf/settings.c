@@ -17,6 +17,9 @@
 #define MS_MAX     86400000.0
 #define PATH(a, b) #a "." #b
 
+/* Arguments below are designators and initialisers, which take no parentheses.
+ * NOLINTBEGIN(bugprone-macro-parentheses) */
+
 /* A setting in a section, and one at the top. */
 #define IN(part, name) \
     .path = PATH(part, name), .key = #name, .section = #part, .offset = offsetof(config, part.name)
@@ -56,6 +59,8 @@
         where, .type = SETTING_ENUM, .names = list, .default_text = def, .unit = "", \
                .decides_student = counts, .help = text                               \
     }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const char *const answer_names[] = {"choice", "number", "equation", "text", "class", NULL};
 static const char *const format_names[] = {"auto", "jsonl", "text", "csv", "tsv", NULL};
