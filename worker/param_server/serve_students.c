@@ -1,0 +1,158 @@
+#include "worker/param_server/serve_students.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+
+/* ---- answers ---- */
+
+static void send_answer(student_desk *desk, const net_peer *to, uint64_t message_id,
+                        wire_message *m, const net_frame *frames, size_t n_frames)
+{
+    rt_error err = {0};
+    m->message_id = message_id;
+    if (net_server_send(desk->net, to, m, frames, n_frames, &err) != RT_OK)
+        rt_log_warn("server.send", "%s", err.text);
+}
+
+static void refuse(student_desk *desk, const net_incoming *in, const rt_error *why)
+{
+    wire_message m = {
+        .type = WIRE_REFUSED,
+        .refused = {.status = (char *)rt_status_name(why->status), .text = (char *)why->text}};
+    desk->n_refused++;
+    rt_log_warn("server.refused", "sender=%s type=%s text=\"%s\"", in->message.sender,
+                wire_type_name(in->message.type), why->text);
+    send_answer(desk, &in->peer, in->message.message_id, &m, NULL, 0);
+}
+
+/* ---- pull ---- */
+
+static void release_weights(void *data, void *hint)
+{
+    (void)data;
+    shard_weights_unref(hint);
+}
+
+/* Frames straight out of the parameter vector; each holds a reference until ZeroMQ has sent it. */
+static void send_weights(student_desk *desk, const net_peer *to, uint64_t message_id)
+{
+    shard_weights *w = shard_state_model(desk->state)->weights;
+    size_t n_frames = (w->n_floats + WIRE_FRAME_FLOATS - 1) / WIRE_FRAME_FLOATS;
+    net_frame *frames = rt_calloc(n_frames, sizeof *frames);
+    if (frames == NULL) return; /* the student asks again */
+    for (size_t i = 0; i < n_frames; i++) {
+        size_t first = i * WIRE_FRAME_FLOATS;
+        size_t n = RT_MIN(w->n_floats - first, (size_t)WIRE_FRAME_FLOATS);
+        frames[i] = (net_frame){.data = w->floats + first,
+                                .n_bytes = n * sizeof *w->floats,
+                                .release = release_weights,
+                                .hint = shard_weights_ref(w)};
+    }
+    wire_message m = {.type = WIRE_PULLED,
+                      .pulled = {.status = PULL_OK,
+                                 .version = shard_state_version(desk->state),
+                                 .n_floats = w->n_floats}};
+    send_answer(desk, to, message_id, &m, frames, n_frames);
+    free(frames);
+}
+
+static void answer_pull(student_desk *desk, const net_peer *to, uint64_t message_id,
+                        uint64_t version)
+{
+    wire_pull_status status = shard_state_pull(desk->state, version);
+    if (status == PULL_OK) {
+        send_weights(desk, to, message_id);
+        return;
+    }
+    wire_message m = {.type = WIRE_PULLED,
+                      .pulled = {.status = status, .version = shard_state_version(desk->state)}};
+    send_answer(desk, to, message_id, &m, NULL, 0);
+}
+
+static void handle_pull(student_desk *desk, const net_incoming *in, uint64_t now_ms)
+{
+    uint64_t version = in->message.pull.version, id = in->message.message_id;
+    desk->n_pulls++;
+    if (shard_state_pull(desk->state, version) == PULL_NOT_YET &&
+        parked_pulls_add(desk->parked, &in->peer, id, version, now_ms + PULL_PARK_MS))
+        return;
+    answer_pull(desk, &in->peer, id, version);
+}
+
+void student_desk_answer_parked(student_desk *desk, uint64_t now_ms)
+{
+    parked_pull pull;
+    bool has_params = shard_state_model(desk->state) != NULL;
+    uint64_t version = shard_state_version(desk->state);
+    while (parked_pulls_take(desk->parked, has_params, version, now_ms, &pull))
+        answer_pull(desk, &pull.peer, pull.message_id, pull.version);
+}
+
+/* ---- push ---- */
+
+/* Copied, because the bytes of a frame need not lie where a float may lie. */
+static rt_status copy_frames(const net_incoming *in, size_t n_floats, float *out, rt_error *err)
+{
+    size_t n_bytes = n_floats * sizeof *out, at = 0;
+    for (size_t i = 0; i < in->n_frames; i++) {
+        size_t n = 0;
+        const void *data = net_frame_data(in, i, &n);
+        if (n > WIRE_FRAME_FLOATS * sizeof *out || n > n_bytes - at)
+            return rt_fail(
+                err, RT_INVALID, "gradient frame %zu of %zu: found %zu bytes, expected at most %zu",
+                i, in->n_frames, n, RT_MIN((size_t)WIRE_FRAME_FLOATS * sizeof *out, n_bytes - at));
+        if (n > 0) memcpy((char *)out + at, data, n);
+        at += n;
+    }
+    if (at != n_bytes)
+        return rt_fail(err, RT_INVALID, "gradient: found %zu bytes in %zu frames, expected %zu", at,
+                       in->n_frames, n_bytes);
+    return RT_OK;
+}
+
+static rt_status take_gradient(student_desk *desk, const net_incoming *in, wire_push_status *status,
+                               rt_error *err)
+{
+    const wire_push *push = &in->message.push;
+    rt_status st = shard_state_check(desk->state, push, status, err);
+    if (st != RT_OK || *status != PUSH_ACCEPTED) return st;
+    float *buffer = shard_state_take_buffer(desk->state);
+    if (buffer == NULL)
+        return rt_fail(err, RT_NOMEM, "a gradient of %" PRIu64 " floats", push->n_floats);
+    st = copy_frames(in, push->n_floats, buffer, err);
+    if (st == RT_OK) st = shard_state_push(desk->state, push, &buffer, status, err);
+    shard_state_give_back(desk->state, buffer);
+    return st;
+}
+
+static void handle_push(student_desk *desk, const net_incoming *in)
+{
+    rt_error err = {0};
+    wire_push_status status = PUSH_STALE;
+    if (take_gradient(desk, in, &status, &err) != RT_OK) {
+        refuse(desk, in, &err);
+        return;
+    }
+    desk->n_accepted += status == PUSH_ACCEPTED;
+    desk->n_duplicates += status == PUSH_DUPLICATE;
+    desk->n_stale += status == PUSH_STALE;
+    wire_message m = {.type = WIRE_PUSHED,
+                      .pushed = {.status = status, .version = shard_state_version(desk->state)}};
+    send_answer(desk, &in->peer, in->message.message_id, &m, NULL, 0);
+}
+
+void student_desk_handle(student_desk *desk, const net_incoming *in, uint64_t now_ms)
+{
+    rt_error err = {0};
+    switch (in->message.type) {
+    case WIRE_PULL: handle_pull(desk, in, now_ms); return;
+    case WIRE_PUSH: handle_push(desk, in); return;
+    default:
+        rt_fail(&err, RT_UNSUPPORTED, "a shard answers pull and push, found %s",
+                wire_type_name(in->message.type));
+        refuse(desk, in, &err);
+    }
+}

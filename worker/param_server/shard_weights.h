@@ -1,0 +1,31 @@
+/* A shard's parameters in one vector that answers in flight may hold on to.
+ *
+ *     version 7   [ refs 1 + frames in flight ]   pulls send straight out of it
+ *     apply       shared? a copy becomes version 8, the old one dies with its last frame
+ *
+ * The count is atomic, because ZeroMQ releases frames on threads of its own.
+ */
+#ifndef RT_WORKER_PARAM_SERVER_SHARD_WEIGHTS_H
+#define RT_WORKER_PARAM_SERVER_SHARD_WEIGHTS_H
+
+#include <stdatomic.h>
+
+#include "common/base/status.h"
+
+typedef struct shard_weights {
+    atomic_uint n_refs;
+    size_t n_floats;
+    float *floats; /* [n_floats] */
+} shard_weights;
+
+/* Returns new with one reference, all zero; NULL when out of memory. */
+shard_weights *shard_weights_new(size_t n_floats);
+/* One reference more. */
+shard_weights *shard_weights_ref(shard_weights *w);
+/* One less; the last one frees. NULL is fine. */
+void shard_weights_unref(shard_weights *w);
+/* Make *w safe to change: itself when nobody else holds it, else a copy that replaces it. RT_NOMEM
+ * leaves *w as it was. */
+RT_MUST_USE rt_status shard_weights_own(shard_weights **w, rt_error *err);
+
+#endif

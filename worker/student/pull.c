@@ -1,0 +1,133 @@
+#include "worker/student/pull.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PULL_AGAIN_MS 1000
+
+typedef struct cached_slice {
+    bool whole;
+    uint64_t version;
+} cached_slice;
+
+struct weight_cache {
+    shard_links *links;
+    model *model;
+    cached_slice *slices; /* [n] */
+    shard_ask *asks;      /* [n] */
+    uint32_t n;
+    uint64_t wanted;
+    wire_pull_status worst;
+};
+
+rt_status weight_cache_new(shard_links *links, model *m, weight_cache **out, rt_error *err)
+{
+    weight_cache *cache = rt_calloc(1, sizeof *cache);
+    if (cache == NULL) return rt_fail(err, RT_NOMEM, "pulled weights");
+    cache->links = links;
+    cache->model = m;
+    *out = cache;
+    return RT_OK;
+}
+
+void weight_cache_free(weight_cache *cache)
+{
+    if (cache == NULL) return;
+    weight_cache_forget(cache);
+    free(cache);
+}
+
+void weight_cache_forget(weight_cache *cache)
+{
+    free(cache->slices);
+    free(cache->asks);
+    cache->slices = NULL;
+    cache->asks = NULL;
+    cache->n = 0;
+}
+
+static rt_status fit_to_links(weight_cache *cache, rt_error *err)
+{
+    uint32_t n = shard_links_count(cache->links);
+    if (cache->n == n) return RT_OK;
+    weight_cache_forget(cache);
+    cache->slices = rt_calloc(n, sizeof *cache->slices);
+    cache->asks = rt_calloc(n, sizeof *cache->asks);
+    if (cache->slices == NULL || cache->asks == NULL) {
+        weight_cache_forget(cache);
+        return rt_fail(err, RT_NOMEM, "weights of %" PRIu32 " shards", n);
+    }
+    cache->n = n;
+    return RT_OK;
+}
+
+/* Frames of the answer into the model; their sizes are checked before a float is written. */
+static rt_status take_frames(weight_cache *cache, uint32_t shard, const net_incoming *in,
+                             rt_error *err)
+{
+    const param_slice *slice = shard_links_slice(cache->links, shard);
+    const param_table *table = model_table(cache->model);
+    size_t total = 0, at = 0, n = 0;
+    for (size_t i = 0; i < in->n_frames; i++) {
+        net_frame_data(in, i, &n);
+        if (n % sizeof(float) != 0)
+            return rt_fail(err, RT_CORRUPT,
+                           "shard %" PRIu32 ": found a frame of %zu bytes, expected whole floats",
+                           shard, n);
+        total += n / sizeof(float);
+    }
+    if (in->message.pulled.n_floats != slice->n_floats || total != slice->n_floats)
+        return rt_fail(err, RT_CORRUPT,
+                       "shard %" PRIu32 ": found %zu of %" PRIu64
+                       " announced floats, expected %zu: shard and student differ in the model's "
+                       "shape",
+                       shard, total, in->message.pulled.n_floats, slice->n_floats);
+    cache->slices[shard].whole = false;
+    for (size_t i = 0; i < in->n_frames; i++, at += n / sizeof(float)) {
+        const void *data = net_frame_data(in, i, &n);
+        param_slice_scatter_part(slice, table, at, n / sizeof(float), data,
+                                 model_weights(cache->model));
+    }
+    cache->slices[shard] = (cached_slice){.whole = true, .version = cache->wanted};
+    return RT_OK;
+}
+
+static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *in, rt_error *err)
+{
+    weight_cache *cache = context;
+    const wire_message *m = &in->message;
+    if (m->type == WIRE_REFUSED)
+        return rt_fail(err, RT_REFUSED, "shard %" PRIu32 ": %s", shard, m->refused.text);
+    if (m->pulled.status == PULL_OK && m->pulled.version == cache->wanted)
+        return take_frames(cache, shard, in, err);
+    if (m->pulled.status == PULL_GONE || cache->worst == PULL_GONE)
+        cache->worst = PULL_GONE;
+    else
+        cache->worst = PULL_NOT_YET;
+    return RT_OK;
+}
+
+rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t timeout_ms,
+                            wire_pull_status *status, rt_error *err)
+{
+    rt_status st = fit_to_links(cache, err);
+    if (st != RT_OK) return st;
+    bool all_there = true;
+    cache->wanted = version;
+    cache->worst = PULL_OK;
+    for (uint32_t i = 0; i < cache->n; i++) {
+        bool there = cache->slices[i].whole && cache->slices[i].version == version;
+        cache->asks[i] =
+            (shard_ask){.skip = there, .ask = {.type = WIRE_PULL, .pull = {.version = version}}};
+        all_there = all_there && there;
+    }
+    if (!all_there) {
+        shard_listener listener = {.awaited = WIRE_PULLED, .hear = hear_pulled, .context = cache};
+        st = shard_links_ask(cache->links, cache->asks, timeout_ms, PULL_AGAIN_MS, true, &listener,
+                             err);
+        if (st != RT_OK) return st;
+    }
+    *status = cache->worst;
+    return RT_OK;
+}

@@ -1,0 +1,28 @@
+/* Parameters of one version, from all shards into the model.
+ *
+ *     weights    [ shard 0: v7 | shard 1: v7 | shard 2: v6 ]    v7 asks shard 2 alone
+ *
+ * What is there already is not asked for again: a version has the same bits whoever asks, whenever.
+ */
+#ifndef RT_WORKER_STUDENT_PULL_H
+#define RT_WORKER_STUDENT_PULL_H
+
+#include "common/nn/model.h"
+#include "worker/student/shard_links.h"
+
+typedef struct weight_cache weight_cache;
+
+/* Keeps links and model. Returns new; freed with weight_cache_free(). */
+RT_MUST_USE rt_status weight_cache_new(shard_links *links, model *m, weight_cache **out,
+                                       rt_error *err);
+void weight_cache_free(weight_cache *cache);
+/* Nothing in the model counts any longer: slices were cut anew. */
+void weight_cache_forget(weight_cache *cache);
+
+/* PULL_OK: model_weights() holds `version` whole. PULL_GONE when any shard is past it, PULL_NOT_YET
+ * when any does not have it yet (each shard waits a moment before it says so). Fails as
+ * shard_links_ask() does, and with RT_CORRUPT for an answer of another size. */
+RT_MUST_USE rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t timeout_ms,
+                                        wire_pull_status *status, rt_error *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* A gradient to all shards, each its slice.
+ *
+ *     PUSH_ACCEPTED or PUSH_DUPLICATE by all: the work has its effect, the entry may go
+ *     PUSH_STALE by any: the step is applied, the entry may go too
+ *     PUSH_AHEAD by any: that shard went back; keep the entry and come again
+ */
+#ifndef RT_WORKER_STUDENT_PUSH_H
+#define RT_WORKER_STUDENT_PUSH_H
+
+#include "common/dataset/micro_batch.h"
+#include "worker/student/shard_links.h"
+
+typedef struct gradient_pusher gradient_pusher;
+
+/* Keeps links and table. Returns new; freed with gradient_pusher_free(). */
+RT_MUST_USE rt_status gradient_pusher_new(shard_links *links, const param_table *table,
+                                          gradient_pusher **out, rt_error *err);
+void gradient_pusher_free(gradient_pusher *p);
+
+/* grads [table->n_total], borrowed during the call. *status is PUSH_ACCEPTED, PUSH_STALE or
+ * PUSH_AHEAD. RT_REFUSED with the shard's reason; else fails as shard_links_ask() does: then push
+ * again, a shard that has it already says so. */
+RT_MUST_USE rt_status gradient_pusher_push(gradient_pusher *p, const micro_batch *batch,
+                                           const wire_sums *sums, const float *grads,
+                                           uint64_t timeout_ms, wire_push_status *status,
+                                           rt_error *err);
+
+#endif

@@ -1,0 +1,326 @@
+#include "worker/student/run.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "worker/model_shape/model_shape.h"
+#include "worker/runtime/runtime.h"
+#include "worker/student/compute.h"
+#include "worker/student/pull.h"
+#include "worker/student/push.h"
+#include "worker/student/take_batch.h"
+
+#define TAKE_MS    200  /* longest wait for an entry before phase and signals are looked at */
+#define AWAY_MS    200  /* pause while something we need is away */
+#define REFUSED_MS 1000 /* pause after a gradient was refused */
+
+typedef struct student {
+    const config *config;
+    runtime *rt;
+    queue *queue;
+    queue_names names;
+    bool took_pending;
+    model *model;
+    compute_space space;
+    shard_links *links;
+    weight_cache *cache;
+    gradient_pusher *pusher;
+    batch_hand hand;
+    uint64_t generation;  /* of the view that was looked at last */
+    const char *away;     /* what was away when last tried, NULL: nothing */
+    double waiting_since; /* seconds; 0: not waiting */
+} student;
+
+/* ---- waiting ---- */
+
+static void start_waiting(student *s)
+{
+    if (s->waiting_since == 0) s->waiting_since = rt_clock_mono_s();
+}
+
+static void stop_waiting(student *s)
+{
+    if (s->waiting_since != 0)
+        runtime_count(s->rt, "wait_seconds", rt_clock_mono_s() - s->waiting_since);
+    s->waiting_since = 0;
+}
+
+/* Said once, not at every try. */
+static void note_away(student *s, const char *what, const char *why)
+{
+    if (s->away == NULL || strcmp(s->away, what) != 0)
+        rt_log_warn("student.waiting", "for=%s why=\"%s\"", what, why);
+    s->away = what;
+    runtime_busy(s->rt, "waiting for %s", what);
+}
+
+static void note_back(student *s)
+{
+    if (s->away != NULL) rt_log_info("student.resumed", "after=%s", s->away);
+    s->away = NULL;
+}
+
+static bool is_over(student *s)
+{
+    return runtime_stopping(s->rt) || runtime_phase(s->rt) == PHASE_FINISHED;
+}
+
+/* ---- the model and the connections ---- */
+
+static rt_status make_model(student *s, const runtime_view *view, rt_error *err)
+{
+    model_config shape;
+    vocabulary v = {.n_vocab = view->n_vocab,
+                    .bos_id = view->bos_id,
+                    .eos_id = view->eos_id,
+                    .pad_id = view->pad_id};
+    rt_status st = model_shape_of(s->config, &v, &shape, err);
+    if (st != RT_OK) return st;
+    if ((st = model_new(&shape, &s->model, err)) != RT_OK) return st;
+    const param_table *table = model_table(s->model);
+    if ((st = shard_links_new(s->rt, table, &s->links, err)) != RT_OK) return st;
+    if ((st = weight_cache_new(s->links, s->model, &s->cache, err)) != RT_OK) return st;
+    if ((st = gradient_pusher_new(s->links, table, &s->pusher, err)) != RT_OK) return st;
+    rt_log_info("student.model", "parameters=%zu vocabulary=%" PRIu32 " threads=%" PRIu64,
+                table->n_total, view->n_vocab, s->config->threads);
+    return RT_OK;
+}
+
+/* Follow the coordinator's view. *ready: model and all shards are there. */
+static rt_status follow(student *s, bool *ready, rt_error *err)
+{
+    rt_status st = RT_OK;
+    runtime_view view = {0};
+    bool changed = false;
+    rt_error why = {0};
+    *ready = false;
+    if ((st = runtime_get_view(s->rt, &view, err)) != RT_OK) return st;
+    if (view.n_vocab == 0 || view.phase == PHASE_STARTING) {
+        runtime_busy(s->rt, "waiting for the tokenizer");
+        goto out;
+    }
+    if (s->model == NULL && (st = make_model(s, &view, err)) != RT_OK) goto out;
+    st = shard_links_update(s->links, &view, &changed, &why);
+    if (st == RT_UNAVAILABLE) {
+        note_away(s, "the parameter server", why.text);
+        st = RT_OK;
+        goto out;
+    }
+    if (st != RT_OK) {
+        if (err != NULL) *err = why;
+        goto out;
+    }
+    /* After a rewind the shards may hold an older version than the one in the model. */
+    if (changed || view.generation != s->generation) weight_cache_forget(s->cache);
+    s->generation = view.generation;
+    *ready = true;
+out:
+    runtime_view_free(&view);
+    return st;
+}
+
+/* ---- the steps of one micro-batch ---- */
+
+/* A queue that is away or was emptied is the coordinator's to mend. */
+static rt_status forgive_queue(student *s, rt_status st, const rt_error *why, rt_error *err)
+{
+    if (st == RT_UNAVAILABLE || st == RT_NOTFOUND || st == RT_TIMEOUT) {
+        note_away(s, "the queue", why->text);
+        runtime_wait(s->rt, AWAY_MS);
+        return RT_OK;
+    }
+    if (st == RT_CANCELLED) return RT_OK;
+    if (st != RT_OK && err != NULL) *err = *why;
+    return st;
+}
+
+static rt_status take(student *s, uint64_t block_ms, rt_error *err)
+{
+    rt_error why = {0};
+    size_t n = 0;
+    bool pending = !s->took_pending;
+    rt_status st =
+        take_batch(s->queue, &s->names, runtime_identity(s->rt)->sender, pending,
+                   pending ? BATCH_HAND_MAX : 1, block_ms, s->generation, &s->hand, &n, &why);
+    if (st != RT_OK) return forgive_queue(s, st, &why, err);
+    s->took_pending = true;
+    note_back(s);
+    return RT_OK;
+}
+
+static rt_status let_go(student *s, held_batch *held, rt_error *err)
+{
+    rt_error why = {0};
+    rt_status st = queue_ack(s->queue, s->names.batches, &held->entry, 1, &why);
+    /* Without an acknowledgement the entry comes again, and its effect is known then. */
+    batch_hand_drop(&s->hand, held);
+    return st == RT_OK ? RT_OK : forgive_queue(s, st, &why, err);
+}
+
+static rt_status bury(student *s, held_batch *held, const rt_error *reason, rt_error *err)
+{
+    rt_error why = {0};
+    rt_log_error("student.bad_batch", "id=%s step=%" PRIu64 " index=%" PRIu32 " %s", held->entry.id,
+                 held->batch.step, held->batch.index, reason->text);
+    rt_status st =
+        queue_bury(s->queue, s->names.batches, &held->entry, s->names.dead, reason->text, &why);
+    batch_hand_drop(&s->hand, held);
+    return st == RT_OK ? RT_OK : forgive_queue(s, st, &why, err);
+}
+
+/* A question to shards failed: what can pass is waited for, the entry stays in hand. */
+static rt_status forgive_shards(student *s, rt_status st, const rt_error *why, rt_error *err)
+{
+    weight_cache_forget(s->cache);
+    switch (st) {
+    case RT_OK:
+    case RT_CANCELLED: return RT_OK;
+    case RT_TIMEOUT:
+    case RT_UNAVAILABLE:
+        note_away(s, "the parameter server", why->text);
+        runtime_wait(s->rt, AWAY_MS / 4);
+        return RT_OK;
+    case RT_REFUSED:
+    case RT_CORRUPT:
+        rt_log_error("student.refused", "%s", why->text);
+        runtime_busy(s->rt, "%.120s", why->text);
+        runtime_count(s->rt, "refused", 1);
+        runtime_wait(s->rt, REFUSED_MS);
+        return RT_OK;
+    default:
+        if (err != NULL) *err = *why;
+        return st;
+    }
+}
+
+static rt_status deliver_gradient(student *s, held_batch *held, const wire_sums *sums,
+                                  rt_error *err)
+{
+    rt_error why = {0};
+    wire_push_status status = PUSH_AHEAD;
+    rt_status st = gradient_pusher_push(s->pusher, &held->batch, sums, model_grads(s->model),
+                                        s->config->net.request_timeout_ms, &status, &why);
+    if (st != RT_OK) return forgive_shards(s, st, &why, err);
+    if (status == PUSH_AHEAD) { /* a shard went back: so does everyone */
+        weight_cache_forget(s->cache);
+        return RT_OK;
+    }
+    runtime_count(s->rt, status == PUSH_STALE ? "stale" : "micro_batches", 1);
+    if (status != PUSH_STALE) runtime_count(s->rt, "tokens", (double)held->batch.n_ids);
+    return let_go(s, held, err);
+}
+
+static rt_status deliver_losses(student *s, held_batch *held, const wire_sums *sums, rt_error *err)
+{
+    rt_error why = {0};
+    net_incoming answer = {0};
+    wire_message m = {
+        .type = WIRE_EVAL_RESULT,
+        .eval_result = {.version = held->batch.step, .index = held->batch.index, .sums = *sums}};
+    rt_status st = net_client_request(runtime_coordinator(s->rt), &m, NULL, 0,
+                                      s->config->net.request_timeout_ms, &answer, &why);
+    net_incoming_free(&answer);
+    if (st == RT_OK) {
+        runtime_count(s->rt, "evaluated", 1);
+        return let_go(s, held, err);
+    }
+    if (st == RT_CANCELLED) return RT_OK;
+    if (st != RT_TIMEOUT && st != RT_UNAVAILABLE && st != RT_REFUSED) {
+        if (err != NULL) *err = why;
+        return st;
+    }
+    note_away(s, "the coordinator", why.text);
+    runtime_wait(s->rt, AWAY_MS);
+    return RT_OK;
+}
+
+static rt_status work_on(student *s, held_batch *held, rt_error *err)
+{
+    rt_error why = {0};
+    wire_sums sums;
+    const micro_batch *b = &held->batch;
+    bool evaluate = b->kind == MICRO_BATCH_EVALUATE;
+    runtime_busy(s->rt, "%s %" PRIu64 ", micro-batch %" PRIu32 " of %" PRIu32,
+                 evaluate ? "evaluating version" : "training step", b->step, b->index + 1,
+                 b->n_micro_batches);
+    double start = rt_clock_mono_s();
+    rt_status st = compute_batch(s->model, b, &s->space, &sums, &why);
+    runtime_count(s->rt, "compute_seconds", rt_clock_mono_s() - start);
+    if (st == RT_CORRUPT || st == RT_INVALID) return bury(s, held, &why, err);
+    if (st != RT_OK) {
+        if (err != NULL) *err = why;
+        return st;
+    }
+    return evaluate ? deliver_losses(s, held, &sums, err) : deliver_gradient(s, held, &sums, err);
+}
+
+static rt_status advance(student *s, held_batch *held, rt_error *err)
+{
+    rt_error why = {0};
+    wire_pull_status status = PULL_NOT_YET;
+    start_waiting(s);
+    rt_status st = weight_cache_pull(s->cache, held->batch.step, s->config->net.request_timeout_ms,
+                                     &status, &why);
+    if (st != RT_OK) return forgive_shards(s, st, &why, err);
+    note_back(s);
+    switch (status) {
+    case PULL_OK: stop_waiting(s); return work_on(s, held, err);
+    case PULL_GONE: runtime_count(s->rt, "stale", 1); return let_go(s, held, err);
+    case PULL_NOT_YET: runtime_busy(s->rt, "waiting for version %" PRIu64, held->batch.step); break;
+    }
+    return RT_OK;
+}
+
+static rt_status turn(student *s, rt_error *err)
+{
+    bool ready = false;
+    rt_status st = follow(s, &ready, err);
+    if (st != RT_OK) return st;
+    if (!ready) {
+        start_waiting(s);
+        runtime_wait(s->rt, AWAY_MS);
+        return RT_OK;
+    }
+    bool draining = runtime_phase(s->rt) == PHASE_DRAINING;
+    if (!draining && batch_hand_wants_more(&s->hand, s->generation, rt_clock_mono_ms())) {
+        start_waiting(s);
+        if (s->hand.n == 0) runtime_busy(s->rt, "waiting for a micro-batch");
+        if ((st = take(s, s->hand.n == 0 ? TAKE_MS : 0, err)) != RT_OK) return st;
+    }
+    held_batch *held = batch_hand_lowest(&s->hand);
+    if (held != NULL) return advance(s, held, err);
+    if (draining) runtime_wait(s->rt, AWAY_MS);
+    return RT_OK;
+}
+
+static void close_all(student *s)
+{
+    batch_hand_free(&s->hand);
+    queue_close(s->queue);
+    gradient_pusher_free(s->pusher);
+    weight_cache_free(s->cache);
+    shard_links_free(s->links);
+    model_free(s->model);
+    compute_space_free(&s->space);
+    runtime_close(s->rt);
+}
+
+rt_status student_run(const config *c, const char *name, rt_error *err)
+{
+    student s = {.config = c};
+    nn_set_threads(c->threads);
+    queue_names_of(c->name, &s.names);
+    rt_status st = runtime_open(c, ROLE_STUDENT, name, 0, "", &s.rt, err);
+    if (st == RT_OK) st = runtime_open_queue(s.rt, &s.queue, err);
+    while (st == RT_OK && !is_over(&s)) st = turn(&s, err);
+    if (st == RT_CANCELLED) st = RT_OK;
+    if (st == RT_OK && s.rt != NULL) {
+        stop_waiting(&s);
+        st = runtime_refusal(s.rt, err);
+    }
+    close_all(&s);
+    return st;
+}

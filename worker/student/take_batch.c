@@ -1,0 +1,95 @@
+#include "worker/student/take_batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/wire/messages.h"
+
+static void free_held(held_batch *held)
+{
+    free(held->entry.bytes);
+    micro_batch_free(&held->batch);
+}
+
+void batch_hand_free(batch_hand *hand)
+{
+    if (hand == NULL) return;
+    for (size_t i = 0; i < hand->n; i++) free_held(&hand->items[i]);
+    hand->n = 0;
+}
+
+void batch_hand_add(batch_hand *hand, queue_entry *entry, micro_batch *batch, uint64_t generation,
+                    uint64_t now_ms)
+{
+    RT_ASSERT(hand->n < BATCH_HAND_MAX);
+    hand->items[hand->n++] = (held_batch){
+        .entry = *entry, .batch = *batch, .generation = generation, .taken_ms = now_ms};
+    *entry = (queue_entry){0};
+    *batch = (micro_batch){0};
+}
+
+static bool comes_before(const micro_batch *a, const micro_batch *b)
+{
+    if (a->step != b->step) return a->step < b->step;
+    if (a->kind != b->kind) return a->kind == MICRO_BATCH_EVALUATE;
+    return a->index < b->index;
+}
+
+held_batch *batch_hand_lowest(batch_hand *hand)
+{
+    held_batch *lowest = NULL;
+    for (size_t i = 0; i < hand->n; i++)
+        if (lowest == NULL || comes_before(&hand->items[i].batch, &lowest->batch))
+            lowest = &hand->items[i];
+    return lowest;
+}
+
+void batch_hand_drop(batch_hand *hand, held_batch *held)
+{
+    size_t i = (size_t)(held - hand->items);
+    RT_ASSERT(i < hand->n);
+    free_held(held);
+    hand->n--;
+    memmove(held, held + 1, (hand->n - i) * sizeof *held);
+}
+
+bool batch_hand_wants_more(batch_hand *hand, uint64_t generation, uint64_t now_ms)
+{
+    const held_batch *lowest = batch_hand_lowest(hand);
+    if (lowest == NULL) return true;
+    if (hand->n == BATCH_HAND_MAX) return false;
+    return lowest->generation != generation || now_ms - lowest->taken_ms > BATCH_PATIENCE_MS;
+}
+
+static rt_status take_entry(queue *q, const queue_names *names, queue_entry *entry,
+                            uint64_t generation, batch_hand *hand, size_t *n_taken, rt_error *err)
+{
+    rt_error why = {0};
+    micro_batch batch = {0};
+    if (wire_decode_micro_batch(entry->bytes, entry->n_bytes, &batch, &why) != RT_OK) {
+        rt_log_error("student.bad_entry", "id=%s %s", entry->id, why.text);
+        return queue_bury(q, names->batches, entry, names->dead, why.text, err);
+    }
+    batch_hand_add(hand, entry, &batch, generation, rt_clock_mono_ms());
+    ++*n_taken;
+    return RT_OK;
+}
+
+rt_status take_batch(queue *q, const queue_names *names, const char *consumer, bool pending,
+                     size_t n_max, uint64_t block_ms, uint64_t generation, batch_hand *hand,
+                     size_t *n_taken, rt_error *err)
+{
+    queue_entry entries[BATCH_HAND_MAX] = {0};
+    size_t n = 0, n_good = 0;
+    n_max = RT_MIN(n_max, BATCH_HAND_MAX - hand->n);
+    rt_status st =
+        queue_read(q, names->batches, consumer, pending, n_max, block_ms, entries, &n, err);
+    if (st != RT_OK) return st;
+    for (size_t i = 0; st == RT_OK && i < n; i++)
+        st = take_entry(q, names, &entries[i], generation, hand, &n_good, err);
+    queue_entries_free(entries, n);
+    *n_taken = n_good;
+    return st;
+}
