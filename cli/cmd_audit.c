@@ -32,10 +32,14 @@ static rt_status count_record(void *context, const label_record *r, rt_error *er
     counter *c = context;
     (void)err;
     size_t i = manifest_find(c->corpus, r->id);
-    if (i == SIZE_MAX) c->out->n_foreign++;
-    else if (c->seen[i]++ > 0) c->out->n_twice++;
-    else if (r->label != NULL) c->out->n_labelled++;
-    else c->out->n_rejected++;
+    if (i == SIZE_MAX)
+        c->out->n_foreign++;
+    else if (c->seen[i]++ > 0)
+        c->out->n_twice++;
+    else if (r->label != NULL)
+        c->out->n_labelled++;
+    else
+        c->out->n_rejected++;
     return RT_OK;
 }
 
@@ -115,8 +119,8 @@ static void print_json(const audit *a)
     json_t *root = json_pack(
         "{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "closes", closes(a), "rows",
         (json_int_t)a->corpus.n_rows, "malformed", (json_int_t)a->corpus.n_malformed, "duplicates",
-        (json_int_t)a->corpus.n_duplicates, "examples", (json_int_t)a->corpus.n_examples, "labelled",
-        (json_int_t)a->n_labelled, "rejected", (json_int_t)a->n_rejected, "pending",
+        (json_int_t)a->corpus.n_duplicates, "examples", (json_int_t)a->corpus.n_examples,
+        "labelled", (json_int_t)a->n_labelled, "rejected", (json_int_t)a->n_rejected, "pending",
         (json_int_t)a->n_pending, "rationales", (json_int_t)a->n_rationales, "foreign",
         (json_int_t)a->n_foreign, "twice", (json_int_t)a->n_twice, "dataset_sha256", a->sha256);
     json_dumpf(root, stdout, JSON_INDENT(2));
@@ -158,8 +162,10 @@ static int run(const options *o)
     if (st == RT_OK) st = take_audit(c, run_dir, &a, &err);
     config_free(c);
     if (st != RT_OK) return command_fail(o, &err);
-    if (options_json(o)) print_json(&a);
-    else print_table(&a);
+    if (options_json(o))
+        print_json(&a);
+    else
+        print_table(&a);
     return closes(&a) ? EXIT_CODE_OK : EXIT_CODE_AUDIT;
 }
 

@@ -11,6 +11,10 @@
 
 /* In the order of the help: a run, its parts, its results, tools. */
 static const command *const commands[] = {
+    &cmd_run,
+    &cmd_label,
+    &cmd_train,
+    &cmd_stats,
     &cmd_config,
     &cmd_version,
 };

@@ -5,7 +5,7 @@
 #include "common/base/bytes.h"
 
 typedef struct run_stats {
-    char stage[32]; /* what the run is doing now */
+    char stage[64]; /* what the run is doing now */
     char problem[256];
     uint64_t n_examples, n_labelled, n_rejected;
     double labelled_per_s;

@@ -66,7 +66,8 @@ static void add_role(children *all, child_role role, const char *name, uint64_t 
         *one = (child){.role = role, .index = (unsigned)i};
         if (role == CHILD_REDIS || role == CHILD_COORDINATOR)
             snprintf(one->name, sizeof one->name, "%s", name);
-        else snprintf(one->name, sizeof one->name, "%s-%u", name, (unsigned)i);
+        else
+            snprintf(one->name, sizeof one->name, "%s-%u", name, (unsigned)i);
     }
 }
 

@@ -30,8 +30,8 @@ typedef struct children {
     const launch_options *how;
     char run_dir[4096];
     char program[4096];
-    char http[64];      /* where the coordinator shows its stats */
-    char *sets[8];      /* the launcher's own --set texts: ports, socket, run directory */
+    char http[64]; /* where the coordinator shows its stats */
+    char *sets[8]; /* the launcher's own --set texts: ports, socket, run directory */
     size_t n_sets;
     local_redis redis;
     bool own_redis;

@@ -75,9 +75,11 @@ static rt_status find_places(const config *c, places *out, rt_error *err)
 {
     rt_status st = launch_run_dir(c, out->run_dir, sizeof out->run_dir, err);
     if (st == RT_OK) st = process_own_path(out->program, sizeof out->program, err);
-    if (st == RT_OK) st = rt_fs_join(out->student, sizeof out->student, out->run_dir, "student", err);
+    if (st == RT_OK)
+        st = rt_fs_join(out->student, sizeof out->student, out->run_dir, "student", err);
     if (st == RT_OK) st = rt_fs_join(out->eval, sizeof out->eval, out->run_dir, "eval.json", err);
-    if (st == RT_OK) st = rt_fs_join(out->log, sizeof out->log, out->run_dir, "logs/finish.log", err);
+    if (st == RT_OK)
+        st = rt_fs_join(out->log, sizeof out->log, out->run_dir, "logs/finish.log", err);
     if (st == RT_OK) snprintf(out->run_set, sizeof out->run_set, "run_dir=%s", out->run_dir);
     return st;
 }
@@ -162,8 +164,7 @@ static exit_code run_control(const config *c, const launch_options *how, const c
         code = exit_code_of(st);
         goto out;
     }
-    snprintf(dataset, sizeof dataset, "%s/dataset",
-             how->dataset != NULL ? how->dataset : run_dir);
+    snprintf(dataset, sizeof dataset, "%s/dataset", how->dataset != NULL ? how->dataset : run_dir);
     if (how->dataset != NULL) snprintf(dataset, sizeof dataset, "%s", how->dataset);
     launch_options again = *how;
     again.stage = LAUNCH_TRAIN;

@@ -31,9 +31,9 @@ typedef struct launcher {
     run_stats stats;
     bool have_stats;
     uint64_t stats_next_ms;
-    bool finished;  /* the coordinator says that the run is complete */
-    bool ending;    /* everybody was asked to leave */
-    bool killed;    /* and then made to */
+    bool finished; /* the coordinator says that the run is complete */
+    bool ending;   /* everybody was asked to leave */
+    bool killed;   /* and then made to */
     uint64_t deadline_ms;
     exit_code code;
     rt_error *err;
@@ -46,8 +46,7 @@ static void end_all(launcher *l, exit_code code, uint64_t wait_ms)
     l->code = code;
     l->deadline_ms = rt_clock_mono_ms() + wait_ms;
     for (size_t i = 0; i < l->all.n; i++)
-        if (l->all.items[i].role != CHILD_REDIS)
-            process_signal(l->all.items[i].pid, SIGTERM);
+        if (l->all.items[i].role != CHILD_REDIS) process_signal(l->all.items[i].pid, SIGTERM);
 }
 
 /* Why a run cannot go on: the end of the child's log says it best. */
@@ -61,10 +60,10 @@ static void fail_because_of(launcher *l, const child *one, int code, const char 
     rt_fail(l->err, RT_REFUSED, "%s %s (exit code %d)%s%s", one->name, why, code,
             tail.n > 0 ? "; its log ends with:\n" : "", tail.n > 0 ? tail.data : "");
     rt_buf_free(&tail);
-    exit_code mine = code == EXIT_CODE_USAGE || code == EXIT_CODE_DATA ||
-                             code == EXIT_CODE_ENVIRONMENT
-                         ? (exit_code)code
-                         : EXIT_CODE_FAILED;
+    exit_code mine =
+        code == EXIT_CODE_USAGE || code == EXIT_CODE_DATA || code == EXIT_CODE_ENVIRONMENT
+            ? (exit_code)code
+            : EXIT_CODE_FAILED;
     end_all(l, mine, DRAIN_MS);
 }
 

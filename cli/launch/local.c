@@ -14,8 +14,7 @@
 
 rt_status local_free_port(unsigned *out, rt_error *err)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t n = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return rt_fail(err, RT_IO, "socket: %s", strerror(errno));
@@ -40,7 +39,7 @@ rt_status local_redis_place(const char *run_dir, local_redis *out, rt_error *err
         snprintf(r.folder, sizeof r.folder, "/tmp/retort-XXXXXX");
         if (mkdtemp(r.folder) == NULL)
             return rt_fail(err, RT_IO, "make a folder for the Redis socket: %s", strerror(errno));
-        snprintf(r.socket, sizeof r.socket, "%s/redis.sock", r.folder);
+        st = rt_fs_join(r.socket, sizeof r.socket, r.folder, "redis.sock", err);
     }
     *out = r;
     return RT_OK;
@@ -50,14 +49,22 @@ rt_status local_redis_start(const local_redis *redis, pid_t *out, rt_error *err)
 {
     unlink(redis->socket);
     char *argv[] = {"redis-server",
-                    "--port", "0",
-                    "--unixsocket", (char *)redis->socket,
-                    "--unixsocketperm", "700",
-                    "--save", "",
-                    "--appendonly", "no",
-                    "--maxmemory-policy", "noeviction",
-                    "--daemonize", "no",
-                    "--loglevel", "warning",
+                    "--port",
+                    "0",
+                    "--unixsocket",
+                    (char *)redis->socket,
+                    "--unixsocketperm",
+                    "700",
+                    "--save",
+                    "",
+                    "--appendonly",
+                    "no",
+                    "--maxmemory-policy",
+                    "noeviction",
+                    "--daemonize",
+                    "no",
+                    "--loglevel",
+                    "warning",
                     NULL};
     process_spec spec = {.argv = argv, .log_path = redis->log_path};
     rt_status st = process_start(&spec, out, err);

@@ -35,8 +35,10 @@ static _Noreturn void become(const process_spec *spec, pid_t parent, int report)
         close(nothing);
     }
     if (spec->log_path != NULL) redirect(spec->log_path, O_APPEND, STDERR_FILENO);
-    if (spec->output_path != NULL) redirect(spec->output_path, O_TRUNC, STDOUT_FILENO);
-    else dup2(STDERR_FILENO, STDOUT_FILENO);
+    if (spec->output_path != NULL)
+        redirect(spec->output_path, O_TRUNC, STDOUT_FILENO);
+    else
+        dup2(STDERR_FILENO, STDOUT_FILENO);
     execvp(spec->argv[0], spec->argv);
     int problem = errno;
     ssize_t n = write(report, &problem, sizeof problem);

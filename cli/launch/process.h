@@ -14,8 +14,8 @@
 #include "common/base/status.h"
 
 typedef struct process_spec {
-    char *const *argv;       /* ends with NULL; argv[0] is looked up in PATH unless it has a slash */
-    const char *log_path;    /* stderr is appended here; NULL: inherited */
+    char *const *argv;    /* ends with NULL; argv[0] is looked up in PATH unless it has a slash */
+    const char *log_path; /* stderr is appended here; NULL: inherited */
     const char *output_path; /* stdout replaces this file; NULL: goes where stderr goes */
 } process_spec;
 

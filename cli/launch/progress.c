@@ -23,8 +23,10 @@ void progress_duration(double seconds, char out[16])
         return;
     }
     unsigned s = (unsigned)(seconds + 0.5);
-    if (s >= 3600) snprintf(out, 16, "%u:%02u:%02u", s / 3600, s / 60 % 60, s % 60);
-    else snprintf(out, 16, "%u:%02u", s / 60, s % 60);
+    if (s >= 3600)
+        snprintf(out, 16, "%u:%02u:%02u", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(out, 16, "%u:%02u", s / 60, s % 60);
 }
 
 void progress_thousands(uint64_t n, char out[32])
@@ -42,10 +44,14 @@ void progress_thousands(uint64_t n, char out[32])
 /* "3.2k" for a rate. */
 static void short_rate(double rate, char out[16])
 {
-    if (rate >= 1e6) snprintf(out, 16, "%.1fM", rate / 1e6);
-    else if (rate >= 1e4) snprintf(out, 16, "%.0fk", rate / 1e3);
-    else if (rate >= 1e3) snprintf(out, 16, "%.1fk", rate / 1e3);
-    else snprintf(out, 16, "%.0f", rate);
+    if (rate >= 1e6)
+        snprintf(out, 16, "%.1fM", rate / 1e6);
+    else if (rate >= 1e4)
+        snprintf(out, 16, "%.0fk", rate / 1e3);
+    else if (rate >= 1e3)
+        snprintf(out, 16, "%.1fk", rate / 1e3);
+    else
+        snprintf(out, 16, "%.0f", rate);
 }
 
 static rt_status add_bar(rt_buf *out, double share, unsigned columns, rt_error *err)
@@ -166,8 +172,10 @@ static void show_plain(progress *p, const run_stats *s, uint64_t now_ms)
 
 void progress_show(progress *p, const run_stats *stats, uint64_t now_ms)
 {
-    if (p->terminal) show_terminal(p, stats);
-    else show_plain(p, stats, now_ms);
+    if (p->terminal)
+        show_terminal(p, stats);
+    else
+        show_plain(p, stats, now_ms);
 }
 
 void progress_say(progress *p, const char *fmt, ...)

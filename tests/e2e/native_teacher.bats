@@ -1,0 +1,43 @@
+#!/usr/bin/env bats
+# The quick start's own teacher: it reasons, and a teacher that dies changes nothing.
+
+load helpers
+
+setup() {
+  make_folder
+  "$PROBLEMS" corpus 150 > corpus.jsonl
+  write_config 20
+  sed -i -e 's|^corpus:.*|corpus: {files: [corpus.jsonl], input: "{question}"}|' \
+         -e "s|^teacher:.*|teacher: {backend: native, model: $SOURCE/examples/arithmetic/teacher, max_new_tokens: 80}|" \
+         -e 's|^task:.*|task: {name: arithmetic, answer: number, markers: ["#"]}|' \
+         -e 's|chunk_size: 100|chunk_size: 50|' retort.yaml
+  cat >> retort.yaml <<'YAML'
+prompt: {template: "solve: {input}\n"}
+YAML
+}
+teardown() { drop_folder; }
+
+@test "the teacher is right on at least 97 percent of unseen problems" {
+  "$PROBLEMS" test 300 > unseen.jsonl
+  run "$RETORT" eval --config retort.yaml --model "$SOURCE/examples/arithmetic/teacher" \
+      --gold unseen.jsonl --set eval.answer_with=rationale-first --set eval.max_new_tokens=80 --json
+  [ "$status" -eq 0 ] || { echo "$output"; false; }
+  echo "$output" > eval.json
+  accuracy=$(grep -oE '"accuracy": *[0-9.]+' eval.json | head -n 1 | grep -oE '[0-9.]+')
+  awk -v a="$accuracy" 'BEGIN {exit !(a >= 0.97)}' || { cat eval.json; false; }
+}
+
+@test "teachers killed with -9 leave the same dataset and student" {
+  "$RETORT" run --config retort.yaml --set run_dir=base --json > /dev/null 2> base.err ||
+    { cat base.err; tail -n 5 base/logs/*.log; false; }
+  start_run --set launch.teachers=2
+  wait_until 60 at_least labelled 20
+  kill -KILL "$(pid_of teacher-0)"
+  wait_until 60 at_least labelled 60
+  kill -KILL "$(pid_of teacher-1)"
+  wait_run || { cat run.err; show_logs; false; }
+  for key in dataset_sha256 weights_sha256; do
+    [ "$(json run/summary.json $key)" = "$(json base/summary.json $key)" ]
+  done
+  "$RETORT" audit --config retort.yaml > /dev/null
+}

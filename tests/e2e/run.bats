@@ -1,0 +1,81 @@
+#!/usr/bin/env bats
+# The whole way on real processes: a small corpus in, a scored student out.
+
+load helpers
+
+setup() { make_folder; }
+teardown() { drop_folder; }
+
+@test "a run labels, trains, exports, scores, and its books close" {
+  make_recorded 300
+  echo '{"question": "broken' >> recorded.jsonl            # a malformed row
+  head -n 1 recorded.jsonl >> recorded.jsonl               # a duplicate
+  printf '{"question":"What is missing?","answer":"1","text":"no marker here"}\n' >> recorded.jsonl
+  write_config
+  sed -i 's/^corpus: {/corpus: {bad_share_max: 0.02, /' retort.yaml
+  run "$RETORT" run --config retort.yaml
+  [ "$status" -eq 0 ] || { echo "$output"; show_logs; false; }
+
+  [ "$(json run/summary.json rows)" -eq 303 ]
+  [ "$(json run/summary.json duplicates)" -eq 1 ]
+  [ "$(json run/summary.json malformed)" -eq 1 ]
+  [ "$(json run/summary.json labelled)" -eq 300 ]
+  [ "$(json run/summary.json steps)" -eq 40 ]
+  [ "$(json run/summary.json weights_sha256)" = "$(sha256sum < run/student/model.safetensors | cut -d' ' -f1)" ]
+  grep -q '"reason": *"no_marker"' run/dataset/rejected.jsonl
+  for f in config.yaml plan.jsonl tokenizer.model metrics.jsonl student/config.json \
+           student/generation_config.json student/README.md student/tokenizer.model; do
+    [ -s "run/$f" ] || { echo "missing run/$f"; false; }
+  done
+
+  run "$RETORT" audit --config retort.yaml --json
+  [ "$status" -eq 0 ]
+  [[ "$output" == *'"closes": true'* ]]
+  [[ "$output" == *'"pending": 0'* ]]
+
+  # The student answers, in order, one line of JSON for each line.
+  printf 'Nina has 3 keys. She finds 4 more. How many keys does Nina have now?\n\nsecond\n' > ask.txt
+  "$RETORT" predict --model run/student < ask.txt > answers.jsonl
+  [ "$(wc -l < answers.jsonl)" -ge 2 ]
+  grep -q '"input": *"second"' answers.jsonl
+}
+
+@test "the same command goes on after a run was interrupted" {
+  make_recorded 300
+  write_config 60
+  start_run
+  wait_until 60 at_least step 12
+  kill -INT "$run_pid"
+  wait_run || true
+  [ "$run_code" -eq 130 ] || { show_logs; false; }
+  "$RETORT" audit --config retort.yaml > /dev/null
+  "$RETORT" run --config retort.yaml --json > resumed.json 2> resumed.err || { show_logs; false; }
+  sha=$(json run/summary.json weights_sha256)
+
+  "$RETORT" run --config retort.yaml --set run_dir=whole --json > /dev/null 2>&1
+  [ "$sha" = "$(json whole/summary.json weights_sha256)" ]
+  [ "$(json run/summary.json dataset_sha256)" = "$(json whole/summary.json dataset_sha256)" ]
+}
+
+@test "a finished run does nothing twice" {
+  make_recorded 120
+  write_config 20
+  "$RETORT" run --config retort.yaml > /dev/null 2>&1 || { show_logs; false; }
+  before=$(sha256sum run/dataset/labels.jsonl run/plan.jsonl run/student/model.safetensors)
+  "$RETORT" run --config retort.yaml > /dev/null 2>&1 || { show_logs; false; }
+  [ "$before" = "$(sha256sum run/dataset/labels.jsonl run/plan.jsonl run/student/model.safetensors)" ]
+}
+
+@test "label, then train from the dataset, then score" {
+  make_recorded 200
+  write_config 20
+  run "$RETORT" label --config retort.yaml
+  [ "$status" -eq 0 ] || { echo "$output"; show_logs; false; }
+  [ "$(wc -l < run/dataset/labels.jsonl)" -eq 200 ]
+  [ ! -e run/checkpoints/step-20 ]
+  run "$RETORT" eval --config retort.yaml --teacher --json
+  [ "$status" -eq 0 ]
+  run "$RETORT" train --config retort.yaml --dataset run/dataset --set run_dir=trained
+  [ "$status" -eq 0 ] || { echo "$output"; tail -n 5 trained/logs/*.log; false; }
+  [ -s trained/student/model.safetensors ]
+}
