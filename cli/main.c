@@ -16,6 +16,7 @@ static const command *const commands[] = {
     &cmd_train,
     &cmd_stats,
     &cmd_config,
+    &cmd_tokenizer,
     &cmd_version,
 };
 
