@@ -90,7 +90,7 @@ static rt_status parse_field(template *t, const char *text, size_t *i, size_t *i
 static rt_status parse_parts(template *t, const char *text, rt_buf *literal, rt_error *err)
 {
     rt_status st = RT_OK;
-    size_t i = 0, i_field;
+    size_t i = 0, i_field = SIZE_MAX;
     while (st == RT_OK && text[i] != '\0') {
         if ((text[i] == '{' || text[i] == '}') && text[i + 1] == text[i]) {
             st = rt_buf_add(literal, text + i, 1, err);
