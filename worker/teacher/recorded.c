@@ -300,18 +300,9 @@ static const backend_ops recorded_ops = {
     .close = close_recorded,
 };
 
-/* An empty teacher.match_field means the fields the corpus itself uses. */
-static rt_status key_template_of(const config *c, rt_buf *out, rt_error *err)
-{
-    if (c->teacher.match_field[0] != '\0') return rt_buf_add_text(out, c->teacher.match_field, err);
-    if (c->teacher.match == MATCH_INPUT) return rt_buf_add_text(out, c->corpus.input, err);
-    return rt_buf_printf(out, err, "{%s}", c->corpus.source_id);
-}
-
 rt_status backend_open_recorded(const config *c, backend **out, rt_error *err)
 {
     rt_status st = RT_OK;
-    rt_buf key_template = {0};
     recorded_backend *self = rt_calloc(1, sizeof *self);
     if (self == NULL) return rt_fail(err, RT_NOMEM, "recorded teacher");
     self->match = c->teacher.match;
@@ -321,10 +312,9 @@ rt_status backend_open_recorded(const config *c, backend **out, rt_error *err)
                      "corpus rows that holds the id");
         goto out;
     }
-    if ((st = key_template_of(c, &key_template, err)) != RT_OK) goto out;
     recorded_settings settings = {.files = (const char *const *)c->teacher.files.items,
                                   .n_files = c->teacher.files.n,
-                                  .key_template = key_template.data,
+                                  .key_template = c->teacher.match_field,
                                   .text_template = c->teacher.text_field};
     if ((st = recorded_open(&settings, &self->texts, err)) != RT_OK) goto out;
     const recorded_counts *counts = recorded_get_counts(self->texts);
@@ -334,6 +324,5 @@ rt_status backend_open_recorded(const config *c, backend **out, rt_error *err)
     self = NULL;
 out:
     if (self != NULL) close_recorded(self);
-    rt_buf_free(&key_template);
     return st;
 }

@@ -8,7 +8,7 @@
 static const char yaml[] = "name: t\n"
                            "corpus:\n  files: [\"%s\"]\n  input: \"{q}\"\n  source_id: id\n"
                            "task:\n  name: quiz\n  answer: text\n"
-                           "teacher:\n  files: [\"%s\"]\n%s";
+                           "teacher:\n  files: [\"%s\"]\n  match_field: \"{q}\"\n%s";
 
 static const char rows_text[] = "{\"id\": \"a\", \"q\": \"one\", \"gold\": \" 1 \"}\n"
                                 "{\"id\": \"b\", \"q\": \"two\"}\n"

@@ -19,10 +19,11 @@ typedef struct recording_case {
     double expected; /* per cent */
 } recording_case;
 
-static const char yaml[] = "name: t\n"
-                           "corpus:\n  files: [\"%s\"]\n  input: \"{input}\"\n  gold: \"{gold}\"\n"
-                           "task:\n%s"
-                           "teacher:\n  backend: recorded\n  files: [\"%s\"]\n";
+static const char yaml[] =
+    "name: t\n"
+    "corpus:\n  files: [\"%s\"]\n  input: \"{input}\"\n  gold: \"{gold}\"\n"
+    "task:\n%s"
+    "teacher:\n  backend: recorded\n  files: [\"%s\"]\n  match_field: \"{input}\"\n";
 
 /* One shard of rows being filled. */
 typedef struct tray {
@@ -34,7 +35,7 @@ typedef struct tray {
 
 static void label_tray(tray *t, const labeller *l)
 {
-    label_record records[SHARD] = {{0}};
+    label_record records[SHARD] = {0};
     label_counts counts = {0};
     rt_error err = {0};
     cr_assert_eq(label_shard(l, t->examples, t->n, records, &counts, &err), RT_OK, "%s", err.text);

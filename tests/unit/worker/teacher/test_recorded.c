@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -149,7 +150,7 @@ static const char yaml[] = "name: t\n"
                            "corpus:\n  files: [\"%s\"]\n  input: \"{q}\"\n  source_id: id\n"
                            "task:\n  answer: text\n"
                            "teacher:\n  backend: recorded\n  files: [\"%s\"]\n"
-                           "  text_field: \"{raw}\"\n  match: %s\n";
+                           "  text_field: \"{raw}\"\n  match: %s\n  match_field: \"{%s}\"\n";
 
 Test(recorded, the_backend_matches_as_the_config_says)
 {
@@ -162,7 +163,7 @@ Test(recorded, the_backend_matches_as_the_config_says)
         config *c = NULL;
         backend *b = NULL;
         backend_answer answers[2] = {{0}};
-        snprintf(text, sizeof text, yaml, path, path, by_id ? "id" : "input");
+        snprintf(text, sizeof text, yaml, path, path, by_id ? "id" : "input", by_id ? "id" : "q");
         cr_assert_eq(config_parse("test", text, strlen(text), NULL, &c, &err), RT_OK, "%s",
                      err.text);
         cr_assert_eq(backend_open(c, &b, &err), RT_OK, "%s", err.text);
