@@ -57,8 +57,10 @@ static int run(const options *o)
     rt_status st = find_address(o, address, sizeof address, &err);
     if (st == RT_OK)
         st = stats_get(address, metrics ? "/metrics" : "/api/stats", TIMEOUT_MS, &body, &err);
-    if (st == RT_OK && (metrics || options_json(o))) fwrite(body.data, 1, body.n, stdout);
-    else if (st == RT_OK) st = print_stats(&body, &err);
+    if (st == RT_OK && (metrics || options_json(o)))
+        fwrite(body.data, 1, body.n, stdout);
+    else if (st == RT_OK)
+        st = print_stats(&body, &err);
     rt_buf_free(&body);
     return st == RT_OK ? EXIT_CODE_OK : command_fail(o, &err);
 }

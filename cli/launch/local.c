@@ -41,8 +41,8 @@ rt_status local_redis_place(const char *run_dir, local_redis *out, rt_error *err
             return rt_fail(err, RT_IO, "make a folder for the Redis socket: %s", strerror(errno));
         st = rt_fs_join(r.socket, sizeof r.socket, r.folder, "redis.sock", err);
     }
-    *out = r;
-    return RT_OK;
+    if (st == RT_OK) *out = r;
+    return st;
 }
 
 rt_status local_redis_start(const local_redis *redis, pid_t *out, rt_error *err)

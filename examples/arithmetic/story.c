@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VALUE_MAX    199
+#define VALUE_MAX    99
 #define DRAWS_MAX    1000
 #define DISTRACTOR_P 0.12f
 
