@@ -58,7 +58,9 @@ RT_MUST_USE rt_status queue_add(queue *q, const char *stream, const void *bytes,
 RT_MUST_USE rt_status queue_add_many(queue *q, const char *stream, const rt_buf *items, size_t n,
                                      rt_error *err);
 /* Up to n_max new entries for `consumer`; *n may be 0 after block_ms. Entries that this consumer
- * already holds unacknowledged are handed out first when `pending` is true (after a restart). */
+ * already holds unacknowledged are handed out first when `pending` is true (after a restart); they
+ * are also handed out once more after a lost connection, since their first delivery may have been
+ * lost with it. Entries without a body (ghosts) or of a foreign form are acknowledged and skipped. */
 RT_MUST_USE rt_status queue_read(queue *q, const char *stream, const char *consumer, bool pending,
                                  size_t n_max, uint64_t block_ms, queue_entry *entries, size_t *n,
                                  rt_error *err);
