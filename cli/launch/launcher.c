@@ -6,7 +6,6 @@
  */
 #include "cli/launch/launcher.h"
 
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,9 +66,20 @@ static void fail_because_of(launcher *l, const child *one, int code, const char 
     end_all(l, mine, DRAIN_MS);
 }
 
+/* The coordinator's last act is result.json; leaving without it means that somebody stopped it. */
+static void result_path(const launcher *l, char out[4200])
+{
+    snprintf(out, 4200, "%s/result.json", l->all.run_dir);
+}
+
 static bool work_is_done(const launcher *l, child_role role)
 {
-    if (role == CHILD_COORDINATOR || l->finished) return true;
+    char path[4200];
+    if (l->finished) return true;
+    if (role == CHILD_COORDINATOR) {
+        result_path(l, path);
+        return rt_fs_exists(path);
+    }
     if (!l->have_stats) return false;
     if (role == CHILD_TEACHER) return l->stats.labelling_done;
     return l->stats.training_done;
@@ -197,6 +207,9 @@ exit_code launch_run(const config *c, const launch_options *how, rt_error *err)
     launcher l = {.code = EXIT_CODE_OK, .err = err != NULL ? err : &ours};
     rt_status st = children_plan(c, how, &l.all, err);
     if (st != RT_OK) return exit_code_of(st);
+    char stale[4200];
+    result_path(&l, stale);
+    unlink(stale);
     rt_stop_install();
     progress_begin(&l.progress, STDERR_FILENO, isatty(STDERR_FILENO) == 1);
     for (;;) {
