@@ -1,4 +1,4 @@
-/* Matrix products: the one seam to BLAS.
+/* Matrix products: the one seam to BLAS, and to our own product where that is faster.
  *
  *     gemm(GEMM_N, GEMM_T, n_tokens, d_out, d_in, 1, x, d_in, w, d_in, 0, y, d_out);  // y = x w^T
  *
@@ -24,12 +24,18 @@ typedef enum gemm_op {
 void gemm(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha, const float *a,
           size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
 
+/* gemm() by BLAS, whichever product gemm() itself has chosen. */
+void gemm_blas(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha,
+               const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
+               size_t ldc);
+
 /* The plain loops that gemm() is tested and measured against; same arguments, sums in double. */
 void gemm_reference(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha,
                     const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
                     size_t ldc);
 
 void gemm_set_threads(size_t n_threads);
-const char *gemm_blas_name(void);
+/* Name of the kernel that gemm() uses, for reports: results repeat between equal names. */
+const char *gemm_kernel_name(void);
 
 #endif

@@ -63,7 +63,7 @@ RT_MUST_USE rt_status model_evaluate(model *m, const packed_batch *batch, const 
 /* Threads that this process's kernels use (ours and BLAS's). Call before the first model. A fixed
  * number repeats bit for bit. */
 void nn_set_threads(size_t n_threads);
-/* Name of the BLAS kernel chosen at run time, for reports. */
+/* Name of the kernel chosen at run time for matrix products, for reports. */
 const char *nn_blas_name(void);
 
 #endif

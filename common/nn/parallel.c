@@ -21,7 +21,7 @@ void nn_set_threads(size_t n_threads)
 
 const char *nn_blas_name(void)
 {
-    return gemm_blas_name();
+    return gemm_kernel_name();
 }
 
 void parallel_enter(void)
