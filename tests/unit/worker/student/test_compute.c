@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,7 +124,7 @@ Test(compute, a_loss_that_is_not_a_number_can_still_be_sent)
     compute_space space = {0};
     wire_sums sums;
     micro_batch b = toy_batch(MICRO_BATCH_EVALUATE, 0, 2);
-    for (size_t i = 0; i < model_table(m)->n_total; i++) model_weights(m)[i] = 1e30f;
+    for (size_t i = 0; i < model_table(m)->n_total; i++) model_weights(m)[i] = (float)NAN;
     cr_assert_eq(compute_batch(m, &b, &space, &sums, NULL), RT_OK);
     cr_expect_eq(sums.loss[TASK_PREDICT], COMPUTE_LOSS_LOST);
     compute_space_free(&space);

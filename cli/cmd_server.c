@@ -1,0 +1,44 @@
+#include "cli/command.h"
+#include "common/base/stop.h"
+#include "worker/model_shape/param_slice.h"
+#include "worker/param_server/run.h"
+
+static int run_server(const options *o)
+{
+    rt_error err = {0};
+    config *c = NULL;
+    uint64_t shard = 0;
+    int code = EXIT_CODE_OK;
+    if (options_u64(o, "--shard", 0, PARAM_SHARDS_MAX - 1, &shard, &err) != RT_OK)
+        return command_fail(o, &err);
+    rt_stop_install();
+    if (options_load_config(o, &c, &err) != RT_OK) {
+        code = command_fail(o, &err);
+        goto out;
+    }
+    rt_status st = param_server_run(c, (uint32_t)shard, &err);
+    if (st != RT_OK && st != RT_CANCELLED) code = command_fail(o, &err);
+out:
+    config_free(c);
+    return code;
+}
+
+static const option_def server_options[] = {
+    {"--shard", "I", "which shard this is, from 0", "0"},
+    {0},
+};
+
+const command cmd_server = {
+    .name = "server",
+    .summary = "hold a slice of the student's parameters",
+    .synopsis = "--config FILE --shard I [--set KEY=VALUE]...",
+    .description = "Parameter-server shard I of launch.servers. Gathers the students' gradients,\n"
+                   "runs the optimizer when the coordinator says so, and writes its slice of\n"
+                   "each checkpoint. The result does not depend on the number of shards. When a\n"
+                   "shard dies, all go back to the last checkpoint together.\n"
+                   "Binds net.server_bind and tells students net.server_advertise, both with\n"
+                   "{shard} replaced.\n",
+    .options = server_options,
+    .examples = "retort server --config gsm8k.yaml --shard 1\n",
+    .run = run_server,
+};

@@ -1,0 +1,46 @@
+/* From a run's checkpoint to a folder that other programs load.
+ *
+ *     student/  model.safetensors  config.json  generation_config.json     Hugging Face's Llama
+ *               tokenizer.model  tokenizer_config.json
+ *               retort.json                                                the task, for predict
+ *               README.md                                                  the model card
+ *
+ *     export_result done;
+ *     export_request ask = {.run_dir = "runs/x", .output = "student", .dtype = TENSOR_F32};
+ *     if ((st = export_student(c, &ask, &done, err)) != RT_OK) goto out;
+ *     puts(done.weights_sha256);
+ *
+ * The folder appears whole or not at all, and its bytes are a function of checkpoint and settings.
+ */
+#ifndef RT_WORKER_EXPORT_EXPORT_H
+#define RT_WORKER_EXPORT_EXPORT_H
+
+#include "common/ckpt/safetensors.h"
+#include "common/conf/config.h"
+#include "worker/export/find_version.h"
+
+/* Borrows everything. */
+typedef struct export_request {
+    const char *run_dir;
+    const char *output;
+    export_version which;
+    tensor_dtype dtype;
+} export_request;
+
+typedef struct export_result {
+    uint64_t version;
+    size_t n_parameters;
+    char weights_sha256[RT_SHA256_HEX_SIZE]; /* of model.safetensors */
+} export_result;
+
+/* RT_NOTFOUND without checkpoint or tokenizer; RT_CORRUPT when checkpoint, tokenizer and settings
+ * do not belong together; RT_EXISTS when `output` exists and is not an earlier export. On failure
+ * nothing is left behind, and what stood at `output` stays. */
+RT_MUST_USE rt_status export_student(const config *c, const export_request *ask, export_result *out,
+                                     rt_error *err);
+
+tensor_dtype export_dtype_of(export_dtype dtype);
+/* "f32", "f16" or "bf16"; RT_INVALID otherwise. */
+RT_MUST_USE rt_status export_dtype_parse(const char *text, tensor_dtype *out, rt_error *err);
+
+#endif

@@ -1,0 +1,184 @@
+#include "worker/export/student_texts.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/fs.h"
+#include "common/base/log.h"
+
+#define RESULT_BYTES_MAX ((size_t)16 << 20)
+
+static rt_status write_text(const char *folder, const char *name, const char *text, size_t n,
+                            rt_error *err)
+{
+    char path[PATH_MAX];
+    rt_status st = rt_fs_join(path, sizeof path, folder, name, err);
+    return st == RT_OK ? rt_fs_write_atomic(path, text, n, err) : st;
+}
+
+/* ---- tokenizer_config.json ---- */
+
+static void set_piece(json_t *root, const char *key, const tokenizer *t, uint32_t id)
+{
+    const char *piece = id < tokenizer_size(t) ? tokenizer_piece(t, id) : NULL;
+    json_object_set_new(root, key, piece != NULL ? json_string(piece) : json_null());
+}
+
+rt_status tokenizer_config_write(const tokenizer *t, const model_config *shape, const char *folder,
+                                 rt_error *err)
+{
+    rt_status st = RT_OK;
+    rt_buf line = {0};
+    /* legacy: encode as sentencepiece does, without later changes around added tokens. */
+    json_t *root = json_pack("{s:s, s:b, s:b, s:b, s:b, s:{}, s:I}", "tokenizer_class",
+                             "LlamaTokenizer", "legacy", 1, "add_bos_token", 1, "add_eos_token", 0,
+                             "clean_up_tokenization_spaces", 0, "sp_model_kwargs",
+                             "model_max_length", (json_int_t)shape->seq_len_max);
+    char *text = NULL;
+    if (root == NULL) return rt_fail(err, RT_NOMEM, "tokenizer_config.json");
+    set_piece(root, "bos_token", t, shape->bos_id);
+    set_piece(root, "eos_token", t, shape->eos_id);
+    set_piece(root, "pad_token", t, shape->pad_id);
+    set_piece(root, "unk_token", t, tokenizer_unk(t));
+    text = json_dumps(root, JSON_INDENT(2) | JSON_SORT_KEYS);
+    if (text == NULL)
+        st = rt_fail(err, RT_NOMEM, "tokenizer_config.json");
+    else if ((st = rt_buf_printf(&line, err, "%s\n", text)) == RT_OK)
+        st = write_text(folder, "tokenizer_config.json", line.data, line.n, err);
+    rt_buf_free(&line);
+    free(text);
+    json_decref(root);
+    return st;
+}
+
+/* ---- README.md ---- */
+
+/* result.json of a complete run; NULL when it is not there: an export may come earlier. */
+static json_t *read_result(const char *run_dir)
+{
+    char path[PATH_MAX];
+    rt_buf text = {0};
+    json_t *root = NULL;
+    if (rt_fs_join(path, sizeof path, run_dir, "result.json", NULL) == RT_OK &&
+        rt_fs_read(path, RESULT_BYTES_MAX, &text, NULL) == RT_OK)
+        root = json_loadb(text.data, text.n, 0, NULL);
+    rt_buf_free(&text);
+    return root;
+}
+
+static rt_status add_fact(rt_buf *out, const json_t *root, const char *key, const char *title,
+                          rt_error *err)
+{
+    const json_t *value = json_object_get(root, key);
+    if (json_is_integer(value))
+        return rt_buf_printf(out, err, "| %s | %" JSON_INTEGER_FORMAT " |\n", title,
+                             json_integer_value(value));
+    if (json_is_real(value))
+        return rt_buf_printf(out, err, "| %s | %.6g |\n", title, json_real_value(value));
+    if (json_is_string(value))
+        return rt_buf_printf(out, err, "| %s | `%s` |\n", title, json_string_value(value));
+    return RT_OK;
+}
+
+static rt_status add_run_facts(rt_buf *out, const char *run_dir, rt_error *err)
+{
+    static const char *const facts[][2] = {
+        {"rows", "corpus rows"},
+        {"labelled", "labelled by the teacher"},
+        {"rationales", "of them with a rationale"},
+        {"rejected_total", "rejected, with a reason"},
+        {"steps", "training steps of the run"},
+        {"best_version", "best version"},
+        {"tokens", "tokens trained on"},
+        {"dataset_sha256", "SHA-256 of the dataset"},
+    };
+    rt_status st = RT_OK;
+    json_t *root = read_result(run_dir);
+    for (size_t i = 0; st == RT_OK && i < RT_COUNT(facts); i++)
+        st = add_fact(out, root, facts[i][0], facts[i][1], err);
+    json_decref(root);
+    return st;
+}
+
+static rt_status add_facts(rt_buf *out, const config *c, const model_config *shape,
+                           const export_request *ask, const export_result *facts, rt_error *err)
+{
+    static const char *const dtypes[] = {
+        [TENSOR_F32] = "float32", [TENSOR_F16] = "float16", [TENSOR_BF16] = "bfloat16"};
+    rt_status st = rt_buf_printf(
+        out, err,
+        "## Facts\n\n"
+        "| | |\n|---|---|\n"
+        "| architecture | Llama: %zu layers, width %zu, %zu heads (%zu for keys and values), "
+        "feed-forward %zu |\n"
+        "| parameters | %zu, stored as %s |\n"
+        "| vocabulary | %zu pieces |\n"
+        "| longest sequence | %zu tokens |\n"
+        "| seed | %" PRIu64 " |\n"
+        "| version exported | %" PRIu64 " |\n",
+        shape->n_layers, shape->d_model, shape->n_heads, shape->n_kv_heads, shape->d_ff,
+        facts->n_parameters, dtypes[ask->dtype], shape->n_vocab, shape->seq_len_max, c->seed,
+        facts->version);
+    if (st == RT_OK) st = add_run_facts(out, ask->run_dir, err);
+    if (st == RT_OK)
+        st = rt_buf_printf(out, err, "| SHA-256 of model.safetensors | `%s` |\n\n",
+                           facts->weights_sha256);
+    return st;
+}
+
+/* An example, so that its shape is seen: the input stands between prefix and newline. */
+static rt_status add_prompt(rt_buf *out, student_task task, const char *what, rt_error *err)
+{
+    rt_buf prompt = {0};
+    rt_status st = task_prompt(task, "{input}", &prompt, err);
+    if (st == RT_OK)
+        st = rt_buf_printf(out, err, "- %s: `<s>%.*s\\n`\n", what,
+                           (int)(prompt.n > 0 ? prompt.n - 1 : 0), prompt.data);
+    rt_buf_free(&prompt);
+    return st;
+}
+
+static rt_status add_usage(rt_buf *out, const student_spec *spec, rt_error *err)
+{
+    bool solves = spec->answers_by == TASK_SOLVE;
+    rt_status st = rt_buf_add_text(out,
+                                   "## Use\n\n"
+                                   "```sh\n"
+                                   "retort predict --model . < inputs.txt\n"
+                                   "```\n\n"
+                                   "`retort.json` holds what `retort predict` needs to know of the "
+                                   "task. Any program that loads\n"
+                                   "Hugging Face's Llama layout can use the model; the prompt, "
+                                   "ended by a newline, is\n\n",
+                                   err);
+    if (st == RT_OK)
+        st = add_prompt(out, spec->answers_by,
+                        solves ? "for the rationale and then the label" : "for the label", err);
+    if (st == RT_OK && spec->explains) st = add_prompt(out, TASK_EXPLAIN, "for a rationale", err);
+    return st;
+}
+
+rt_status model_card_write(const config *c, const model_config *shape, const student_spec *spec,
+                           const export_request *ask, const export_result *facts,
+                           const char *folder, rt_error *err)
+{
+    rt_buf out = {0};
+    rt_status st = rt_buf_printf(
+        &out, err,
+        "---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n\n"
+        "# %s\n\n"
+        "A small language model for one task, `%s`, distilled step by step from a larger one with "
+        "retort %s.\n"
+        "It was trained on labels%s that a teacher model wrote for an unlabeled corpus: it knows "
+        "that task\nand nothing else, and it repeats its teacher's mistakes.\n\n",
+        c->name, spec->task_name, RT_VERSION,
+        c->train.preset == PRESET_LABEL_ONLY ? "" : " and rationales");
+    if (st == RT_OK) st = add_facts(&out, c, shape, ask, facts, err);
+    if (st == RT_OK) st = add_usage(&out, spec, err);
+    if (st == RT_OK) st = write_text(folder, "README.md", out.data, out.n, err);
+    rt_buf_free(&out);
+    return st;
+}
