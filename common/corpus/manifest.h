@@ -4,6 +4,10 @@
  * rebuilt when missing or when sources or settings changed), so random access never needs the
  * compressed source again; memory holds some thirty bytes an example. Rows that cannot be rendered
  * go to <folder>/malformed.jsonl with file:line and reason; duplicates fold into the first.
+ *
+ *     manifest *m = NULL;
+ *     if ((st = manifest_open("runs/x/corpus", &settings, &m, err)) != RT_OK) goto out;
+ *     for (size_t i = 0; i < manifest_n(m); i++) st = manifest_read(m, i, &example, err);
  */
 #ifndef RT_CORPUS_MANIFEST_H
 #define RT_CORPUS_MANIFEST_H
@@ -23,10 +27,10 @@ typedef struct manifest_settings {
     const char *source_id; /* field; "" = none */
     uint64_t rows_max;
     double bad_share_max;
-} manifest_settings;
+} manifest_settings; /* borrowed during manifest_open() */
 
 typedef struct manifest_counts {
-    uint64_t n_rows;       /* rows read = examples + duplicates + malformed */
+    uint64_t n_rows; /* rows read = examples + duplicates + malformed */
     uint64_t n_examples;
     uint64_t n_duplicates;
     uint64_t n_malformed;
@@ -41,7 +45,9 @@ typedef struct example {
 void example_free(example *e);
 
 /* Build, or load when <folder>/manifest.json says that it is current. RT_CORRUPT with counts when
- * the share of malformed rows exceeds the limit (checked after 100 rows and at the end).
+ * the share of malformed rows exceeds the limit (checked after 100 rows and at the end); RT_EXISTS
+ * when another process is building it. A field that is missing makes its row malformed, wherever a
+ * template names it; a gold or source_id that is null or empty only means that there is none.
  * Returns new; manifest_free(). */
 RT_MUST_USE rt_status manifest_open(const char *folder, const manifest_settings *settings,
                                     manifest **out, rt_error *err);
@@ -49,6 +55,8 @@ void manifest_free(manifest *m);
 const manifest_counts *manifest_get_counts(const manifest *m);
 size_t manifest_n(const manifest *m);
 rt_id manifest_id(const manifest *m, size_t i);
+/* One id for all ids in their order: two corpora are the same iff it is equal. */
+rt_id manifest_key(const manifest *m);
 /* Index of an id, or SIZE_MAX. */
 size_t manifest_find(const manifest *m, rt_id id);
 /* Fills *out; freed with example_free(). */
