@@ -23,6 +23,7 @@ static const command *const commands[] = {
     &cmd_stats,
     &cmd_config,
     &cmd_tokenizer,
+    &cmd_keygen,
     &cmd_version,
 };
 
