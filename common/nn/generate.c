@@ -9,27 +9,31 @@
 #include "common/nn/parallel.h"
 #include "common/nn/sample.h"
 
-/* Prompt tokens that are read in one forward pass, and rows whose logits exist at one time. */
+/* Sequences that run together: enough rows for fast products, few enough that their keys and
+ * values stay in cache. Prompt tokens that are read in one forward pass. */
+#define GROUP_SEQS     64
 #define PREFILL_TOKENS 1024
-#define LOGIT_ROWS     ((size_t)64)
 
-/* The state of one call. Finished sequences leave `live`, so a step has one row for each that
- * still runs. */
+/* The state of one call, and of the group it is at. Finished sequences leave `live`, so a step has
+ * one row for each that still runs. */
 typedef struct generation {
     model *m;
-    const generate_prompt *prompts;
-    size_t n;
     const generate_options *options;
     decoder *d;
     sampler *choose;
-    generated *out; /* [n] */
-    rng_key *keys;  /* [n] */
-    size_t *limits; /* [n], tokens that may still be predicted in all */
-    uint32_t *live; /* [n_live], sequence numbers */
-    uint32_t *last; /* [n_live], token to read next */
+    size_t *limits;     /* [n], tokens that may still be predicted in all */
+    size_t *capacities; /* [n], prompt and limit */
+    float *hidden;      /* [GROUP_SEQS, d_model] */
+    float *logits;      /* [GROUP_SEQS, n_vocab] */
+
+    /* the group, numbered from 0 */
+    const generate_prompt *prompts;
+    generated *out;
+    size_t n, first;
+    rng_key keys[GROUP_SEQS];
+    uint32_t live[GROUP_SEQS]; /* [n_live], sequence numbers */
+    uint32_t last[GROUP_SEQS]; /* [n_live], token to read next */
     size_t n_live;
-    float *hidden; /* [n, d_model] */
-    float *logits; /* [LOGIT_ROWS, n_vocab] */
 } generation;
 
 static rt_status check_prompts(const model_config *c, const generate_prompt *prompts, size_t n,
@@ -54,39 +58,60 @@ static rt_status check_prompts(const model_config *c, const generate_prompt *pro
     return RT_OK;
 }
 
-static rt_status prepare(generation *g, rt_error *err)
+/* Sizes of the whole call, and the largest group's share of them. */
+static void measure(generation *g, const generate_prompt *prompts, size_t n, size_t *n_tokens,
+                    size_t *n_longest)
 {
-    const model_config *c = &g->m->config;
-    size_t n = g->n;
-    g->out = rt_calloc(n, sizeof *g->out);
-    g->keys = rt_calloc(n, sizeof *g->keys);
-    g->limits = rt_calloc(n, sizeof *g->limits);
-    g->live = rt_calloc(n, sizeof *g->live);
-    g->last = rt_calloc(n, sizeof *g->last);
-    g->hidden = rt_calloc(n * c->d_model, sizeof *g->hidden);
-    g->logits = rt_calloc(LOGIT_ROWS * c->n_vocab, sizeof *g->logits);
-    size_t *capacities = rt_calloc(n, sizeof *capacities);
-    bool complete = g->out != NULL && g->keys != NULL && g->limits != NULL && g->live != NULL &&
-                    g->last != NULL && g->hidden != NULL && g->logits != NULL && capacities != NULL;
-    for (size_t i = 0; complete && i < n; i++) {
-        const generate_prompt *p = &g->prompts[i];
-        g->limits[i] = RT_MIN(g->options->max_new_tokens, c->seq_len_max - p->n_ids);
-        capacities[i] = p->n_ids + g->limits[i];
-        g->keys[i] = rng_key_make(g->options->seed, "sample", p->record_id, p->sample);
-        g->live[i] = (uint32_t)i;
-        g->out[i].ids = rt_calloc(g->limits[i], sizeof(uint32_t));
-        complete = g->out[i].ids != NULL;
+    *n_tokens = *n_longest = 0;
+    for (size_t i = 0, n_group = 0; i < n; i++) {
+        g->limits[i] =
+            RT_MIN(g->options->max_new_tokens, g->m->config.seq_len_max - prompts[i].n_ids);
+        g->capacities[i] = prompts[i].n_ids + g->limits[i];
+        n_group = (i % GROUP_SEQS == 0 ? 0 : n_group) + g->capacities[i];
+        *n_tokens = RT_MAX(*n_tokens, n_group);
+        *n_longest = RT_MAX(*n_longest, g->capacities[i]);
     }
-    g->n_live = n;
-    rt_status st = RT_OK;
-    if (!complete) st = rt_fail(err, RT_NOMEM, "decoding %zu prompts", n);
-    if (st == RT_OK) st = sampler_new(c->n_vocab, g->options, &g->choose, err);
-    if (st == RT_OK) st = g->m->arch->decoder_new(g->m, capacities, n, &g->d, err);
-    free(capacities);
-    return st;
 }
 
-/* Read all prompts, a few at a time; hidden rows are in the order of the prompts. */
+static rt_status prepare(generation *g, const generate_prompt *prompts, size_t n, generated *out,
+                         rt_error *err)
+{
+    const model_config *c = &g->m->config;
+    size_t n_tokens, n_longest;
+    g->limits = rt_calloc(n, sizeof *g->limits);
+    g->capacities = rt_calloc(n, sizeof *g->capacities);
+    g->hidden = rt_calloc(GROUP_SEQS * c->d_model, sizeof *g->hidden);
+    g->logits = rt_calloc(GROUP_SEQS * c->n_vocab, sizeof *g->logits);
+    if (out == NULL || g->limits == NULL || g->capacities == NULL || g->hidden == NULL ||
+        g->logits == NULL)
+        return rt_fail(err, RT_NOMEM, "decoding %zu prompts", n);
+    measure(g, prompts, n, &n_tokens, &n_longest);
+    for (size_t i = 0; i < n; i++) {
+        out[i].ids = rt_calloc(g->limits[i], sizeof(uint32_t));
+        if (out[i].ids == NULL) return rt_fail(err, RT_NOMEM, "decoding %zu prompts", n);
+    }
+    rt_status st = sampler_new(c->n_vocab, g->options, &g->choose, err);
+    if (st != RT_OK) return st;
+    return g->m->arch->decoder_new(g->m, RT_MIN(n, (size_t)GROUP_SEQS), n_tokens, n_longest, &g->d,
+                                   err);
+}
+
+static void begin_group(generation *g, const generate_prompt *prompts, generated *out, size_t first,
+                        size_t n)
+{
+    g->prompts = prompts + first;
+    g->out = out + first;
+    g->first = first;
+    g->n = g->n_live = n;
+    for (size_t i = 0; i < n; i++) {
+        const generate_prompt *p = &g->prompts[i];
+        g->keys[i] = rng_key_make(g->options->seed, "sample", p->record_id, p->sample);
+        g->live[i] = (uint32_t)i;
+    }
+    g->m->arch->decoder_begin(g->d, g->capacities + first, n);
+}
+
+/* Read the group's prompts, a few at a time; hidden rows are in the order of the prompts. */
 static rt_status read_prompts(generation *g, rt_error *err)
 {
     rt_status st = RT_OK;
@@ -116,40 +141,42 @@ static bool take(generation *g, size_t i_seq, const float *logits, uint32_t *id)
     }
     out->ids[out->n_ids++] = *id;
     out->finish = FINISH_LENGTH;
-    return out->n_ids < g->limits[i_seq];
+    return out->n_ids < g->limits[g->first + i_seq];
 }
 
 /* From the hidden rows of the live sequences to their next tokens; those that end drop out. */
 static void advance(generation *g)
 {
     const model_config *c = &g->m->config;
-    const param *head_param = &g->m->table.params[g->m->arch->head_param(g->m)];
-    const float *head = g->m->weights + head_param->offset;
+    const param *head = &g->m->table.params[g->m->arch->head_param(g->m)];
     size_t n_left = 0;
-    for (size_t first = 0; first < g->n_live; first += LOGIT_ROWS) {
-        size_t n = RT_MIN(LOGIT_ROWS, g->n_live - first);
-        gemm(GEMM_N, GEMM_T, n, c->n_vocab, c->d_model, 1, g->hidden + first * c->d_model,
-             c->d_model, head, c->d_model, 0, g->logits, c->n_vocab);
-        for (size_t i = 0; i < n; i++) {
-            uint32_t i_seq = g->live[first + i], id;
-            if (!take(g, i_seq, g->logits + i * c->n_vocab, &id)) continue;
-            g->live[n_left] = i_seq; /* n_left <= first + i: already read */
-            g->last[n_left++] = id;
-        }
+    gemm(GEMM_N, GEMM_T, g->n_live, c->n_vocab, c->d_model, 1, g->hidden, c->d_model,
+         g->m->weights + head->offset, c->d_model, 0, g->logits, c->n_vocab);
+    for (size_t i = 0; i < g->n_live; i++) {
+        uint32_t i_seq = g->live[i], id;
+        if (!take(g, i_seq, g->logits + i * c->n_vocab, &id)) continue;
+        g->live[n_left] = i_seq; /* n_left <= i: already read */
+        g->last[n_left++] = id;
     }
     g->n_live = n_left;
 }
 
+static rt_status run_group(generation *g, rt_error *err)
+{
+    rt_status st = read_prompts(g, err);
+    while (st == RT_OK && g->n_live > 0) {
+        advance(g);
+        if (g->n_live > 0) st = g->m->arch->step(g->d, g->n_live, g->live, g->last, g->hidden, err);
+    }
+    return st;
+}
+
 static void generation_free(generation *g)
 {
-    if (g->out != NULL) generated_free(g->out, g->n);
     g->m->arch->decoder_free(g->d);
     sampler_free(g->choose);
-    free(g->out);
-    free(g->keys);
     free(g->limits);
-    free(g->live);
-    free(g->last);
+    free(g->capacities);
     free(g->hidden);
     free(g->logits);
 }
@@ -157,20 +184,23 @@ static void generation_free(generation *g)
 rt_status generate(model *m, const generate_prompt *prompts, size_t n_prompts,
                    const generate_options *options, generated *out, rt_error *err)
 {
-    generation g = {.m = m, .prompts = prompts, .n = n_prompts, .options = options};
+    generation g = {.m = m, .options = options};
     if (n_prompts == 0) return RT_OK;
     parallel_enter();
     rt_status st = check_prompts(&m->config, prompts, n_prompts, options, err);
-    if (st == RT_OK) st = prepare(&g, err);
-    if (st == RT_OK) st = read_prompts(&g, err);
-    while (st == RT_OK && g.n_live > 0) {
-        advance(&g);
-        if (g.n_live > 0) st = m->arch->step(g.d, g.n_live, g.live, g.last, g.hidden, err);
+    if (st != RT_OK) return st;
+    generated *made = rt_calloc(n_prompts, sizeof *made);
+    st = prepare(&g, prompts, n_prompts, made, err);
+    for (size_t first = 0; st == RT_OK && first < n_prompts; first += GROUP_SEQS) {
+        begin_group(&g, prompts, made, first, RT_MIN((size_t)GROUP_SEQS, n_prompts - first));
+        st = run_group(&g, err);
     }
     if (st == RT_OK) {
-        memcpy(out, g.out, n_prompts * sizeof *out);
-        memset(g.out, 0, n_prompts * sizeof *g.out); /* ownership moved */
+        memcpy(out, made, n_prompts * sizeof *out);
+        memset(made, 0, n_prompts * sizeof *made); /* ownership moved */
     }
+    generated_free(made, n_prompts);
+    free(made);
     generation_free(&g);
     return st;
 }

@@ -47,6 +47,8 @@ void model_free(model *m);
 
 const model_config *model_get_config(const model *m);
 const param_table *model_table(const model *m);
+/* Freeze or thaw one entry of the table: a frozen one gets gradient 0. */
+void model_set_frozen(model *m, size_t i_param, bool frozen);
 /* [n_total], table order. Write the weights here before a forward pass. Valid until model_free(). */
 float *model_weights(model *m);
 /* [n_total], the result of the last model_gradient(). Valid until the next one. */

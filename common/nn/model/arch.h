@@ -40,9 +40,12 @@ typedef struct arch {
     tensor *(*final_norm)(model *m, tensor *layer_output, const uint32_t *rows, size_t n_rows);
     /* Entry of the table that is the head's matrix [n_vocab, d_model]. */
     size_t (*head_param)(const model *m);
-    /* capacities[n_seqs]: tokens that each sequence may reach. Freed with decoder_free. */
-    rt_status (*decoder_new)(model *m, const size_t *capacities, size_t n_seqs, decoder **out,
-                             rt_error *err);
+    /* Room for groups of up to n_seqs sequences that reach n_tokens tokens together and n_longest
+     * each. Freed with decoder_free. */
+    rt_status (*decoder_new)(model *m, size_t n_seqs, size_t n_tokens, size_t n_longest,
+                             decoder **out, rt_error *err);
+    /* Start a group: capacities[n_seqs] are the tokens that each sequence may reach. */
+    void (*decoder_begin)(decoder *d, const size_t *capacities, size_t n_seqs);
     void (*decoder_free)(decoder *d);
     /* Read the prompts of sequences [i_first, i_first + n); hidden[n, d_model] receives the final
      * norm's output at the last token of each. */

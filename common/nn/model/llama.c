@@ -142,6 +142,7 @@ const arch arch_llama = {
     .final_norm = final_norm,
     .head_param = head_param,
     .decoder_new = llama_decoder_new,
+    .decoder_begin = llama_decoder_begin,
     .decoder_free = llama_decoder_free,
     .prefill = llama_prefill,
     .step = llama_step,

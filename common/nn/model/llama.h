@@ -23,8 +23,9 @@ size_t llama_param(size_t i_layer, llama_layer_param which);
 head_shape llama_shape(const model_config *config);
 
 /* Decoding, in llama_decode.c: see struct arch. */
-rt_status llama_decoder_new(model *m, const size_t *capacities, size_t n_seqs, decoder **out,
-                            rt_error *err);
+rt_status llama_decoder_new(model *m, size_t n_seqs, size_t n_tokens, size_t n_longest,
+                            decoder **out, rt_error *err);
+void llama_decoder_begin(decoder *d, const size_t *capacities, size_t n_seqs);
 void llama_decoder_free(decoder *d);
 rt_status llama_prefill(decoder *d, size_t i_first, size_t n, const generate_prompt *prompts,
                         float *hidden, rt_error *err);

@@ -22,13 +22,14 @@
 struct decoder {
     model *m;
     head_shape shape;
-    size_t n_seqs;
+    size_t n_seqs_max;
+    size_t n_tokens_max;
     size_t *capacities; /* [n_seqs] */
     size_t *firsts;     /* [n_seqs], tokens of the sequences before it */
     size_t *lengths;    /* [n_seqs], tokens in memory */
     size_t n_rows;      /* sum of capacities */
     float *cache;       /* [n_layers, n_rows, n_kv_heads, 2, d_head], in blocks as above */
-    float *x, *h, *fused, *y, *wide, *narrow; /* [n_seqs, ...] of one step */
+    float *x, *h, *fused, *y, *wide, *narrow; /* [n_seqs_max, ...] of one step */
     float *scores;                            /* [threads, longest capacity] */
     size_t n_scores;
 };
@@ -45,24 +46,18 @@ static float *block_values(const decoder *d, size_t i_layer, size_t i_seq, size_
     return block_keys(d, i_layer, i_seq, kv) + d->shape.d_head * d->capacities[i_seq];
 }
 
-static bool allocate(decoder *d, const size_t *capacities)
+static bool allocate(decoder *d, size_t n_tokens)
 {
     const model_config *c = &d->m->config;
-    size_t n = d->n_seqs, n_cols = head_shape_cols(d->shape), n_cache = 0;
+    size_t n = d->n_seqs_max, n_cols = head_shape_cols(d->shape), n_cache = 0;
+    if (!rt_checked_mul(c->n_layers * d->shape.n_kv_heads * 2 * d->shape.d_head, n_tokens,
+                        &n_cache) ||
+        !rt_checked_mul(n_cache, sizeof(float), &n_cache))
+        return false;
     d->capacities = rt_calloc(n, sizeof *d->capacities);
     d->firsts = rt_calloc(n, sizeof *d->firsts);
     d->lengths = rt_calloc(n, sizeof *d->lengths);
-    if (d->capacities == NULL || d->firsts == NULL || d->lengths == NULL) return false;
-    for (size_t i = 0; i < n; i++) {
-        d->capacities[i] = capacities[i];
-        d->firsts[i] = d->n_rows;
-        d->n_rows += capacities[i];
-        d->n_scores = RT_MAX(d->n_scores, capacities[i]);
-    }
-    if (!rt_checked_mul(c->n_layers * d->shape.n_kv_heads * 2 * d->shape.d_head, d->n_rows,
-                        &n_cache))
-        return false;
-    d->cache = rt_calloc(n_cache, sizeof(float));
+    d->cache = malloc(n_cache);
     d->x = rt_calloc(n * c->d_model, sizeof(float));
     d->h = rt_calloc(n * c->d_model, sizeof(float));
     d->fused = rt_calloc(n * n_cols, sizeof(float));
@@ -70,26 +65,44 @@ static bool allocate(decoder *d, const size_t *capacities)
     d->wide = rt_calloc(n * 2 * c->d_ff, sizeof(float));
     d->narrow = rt_calloc(n * c->d_ff, sizeof(float));
     d->scores = rt_calloc(parallel_threads() * d->n_scores, sizeof(float));
-    return d->cache != NULL && d->x != NULL && d->h != NULL && d->fused != NULL && d->y != NULL &&
-           d->wide != NULL && d->narrow != NULL && d->scores != NULL;
+    return d->capacities != NULL && d->firsts != NULL && d->lengths != NULL && d->cache != NULL &&
+           d->x != NULL && d->h != NULL && d->fused != NULL && d->y != NULL && d->wide != NULL &&
+           d->narrow != NULL && d->scores != NULL;
 }
 
-rt_status llama_decoder_new(model *m, const size_t *capacities, size_t n_seqs, decoder **out,
-                            rt_error *err)
+rt_status llama_decoder_new(model *m, size_t n_seqs, size_t n_tokens, size_t n_longest,
+                            decoder **out, rt_error *err)
 {
     decoder *d = rt_calloc(1, sizeof *d);
     if (d == NULL) return rt_fail(err, RT_NOMEM, "decoder");
-    *d = (decoder){.m = m, .shape = llama_shape(&m->config), .n_seqs = n_seqs};
-    if (!allocate(d, capacities)) {
-        rt_status st = rt_fail(err, RT_NOMEM,
-                               "no memory to decode %zu sequences together (%zu tokens): "
-                               "use a smaller batch",
-                               n_seqs, d->n_rows);
+    *d = (decoder){.m = m,
+                   .shape = llama_shape(&m->config),
+                   .n_seqs_max = n_seqs,
+                   .n_tokens_max = n_tokens,
+                   .n_scores = n_longest};
+    if (!allocate(d, n_tokens)) {
         llama_decoder_free(d);
-        return st;
+        return rt_fail(err, RT_NOMEM,
+                       "no memory to decode %zu sequences together (%zu tokens): "
+                       "use fewer new tokens or shorter prompts",
+                       n_seqs, n_tokens);
     }
     *out = d;
     return RT_OK;
+}
+
+void llama_decoder_begin(decoder *d, const size_t *capacities, size_t n_seqs)
+{
+    RT_ASSERT(n_seqs <= d->n_seqs_max);
+    d->n_rows = 0;
+    for (size_t i = 0; i < n_seqs; i++) {
+        RT_ASSERT(capacities[i] <= d->n_scores);
+        d->capacities[i] = capacities[i];
+        d->firsts[i] = d->n_rows;
+        d->lengths[i] = 0;
+        d->n_rows += capacities[i];
+    }
+    RT_ASSERT(d->n_rows <= d->n_tokens_max);
 }
 
 void llama_decoder_free(decoder *d)

@@ -55,6 +55,12 @@ const param_table *model_table(const model *m)
     return &m->table;
 }
 
+void model_set_frozen(model *m, size_t i_param, bool frozen)
+{
+    RT_ASSERT(i_param < m->table.n_params);
+    m->table.params[i_param].frozen = frozen;
+}
+
 float *model_weights(model *m)
 {
     return m->weights;

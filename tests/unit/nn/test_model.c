@@ -274,6 +274,33 @@ ParameterizedTest(size_t *n_parts, step_by_step, split_over_micro_batches_adds_u
     free(part);
 }
 
+/* One frozen matrix by itself, and one inside the fused product of q, k and v. */
+Test(model, frozen_entries_get_no_gradient_and_change_no_other)
+{
+    toy_batch *b = rt_calloc(1, sizeof *b);
+    toy_add(b, 13, 7, 5, 0, 1);
+    model_config c = toy_config();
+    model *m = toy_model(&c, 3);
+    const param_table *table = model_table(m);
+    gradient_of(m, b, toy_spec(b, 1, 0));
+    float *wanted = copy_grads(m);
+    static const char *const names[] = {"model.layers.0.self_attn.k_proj.weight",
+                                        "model.layers.1.mlp.down_proj.weight",
+                                        "model.norm.weight"};
+    for (size_t k = 0; k < RT_COUNT(names); k++) {
+        int i = param_table_find(table, names[k]);
+        const param *p = &table->params[i];
+        model_set_frozen(m, (size_t)i, true);
+        memset(wanted + p->offset, 0, p->n * sizeof *wanted);
+    }
+    gradient_of(m, b, toy_spec(b, 1, 0));
+    for (size_t i = 0; i < table->n_total; i++)
+        cr_assert_eq(model_grads(m)[i], wanted[i], "gradient %zu", i);
+    free(wanted);
+    model_free(m);
+    free(b);
+}
+
 Test(model, two_calls_and_two_replicas_give_the_same_bits)
 {
     toy_batch *b = rt_calloc(1, sizeof *b), *other = rt_calloc(1, sizeof *other);
