@@ -74,12 +74,12 @@ rt_status net_address_parse(const char *endpoint, char out[NET_ENDPOINT_SIZE], b
     if (is_tcp && strcmp(host, "localhost") == 0) {
         snprintf(local, sizeof local, "tcp://127.0.0.1%s", strrchr(endpoint, ':'));
         fixed = local;
-        strcpy(host, "127.0.0.1");
+        snprintf(host, sizeof host, "127.0.0.1");
     }
     if (strlen(fixed) >= NET_ENDPOINT_SIZE)
         return rt_fail(err, RT_INVALID, "endpoint '%.64s...': longer than %d bytes", fixed,
                        NET_ENDPOINT_SIZE - 1);
-    strcpy(out, fixed);
+    memcpy(out, fixed, strlen(fixed) + 1);
     *ipv6 = is_tcp && inet_pton(AF_INET, host, &v4) != 1;
     return RT_OK;
 }
@@ -89,7 +89,7 @@ bool net_ipc_in_use(const char *endpoint)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const char *path = endpoint + 6;
     if (strlen(path) >= sizeof address.sun_path) return false;
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return false;
     bool in_use = connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;

@@ -53,7 +53,7 @@ static stream *find_or_make(memory_queue *q, const char *name, rt_error *err)
     q->streams = more;
     s = &more[q->n_streams++];
     *s = (stream){0};
-    strcpy(s->name, name);
+    memcpy(s->name, name, strlen(name) + 1);
     return s;
 }
 
@@ -155,7 +155,7 @@ static rt_status memory_read(queue *base, const char *name, const char *consumer
     stream *s = NULL;
     rt_status st = with_group(q, name, &s, err);
     (void)block_ms; /* one thread: nothing could come while it waits */
-    if (st != RT_OK) return st;
+    if (st != RT_OK || s == NULL) return st;
     for (int round = pending ? 0 : 1; round < 2 && *n == 0 && st == RT_OK; round++)
         for (size_t i = 0; i < s->n_items && *n < n_max && st == RT_OK; i++) {
             item *it = &s->items[i];

@@ -275,14 +275,14 @@ static rt_status read_past_ghosts(redis_queue *q, const char *stream, const char
 static rt_status read_again(redis_queue *q, const char *stream, const char *consumer, size_t n_max,
                             read_sink *sink, rt_error *err)
 {
-    if (redis_link_connects(q->link) != q->n_connects_read) strcpy(q->again_from, "0");
+    if (redis_link_connects(q->link) != q->n_connects_read) memcpy(q->again_from, "0", 2);
     if (*q->again_from == '\0') return RT_OK;
     uint64_t n_connects = redis_link_connects(q->link);
     rt_status st = read_past_ghosts(q, stream, consumer, q->again_from, n_max, 0, sink, err);
     if (st != RT_OK) return st;
     q->n_connects_read = n_connects;
     *q->again_from = '\0';
-    if (sink->n == n_max) strcpy(q->again_from, sink->entries[n_max - 1].id);
+    if (sink->n == n_max) memcpy(q->again_from, sink->entries[n_max - 1].id, sizeof q->again_from);
     return RT_OK;
 }
 

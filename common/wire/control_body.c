@@ -98,7 +98,7 @@ static bool heartbeat_to_pb(const wire_heartbeat *in, arena *a, Retort__Heartbea
     pb->shard = in->shard;
     pb->busy_with = in->busy_with;
     Retort__Counter *counters = arena_array(a, in->n_counters, sizeof *counters);
-    pb->counters = arena_array(a, in->n_counters, sizeof *pb->counters);
+    pb->counters = arena_array(a, in->n_counters, sizeof(void *));
     if (counters == NULL || pb->counters == NULL) return false;
     for (size_t i = 0; i < in->n_counters; i++) {
         retort__counter__init(&counters[i]);
@@ -138,7 +138,7 @@ static bool run_state_to_pb(const wire_run_state *in, arena *a, Retort__RunState
     pb->queue_url = in->queue_url;
     pb->version = in->version;
     Retort__ServerAddress *servers = arena_array(a, in->n_addresses, sizeof *servers);
-    pb->servers = arena_array(a, in->n_addresses, sizeof *pb->servers);
+    pb->servers = arena_array(a, in->n_addresses, sizeof(void *));
     if (servers == NULL || pb->servers == NULL) return false;
     for (size_t i = 0; i < in->n_addresses; i++) {
         retort__server_address__init(&servers[i]);
@@ -184,7 +184,7 @@ static bool lease_grant_to_pb(const wire_lease_grant *in, arena *a, Retort__Leas
     pb->retry_ms = in->retry_ms;
     Retort__LeasedExample *examples = arena_array(a, in->n_examples, sizeof *examples);
     uint8_t *ids = arena_array(a, in->n_examples, 16);
-    pb->examples = arena_array(a, in->n_examples, sizeof *pb->examples);
+    pb->examples = arena_array(a, in->n_examples, sizeof(void *));
     if (examples == NULL || ids == NULL || pb->examples == NULL) return false;
     for (size_t i = 0; i < in->n_examples; i++) {
         const wire_leased_example *x = &in->examples[i];
@@ -244,7 +244,7 @@ static bool server_report_to_pb(const wire_server_report *in, arena *a, Retort__
     pb->saved_version = in->saved_version;
     pb->problem = in->problem;
     Retort__SavedFile *files = arena_array(a, in->n_saved_files, sizeof *files);
-    pb->saved_files = arena_array(a, in->n_saved_files, sizeof *pb->saved_files);
+    pb->saved_files = arena_array(a, in->n_saved_files, sizeof(void *));
     if (pb->sums == NULL || files == NULL || pb->saved_files == NULL) return false;
     for (size_t i = 0; i < in->n_saved_files; i++) {
         retort__saved_file__init(&files[i]);

@@ -12,7 +12,7 @@ static bool seqs_to_pb(const micro_batch *b, arena *a, Retort__MicroBatch *pb)
 {
     Retort__TrainSequence *seqs = arena_array(a, b->n_seqs, sizeof *seqs);
     uint8_t *record_ids = arena_array(a, b->n_seqs, 16);
-    pb->seqs = arena_array(a, b->n_seqs, sizeof *pb->seqs);
+    pb->seqs = arena_array(a, b->n_seqs, sizeof(void *));
     if (seqs == NULL || record_ids == NULL || pb->seqs == NULL) return false;
     for (size_t i = 0; i < b->n_seqs; i++) {
         const micro_batch_seq *s = &b->seqs[i];

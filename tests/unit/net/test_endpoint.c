@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/fs.h"
+#include "common/base/stop.h"
 #include "common/net/endpoint.h"
 
 #define LONG_MS 10000 /* for what must come */
@@ -384,6 +385,22 @@ Test(endpoint, a_client_goes_on_when_its_server_is_replaced)
     must_pull(c, 3);
     net_client_close(c);
     stop(&h);
+}
+
+Test(endpoint, a_request_ends_at_once_when_asked_to_stop_now_but_not_when_draining)
+{
+    helper h = {0};
+    net_incoming in = {0};
+    start(&h, "tcp://127.0.0.1:*", echo);
+    net_client *c = ask_at(net_server_endpoint(h.server));
+    rt_stop_request();
+    must_pull(c, 1); /* draining: what is in hand is finished */
+    stop(&h);
+    rt_stop_request();
+    uint64_t before = rt_clock_mono_ms();
+    cr_assert_eq(pull(c, 2, LONG_MS, &in, NULL), RT_CANCELLED);
+    cr_assert_leq(rt_clock_mono_ms() - before, 2000);
+    net_client_close(c);
 }
 
 Test(endpoint, an_address_in_use_is_named)
