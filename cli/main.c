@@ -14,6 +14,7 @@ static const command *const commands[] = {
     &cmd_run,
     &cmd_label,
     &cmd_train,
+    &cmd_coordinator,
     &cmd_teacher,
     &cmd_student,
     &cmd_server,

@@ -167,15 +167,17 @@ static void take_refusal(runtime *rt, pulse_state *p, const wire_refused *refuse
         rt_log_warn("runtime.refused_now", "status=%s text=\"%s\"", refused->status, text);
         return;
     }
-    rt_log_error("runtime.refused", "name=%s status=%s text=\"%s\"", rt->name,
-                 refused->status != NULL ? refused->status : "", text);
     pthread_mutex_lock(&rt->mutex);
-    if (!rt->refused)
+    bool is_news = !rt->refused;
+    if (is_news)
         rt_fail(&rt->refusal, RT_REFUSED, "the coordinator at %s refused %s: %s",
                 rt->config->net.coordinator, rt->name, text);
     rt->refused = true;
     pthread_cond_broadcast(&rt->changed);
     pthread_mutex_unlock(&rt->mutex);
+    if (is_news)
+        rt_log_error("runtime.refused", "name=%s status=%s text=\"%s\"", rt->name,
+                     refused->status != NULL ? refused->status : "", text);
 }
 
 static void note_answer(runtime *rt, pulse_state *p, uint64_t now_ms)
