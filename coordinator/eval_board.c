@@ -79,6 +79,11 @@ uint32_t eval_board_n_missing(const eval_board *b)
     return b->open ? b->n_missing : 0;
 }
 
+uint32_t eval_board_n_micro_batches(const eval_board *b)
+{
+    return b->open ? b->n : 0;
+}
+
 static void add_sums(wire_sums *to, const wire_sums *from)
 {
     for (size_t t = 0; t < WIRE_TASKS_MAX; t++) {

@@ -38,6 +38,7 @@ bool eval_board_is_complete(const eval_board *b);
 /* Whether micro-batch `index` is still missing. */
 bool eval_board_is_missing(const eval_board *b, uint32_t index);
 uint32_t eval_board_n_missing(const eval_board *b);
+uint32_t eval_board_n_micro_batches(const eval_board *b);
 /* Close a complete evaluation: its score, kept on the board. */
 RT_MUST_USE rt_status eval_board_finish(eval_board *b, eval_score *out, rt_error *err);
 

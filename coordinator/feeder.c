@@ -2,7 +2,8 @@
 
 #include "common/base/status.h"
 
-#define EMPTY_MS 1000
+#define EMPTY_MS   1000
+#define STALLS_MAX 6 /* doublings of the patience */
 
 void feeder_set_version(feeder *f, uint64_t version)
 {
@@ -52,12 +53,15 @@ bool feeder_watch(feeder *f, uint64_t progress, bool is_gathering, bool stream_e
         f->progress = progress;
         f->progress_ms = now_ms;
         f->empty_ms = 0;
+        f->n_stalls = 0;
         return false;
     }
     if (!stream_empty) f->empty_ms = 0;
     if (stream_empty && f->empty_ms == 0) f->empty_ms = now_ms == 0 ? 1 : now_ms;
     bool lost = f->empty_ms != 0 && now_ms - f->empty_ms >= EMPTY_MS;
-    if (!lost && now_ms - f->progress_ms < f->settings.stall_ms) return false;
+    uint64_t patience_ms = f->settings.stall_ms << RT_MIN(f->n_stalls, (unsigned)STALLS_MAX);
+    if (!lost && now_ms - f->progress_ms < patience_ms) return false;
+    f->n_stalls++;
     f->progress_ms = now_ms;
     f->empty_ms = 0;
     return true;

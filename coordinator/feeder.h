@@ -17,7 +17,8 @@ typedef struct feeder_settings {
     uint64_t lookahead_steps;
     uint64_t batches_max;   /* micro-batches in the stream; one step always fits */
     uint64_t micro_batches; /* most micro-batches of a step */
-    uint64_t stall_ms;      /* no gradient and no new version for so long: publish again */
+    uint64_t stall_ms;      /* no gradient and no new version for so long: publish again; doubles
+                               each time that did not help, so that slow students are not flooded */
 } feeder_settings;
 
 /* Zero-initialise and set `settings`; everything else is the feeder's. */
@@ -28,7 +29,8 @@ typedef struct feeder {
     uint64_t resend_below; /* steps below were published before: only what is missing goes out */
     uint64_t n_resends;
     uint64_t progress;    /* last seen measure of progress */
-    uint64_t progress_ms; /* when it changed */
+    uint64_t progress_ms; /* when it changed, or the last resend */
+    unsigned n_stalls;    /* resends since it changed */
     uint64_t empty_ms;    /* since when the stream is seen empty while work is missing; 0: not */
 } feeder;
 

@@ -284,7 +284,12 @@ static void advance_once(step_control *sc)
     case STEP_SAVING:
         if (all(sc, test_saved, sc->version)) enter_state(sc, STEP_COMMITTING);
         break;
-    case STEP_COMMITTING: ask_once(sc, STEP_ACTION_COMMIT); break;
+    case STEP_COMMITTING:
+        if (!sc->asked && !all(sc, test_saved, sc->version))
+            enter_state(sc, STEP_SAVING); /* a slice is gone again: files were removed */
+        else
+            ask_once(sc, STEP_ACTION_COMMIT);
+        break;
     case STEP_EVALUATING: ask_once(sc, STEP_ACTION_EVALUATE); break;
     case STEP_FINISHED: ask_once(sc, STEP_ACTION_FINISHED); break;
     }

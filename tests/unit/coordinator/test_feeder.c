@@ -78,6 +78,10 @@ Test(feeder, sees_a_lost_stream_after_a_second_and_a_stall_after_its_time)
     cr_expect_not(feeder_watch(&f, 2, true, false, 2000));
     cr_expect_not(feeder_watch(&f, 2, true, false, 6900));
     cr_expect(feeder_watch(&f, 2, true, false, 7000));
+    cr_expect_not(feeder_watch(&f, 2, true, false, 16999));
+    cr_expect(feeder_watch(&f, 2, true, false, 17000));
+    cr_expect_not(feeder_watch(&f, 3, true, false, 17001));
+    cr_expect(feeder_watch(&f, 3, true, false, 22001));
 }
 
 Test(feeder, does_not_watch_while_there_is_nothing_to_gather)

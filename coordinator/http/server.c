@@ -1,0 +1,219 @@
+#include "coordinator/http/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+#define CONNECTIONS_MAX 64
+#define TIMEOUT_S       10
+#define STALE_MS        30000 /* a loop that has not turned for so long is not healthy */
+
+struct http_server {
+    struct MHD_Daemon *daemon;
+    char address[128];
+    pthread_mutex_t mutex; /* guards pages and beat_ms */
+    rt_buf pages[HTTP_PAGE_COUNT];
+    uint64_t beat_ms;
+};
+
+static const char front_page[] = "retort coordinator\n\n/api/stats  state of the run, JSON\n"
+                                 "/metrics    the same for Prometheus\n/healthz    is it alive\n";
+
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type,
+                              const void *bytes, size_t n)
+{
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(n, (void *)(uintptr_t)bytes, MHD_RESPMEM_MUST_COPY);
+    if (response == NULL) return MHD_NO;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+    enum MHD_Result done = MHD_queue_response(connection, code, response);
+    MHD_destroy_response(response);
+    return done;
+}
+
+static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned code,
+                                   const char *text)
+{
+    return answer(connection, code, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+static enum MHD_Result answer_page(http_server *h, struct MHD_Connection *connection,
+                                   http_page page, const char *type)
+{
+    pthread_mutex_lock(&h->mutex);
+    const rt_buf *text = &h->pages[page];
+    enum MHD_Result done = text->n == 0
+                               ? answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "starting\n")
+                               : answer(connection, MHD_HTTP_OK, type, text->data, text->n);
+    pthread_mutex_unlock(&h->mutex);
+    return done;
+}
+
+static enum MHD_Result answer_health(http_server *h, struct MHD_Connection *connection)
+{
+    pthread_mutex_lock(&h->mutex);
+    uint64_t silent_ms = rt_clock_mono_ms() - h->beat_ms;
+    pthread_mutex_unlock(&h->mutex);
+    if (silent_ms > STALE_MS)
+        return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the loop stands still\n");
+    return answer_text(connection, MHD_HTTP_OK, "ok\n");
+}
+
+static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
+                              const char *method, const char *version, const char *upload,
+                              size_t *n_upload, void **state)
+{
+    http_server *h = context;
+    static int seen;
+    (void)version, (void)upload;
+    if (*state == NULL) { /* headers only: wait for the end of the request */
+        *state = &seen;
+        return MHD_YES;
+    }
+    if (*n_upload > 0) { /* a body is read and dropped */
+        *n_upload = 0;
+        return MHD_YES;
+    }
+    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
+        return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET only\n");
+    if (strcmp(url, "/healthz") == 0) return answer_health(h, connection);
+    if (strcmp(url, "/api/stats") == 0)
+        return answer_page(h, connection, HTTP_STATS, "application/json");
+    if (strcmp(url, "/metrics") == 0)
+        return answer_page(h, connection, HTTP_METRICS, "text/plain; version=0.0.4; charset=utf-8");
+    if (strcmp(url, "/") == 0) return answer_text(connection, MHD_HTTP_OK, front_page);
+    return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; see /\n");
+}
+
+/* "host:port" or "[host]:port". */
+static rt_status split_address(const char *address, char *host, size_t n_host, char *port,
+                               size_t n_port, rt_error *err)
+{
+    const char *colon = strrchr(address, ':');
+    uint64_t number;
+    size_t n = colon == NULL ? 0 : (size_t)(colon - address);
+    if (n > 1 && address[0] == '[' && address[n - 1] == ']') {
+        address++;
+        n -= 2;
+    }
+    if (colon == NULL || n == 0 || n >= n_host || !rt_parse_u64(colon + 1, &number) ||
+        number > 65535)
+        return rt_fail(err, RT_INVALID, "net.http: found '%.100s', expected ADDRESS:PORT or off",
+                       address);
+    memcpy(host, address, n);
+    host[n] = '\0';
+    snprintf(port, n_port, "%s", colon + 1);
+    return RT_OK;
+}
+
+static rt_status resolve(const char *address, struct addrinfo **out, rt_error *err)
+{
+    char host[96], port[8];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    rt_status st = split_address(address, host, sizeof host, port, sizeof port, err);
+    if (st != RT_OK) return st;
+    int code = getaddrinfo(host, port, &hints, out);
+    return code == 0 ? RT_OK
+                     : rt_fail(err, RT_INVALID, "net.http: %s: %s", address, gai_strerror(code));
+}
+
+static void note_address(http_server *h, const struct addrinfo *wanted)
+{
+    char host[64] = "";
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    unsigned port = info == NULL ? 0 : info->port;
+    getnameinfo(wanted->ai_addr, wanted->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+    snprintf(h->address, sizeof h->address, wanted->ai_family == AF_INET6 ? "[%s]:%u" : "%s:%u",
+             host, port);
+}
+
+static void quiet(void *context, const char *fmt, va_list args)
+    __attribute__((format(printf, 2, 0)));
+static void quiet(void *context, const char *fmt, va_list args)
+{
+    char text[256];
+    (void)context;
+    vsnprintf(text, sizeof text, fmt, args);
+    text[strcspn(text, "\n")] = '\0';
+    rt_log_debug("http", "%s", text);
+}
+
+rt_status http_server_open(const char *address, http_server **out, rt_error *err)
+{
+    struct addrinfo *wanted = NULL;
+    sigset_t blocked, before;
+    rt_status st = resolve(address, &wanted, err);
+    if (st != RT_OK) return st;
+    http_server *h = rt_calloc(1, sizeof *h);
+    if (h == NULL) {
+        freeaddrinfo(wanted);
+        return rt_fail(err, RT_NOMEM, "HTTP server");
+    }
+    pthread_mutex_init(&h->mutex, NULL);
+    h->beat_ms = rt_clock_mono_ms();
+    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG;
+    if (wanted->ai_family == AF_INET6) flags |= MHD_USE_IPv6;
+    sigfillset(&blocked); /* signals are the main thread's */
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    h->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, handle, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
+                         MHD_OPTION_SOCK_ADDR, wanted->ai_addr, MHD_OPTION_CONNECTION_LIMIT,
+                         (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)TIMEOUT_S, MHD_OPTION_END);
+    int code = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (h->daemon == NULL)
+        st = rt_fail(err, code == EADDRINUSE ? RT_EXISTS : RT_IO, "net.http: listen at %s: %s",
+                     address, strerror(code));
+    else
+        note_address(h, wanted);
+    freeaddrinfo(wanted);
+    if (st != RT_OK) {
+        http_server_close(h);
+        return st;
+    }
+    *out = h;
+    return RT_OK;
+}
+
+void http_server_close(http_server *h)
+{
+    if (h == NULL) return;
+    if (h->daemon != NULL) MHD_stop_daemon(h->daemon);
+    for (int i = 0; i < HTTP_PAGE_COUNT; i++) rt_buf_free(&h->pages[i]);
+    pthread_mutex_destroy(&h->mutex);
+    free(h);
+}
+
+const char *http_server_address(const http_server *h)
+{
+    return h->address;
+}
+
+void http_server_publish(http_server *h, http_page page, rt_buf *text)
+{
+    pthread_mutex_lock(&h->mutex);
+    rt_buf old = h->pages[page];
+    h->pages[page] = *text;
+    pthread_mutex_unlock(&h->mutex);
+    *text = (rt_buf){0};
+    rt_buf_free(&old);
+}
+
+void http_server_beat(http_server *h, uint64_t now_ms)
+{
+    pthread_mutex_lock(&h->mutex);
+    h->beat_ms = now_ms;
+    pthread_mutex_unlock(&h->mutex);
+}

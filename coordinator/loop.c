@@ -1,0 +1,333 @@
+/* The coordinator's one thread:
+ *
+ *   messages ─► LABELS into the archive ─► training ─► BATCHES ─► deaths and leases ─► picture
+ *      └─────────────── waits here when there is nothing to do (at most 20 ms) ───────────┘
+ *
+ * Deaths are looked for only after every message that had arrived was handled, so a turn that took
+ * long (a slow disk, a Redis that hangs) kills nobody.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/stop.h"
+#include "coordinator/shell.h"
+
+#define IDLE_MS           20
+#define MESSAGES_MAX      256  /* a turn */
+#define DRAIN_MS          2000 /* after a request to stop */
+#define LEAVE_MS          3000 /* until members must have left at the end */
+#define SHARE_CHECKED_MIN 100  /* archived examples before the share of rejected ones counts */
+
+static rt_status open_dataset(coordinator *co, rt_error *err)
+{
+    char folder[RUN_PATH_SIZE];
+    rt_status st;
+    if (co->stage == STAGE_TRAIN) {
+        if (co->dataset == NULL)
+            return rt_fail(err, RT_INVALID,
+                           "stage train: give the dataset, --dataset FOLDER with labels.jsonl");
+        if ((st = archive_open_read_only(co->dataset, &co->archive, err)) != RT_OK) return st;
+        return corpus_source_of_dataset(co->archive, &co->corpus, err);
+    }
+    if ((st = run_folder_path(&co->folder, "corpus", folder, err)) != RT_OK) return st;
+    st = corpus_source_of_corpus(co->config, folder, &co->corpus, err);
+    if (st != RT_OK) return st;
+    if ((st = run_folder_path(&co->folder, "dataset", folder, err)) != RT_OK) return st;
+    return archive_open(folder, &co->archive, err);
+}
+
+static rt_status open_leases(coordinator *co, rt_error *err)
+{
+    const config *c = co->config;
+    uint64_t n = corpus_source_n(co->corpus);
+    if (n == 0)
+        return rt_fail(err, RT_CORRUPT, "%s holds no example",
+                       co->stage == STAGE_TRAIN ? co->dataset : "corpus.files");
+    rt_status st = lease_table_new(n, c->label.shard_size, c->label.lease_ms, &co->leases, err);
+    if (st != RT_OK) return st;
+    co->archiving = (archive_stage){
+        .archive = co->archive, .corpus = co->corpus, .leases = co->leases, .link = co->link};
+    archive_stage_begin(&co->archiving);
+    return RT_OK;
+}
+
+static rt_status open_link(coordinator *co, rt_error *err)
+{
+    const config *c = co->config;
+    rt_buf password = {0};
+    rt_status st = RT_OK;
+    if (c->queue.password[0] != '\0')
+        st = config_secret("queue.password", c->queue.password, &password, err);
+    if (st == RT_OK)
+        st = queue_link_new(c->queue.url, password.data == NULL ? "" : password.data, c->name,
+                            co->folder.is_new, &co->link, err);
+    if (password.data != NULL) explicit_bzero(password.data, password.n);
+    rt_buf_free(&password);
+    return st;
+}
+
+static rt_status open_net(coordinator *co, rt_error *err)
+{
+    const net_config *n = &co->config->net;
+    net_keys keys = {0};
+    net_identity identity = {
+        .run_id = co->config->name, .sender = "coordinator", .incarnation = rt_clock_wall_ms()};
+    const char *bind = n->coordinator_bind[0] != '\0' ? n->coordinator_bind
+                       : n->coordinator[0] != '\0'    ? n->coordinator
+                                                      : "tcp://127.0.0.1:*";
+    bool has_keys = n->curve_key_file[0] != '\0';
+    rt_status st = RT_OK;
+    if (has_keys && (st = net_keys_read(n->curve_key_file, &keys, err)) != RT_OK) return st;
+    st = net_server_open(&identity, bind, has_keys ? &keys : NULL, &co->net, err);
+    explicit_bzero(&keys, sizeof keys);
+    if (st != RT_OK) return rt_wrap(err, st, "net.coordinator_bind");
+    if (strcmp(n->http, "off") == 0) return RT_OK;
+    return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, &co->http, err);
+}
+
+static rt_status open_all(coordinator *co, rt_error *err)
+{
+    const config *c = co->config;
+    rt_status st;
+    if ((st = run_folder_open(c, &co->folder, err)) != RT_OK) return st;
+    if ((st = open_link(co, err)) != RT_OK) return st;
+    if ((st = open_dataset(co, err)) != RT_OK) return st;
+    if ((st = open_leases(co, err)) != RT_OK) return st;
+    if ((st = membership_new(c->net.dead_after_ms, &co->members, err)) != RT_OK) return st;
+    co->peers = rt_calloc(c->launch.servers, sizeof *co->peers);
+    if (co->peers == NULL) return rt_fail(err, RT_NOMEM, "coordinator");
+    if ((st = train_stage_begin(co, err)) != RT_OK) return st;
+    seconds_load(co);
+    if ((st = open_net(co, err)) != RT_OK) return st;
+    const char *http = co->http == NULL ? "" : http_server_address(co->http);
+    st = run_folder_announce(&co->folder, net_server_endpoint(co->net), http, err);
+    if (st != RT_OK) return st;
+    rt_log_info("coordinator.ready",
+                "endpoint=%s http=%s examples=%zu labelled=%" PRIu64 " rejected=%" PRIu64,
+                net_server_endpoint(co->net), http[0] == '\0' ? "off" : http,
+                corpus_source_n(co->corpus), archive_n_labelled(co->archive),
+                archive_n_rejected(co->archive));
+    return RT_OK;
+}
+
+static void close_all(coordinator *co)
+{
+    http_server_close(co->http);
+    net_server_close(co->net);
+    plan_stage_free(co->plan);
+    /* A tokenizer in the making holds the corpus: its thread is waited for in here. */
+    tokenizer_stage_free(co->tokenizer);
+    metrics_log_close(co->metrics);
+    eval_board_free(co->board);
+    step_control_free(co->steps);
+    membership_free(co->members);
+    lease_table_free(co->leases);
+    corpus_source_free(co->corpus);
+    archive_close(co->archive);
+    queue_link_close(co->link);
+    free(co->peers);
+    run_folder_close(&co->folder);
+}
+
+/* Handle what has arrived; wait for the first message when there is nothing else to do. True when
+ * the socket was read empty. */
+static bool take_messages(coordinator *co, uint64_t wait_ms)
+{
+    for (int i = 0; i < MESSAGES_MAX; i++) {
+        net_incoming in = {0};
+        rt_error why = {0};
+        rt_status st = net_server_receive(co->net, i == 0 ? wait_ms : 0, &in, &why);
+        co->now_ms = rt_clock_mono_ms();
+        if (st != RT_OK) {
+            if (st != RT_TIMEOUT && st != RT_CANCELLED) rt_log_warn("net.receive", "%s", why.text);
+            return true;
+        }
+        on_message(co, &in);
+        net_incoming_free(&in);
+    }
+    return false;
+}
+
+static void bury_the_dead(coordinator *co)
+{
+    const member *dead;
+    while ((dead = membership_next_dead(co->members, co->now_ms)) != NULL) {
+        rt_log_warn("member.dead", "name=%s role=%s silent_ms=%" PRIu64, dead->name,
+                    wire_role_name(dead->role), co->now_ms - dead->seen_ms);
+        if (dead->role == ROLE_TEACHER) lease_table_return(co->leases, dead->name);
+        if (dead->role == ROLE_STUDENT) train_stage_requeue(co, dead->name);
+    }
+    size_t n = lease_table_expire(co->leases, co->now_ms);
+    if (n > 0) rt_log_info("lease.expired", "shards=%zu", n);
+}
+
+static rt_status archive_labels(coordinator *co, bool *busy, bool *is_empty, rt_error *err)
+{
+    size_t n = 0;
+    *is_empty = false;
+    if (labelling_is_done(co)) return RT_OK;
+    rt_status st = archive_stage_pump(&co->archiving, co->now_ms, &n, is_empty, err);
+    if (st != RT_OK) return st;
+    if (n > 0) *busy = true;
+    uint64_t n_labelled = archive_n_labelled(co->archive);
+    uint64_t n_rejected = archive_n_rejected(co->archive), n_all = n_labelled + n_rejected;
+    progress_rate_see(&co->label_rate, (double)n_all, co->now_ms);
+    if (*is_empty && lease_table_stream_empty(co->leases) > 0)
+        rt_log_warn("lease.redelivered", "why=\"records of a finished shard vanished\"");
+    double share_max = co->config->label.rejected_share_max;
+    bool may_check = n_all >= SHARE_CHECKED_MIN || lease_table_all_done(co->leases);
+    if (share_max >= 1 || !may_check || (double)n_rejected <= share_max * (double)n_all)
+        return RT_OK;
+    return rt_fail(err, RT_CORRUPT,
+                   "%" PRIu64 " of %" PRIu64
+                   " examples were rejected, more than label.rejected_share_max = %g allows; "
+                   "dataset/rejected.jsonl says why, docs/parsing.md explains the reasons",
+                   n_rejected, n_all, share_max);
+}
+
+static void run_timers_turn(coordinator *co)
+{
+    run_timers *t = &co->timers;
+    bool labels = !labelling_is_done(co) && co->ending == RUN_GOES_ON;
+    bool trains = co->steps_ready && !train_stage_is_done(co) && co->ending == RUN_GOES_ON;
+    bool scores = trains && step_control_state(co->steps) == STEP_EVALUATING;
+    bool reads = trains && co->batches_known && co->n_batches_in_stream == 0;
+    lease_counts l;
+    lease_table_count(co->leases, &l);
+    progress_timer_run(&t->label, labels, co->now_ms);
+    progress_timer_run(&t->tokenizer,
+                       co->tokenizer != NULL && tokenizer_stage_is_training(co->tokenizer),
+                       co->now_ms);
+    progress_timer_run(&t->train, trains && !scores, co->now_ms);
+    progress_timer_run(&t->evaluate, scores, co->now_ms);
+    progress_timer_run(&t->students_starved,
+                       reads && membership_n_alive(co->members, ROLE_STUDENT) > 0, co->now_ms);
+    progress_timer_run(&t->teachers_starved,
+                       labels && l.n_shards_pending == 0 &&
+                           membership_n_alive(co->members, ROLE_TEACHER) > l.n_shards_leased,
+                       co->now_ms);
+    seconds_save(co);
+}
+
+static void claim_idle(coordinator *co)
+{
+    if (co->stage == STAGE_LABEL || co->now_ms < co->claim_next_ms) return;
+    co->claim_next_ms = co->now_ms + RT_MAX(co->config->queue.claim_ms / 4, 1000);
+    train_stage_requeue(co, NULL);
+}
+
+/* One turn of everything but the messages. */
+static rt_status turn(coordinator *co, bool *busy, bool *is_empty, rt_error *err)
+{
+    rt_status st = archive_labels(co, busy, is_empty, err);
+    if (st != RT_OK || co->ending != RUN_GOES_ON) return st;
+    if ((st = train_stage_turn(co, busy, err)) != RT_OK) return st;
+    if ((st = feed_batches(co, busy, err)) != RT_OK) return st;
+    claim_idle(co);
+    return RT_OK;
+}
+
+static void end_run(coordinator *co, run_ending ending)
+{
+    co->ending = ending;
+    co->ending_ms = co->now_ms;
+    co->shown_ms = 0;
+}
+
+static void fail_run(coordinator *co, rt_status st, const rt_error *why)
+{
+    if (co->ending == RUN_FAILED) return;
+    co->why_status = st;
+    co->why = *why;
+    rt_log_error("run.failed", "%s", why->text);
+    end_run(co, RUN_FAILED);
+}
+
+static void look_at_end(coordinator *co)
+{
+    rt_error why = {0};
+    if (co->ending != RUN_GOES_ON) return;
+    if (rt_stop_requested() != RT_STOP_NONE) {
+        rt_log_info("coordinator.drain", "deadline_ms=%d", DRAIN_MS);
+        end_run(co, RUN_DRAINING);
+    } else if (labelling_is_done(co) && train_stage_is_done(co)) {
+        end_run(co, RUN_COMPLETE);
+        seconds_save(co);
+        rt_status st = RT_OK;
+        if (co->stage != STAGE_LABEL) st = checkpoint_note_best(co, &why);
+        if (st == RT_OK) st = result_write(co, &why);
+        if (st != RT_OK) fail_run(co, st, &why);
+    }
+}
+
+/* Whether the process may leave now. */
+static bool is_over(const coordinator *co, bool stream_is_empty)
+{
+    uint64_t past_ms = co->now_ms - co->ending_ms;
+    if (co->ending == RUN_GOES_ON) return false;
+    if (rt_stop_requested() == RT_STOP_NOW) return true;
+    if (co->ending == RUN_DRAINING) {
+        bool archived = stream_is_empty || co->stage == STAGE_TRAIN || labelling_is_done(co);
+        /* Each member has heard of it after one heartbeat; late records get the rest. */
+        bool heard = past_ms >= RT_MIN(2 * co->config->net.heartbeat_ms, (uint64_t)DRAIN_MS);
+        return past_ms >= DRAIN_MS || (archived && heard);
+    }
+    uint64_t silent_ms = co->config->net.heartbeat_ms * 3 / 2;
+    return past_ms >= LEAVE_MS || membership_all_left(co->members, co->now_ms, silent_ms);
+}
+
+static void loop(coordinator *co)
+{
+    bool busy = false, is_empty = false;
+    do {
+        rt_error why = {0};
+        bool read_empty = take_messages(co, busy ? 0 : IDLE_MS);
+        busy = !read_empty;
+        bool works = co->ending == RUN_GOES_ON || co->ending == RUN_DRAINING;
+        rt_status st = works ? turn(co, &busy, &is_empty, &why) : RT_OK;
+        if (st != RT_OK) fail_run(co, st, &why);
+        if (read_empty) bury_the_dead(co);
+        look_at_end(co);
+        run_timers_turn(co);
+        show_picture(co);
+    } while (!is_over(co, is_empty));
+}
+
+rt_status coordinator_run(const config *c, const coordinator_options *options, rt_error *err)
+{
+    rt_error why = {0};
+    coordinator *co = rt_calloc(1, sizeof *co);
+    if (co == NULL) return rt_fail(err, RT_NOMEM, "coordinator");
+    co->config = c;
+    co->stage = options->stage;
+    co->dataset = options->dataset;
+    co->folder.lock_fd = -1;
+    co->now_ms = co->start_ms = rt_clock_mono_ms();
+    rt_status st = open_all(co, err);
+    if (st != RT_OK) goto out;
+    loop(co);
+    seconds_save(co);
+    if (co->ending == RUN_FAILED) {
+        st = rt_fail(err, co->why_status, "%s", co->why.text);
+        if (result_write(co, &why) != RT_OK) rt_log_warn("result.write", "%s", why.text);
+    }
+    rt_log_info("coordinator.end", "ending=%s version=%" PRIu64,
+                co->ending == RUN_COMPLETE   ? "complete"
+                : co->ending == RUN_DRAINING ? "drained"
+                                             : "failed",
+                step_control_version(co->steps));
+    if (co->tokenizer != NULL && !tokenizer_stage_wait(co->tokenizer, 1500)) {
+        /* Everything on disk is whole; a library thread cannot be stopped any other way. */
+        fflush(NULL);
+        _exit(0);
+    }
+out:
+    close_all(co);
+    free(co);
+    return st;
+}

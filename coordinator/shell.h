@@ -1,0 +1,140 @@
+/* What the parts of the coordinator's loop share. One thread owns all of it.
+ *
+ *   loop.c         poll, archive, train, die, show; in this order, again and again
+ *   on_message.c   one handler for each kind of message
+ *   train_stage.c  tokenizer, plan, feeding, orders, checkpoints, scores
+ *   show.c         the picture that HTTP serves; result.c: the figures at the end
+ */
+#ifndef RT_COORDINATOR_SHELL_H
+#define RT_COORDINATOR_SHELL_H
+
+#include "common/net/endpoint.h"
+#include "coordinator/archive_stage.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/eval_board.h"
+#include "coordinator/feeder.h"
+#include "coordinator/http/server.h"
+#include "coordinator/lease_table.h"
+#include "coordinator/membership.h"
+#include "coordinator/metrics_log.h"
+#include "coordinator/plan_stage.h"
+#include "coordinator/progress.h"
+#include "coordinator/queue_link.h"
+#include "coordinator/run_folder.h"
+#include "coordinator/step_control.h"
+#include "coordinator/tokenizer_stage.h"
+
+typedef enum run_ending {
+    RUN_GOES_ON,
+    RUN_DRAINING, /* a stop was requested */
+    RUN_COMPLETE,
+    RUN_FAILED, /* `why` says it; everybody is sent home */
+} run_ending;
+
+/* Where the newest ServerReport of a shard came from: orders go there unasked. */
+typedef struct shard_peer {
+    bool known;
+    net_peer peer;
+    wire_server_order last; /* kind, generation, version of what was sent */
+} shard_peer;
+
+typedef struct run_timers {
+    progress_timer label, tokenizer, train, evaluate;
+    progress_timer students_starved, teachers_starved;
+} run_timers;
+
+typedef struct coordinator {
+    const config *config;
+    run_stage stage;
+    const char *dataset; /* stage train: folder of the dataset */
+    uint64_t now_ms, start_ms;
+
+    run_folder folder;
+    char checkpoints[RUN_PATH_SIZE];
+    archive *archive;
+    corpus_source *corpus;
+    lease_table *leases;
+    membership *members;
+    queue_link *link;
+    archive_stage archiving;
+    net_server *net;
+    http_server *http;
+
+    tokenizer_stage *tokenizer;
+    plan_stage *plan; /* NULL until the tokenizer is there */
+    step_control *steps;
+    bool steps_ready;
+    feeder feeder;
+    eval_board *board;
+    metrics_log *metrics;
+    shard_peer *peers; /* [n_servers] */
+
+    bool evaluating;           /* an evaluation is open on the board */
+    uint32_t eval_published;   /* its micro-batches [0, this) are in the stream */
+    uint64_t eval_progress_ms; /* of its newest result or publishing */
+    bool action_waits;         /* a step_control action could not be done; try again later */
+    uint64_t action_retry_ms;
+    double grad_norm;
+    uint64_t checkpoint; /* newest committed */
+    uint64_t n_batches_in_stream;
+    bool batches_known; /* the length above was read with the Redis of now */
+    uint64_t lengths_next_ms, claim_next_ms;
+    uint64_t n_labels_in_stream, n_dead_in_stream;
+
+    run_ending ending;
+    uint64_t ending_ms;
+    rt_status why_status;
+    rt_error why;
+    char problem[512]; /* of training, "" when none */
+    uint64_t n_refusals, n_requeued, n_dead_letters;
+    progress_rate label_rate, token_rate;
+    run_timers timers;
+    uint64_t shown_ms, seconds_saved_ms;
+    uint64_t tokens_seen; /* applied since the start, for the rate */
+} coordinator;
+
+/* on_message.c */
+void on_message(coordinator *co, const net_incoming *in);
+/* Send shards the orders that changed. */
+void send_orders(coordinator *co);
+wire_phase phase_of_role(const coordinator *co, wire_role role);
+
+/* train_stage.c */
+RT_MUST_USE rt_status train_stage_begin(coordinator *co, rt_error *err);
+/* One turn; *busy when there is more to do at once. */
+RT_MUST_USE rt_status train_stage_turn(coordinator *co, bool *busy, rt_error *err);
+/* A student died or was replaced: its micro-batches go back into the stream. NULL: those that
+ * anybody has held for longer than queue.claim_ms. */
+void train_stage_requeue(coordinator *co, const char *student);
+bool train_stage_is_done(const coordinator *co);
+bool labelling_is_done(const coordinator *co);
+/* What the shards are to load or write. */
+void train_stage_order(coordinator *co, uint32_t shard, wire_server_order *out,
+                       char folder[RUN_PATH_SIZE]);
+
+/* feed.c */
+RT_MUST_USE rt_status feed_batches(coordinator *co, bool *busy, rt_error *err);
+RT_MUST_USE rt_status feed_evaluation(coordinator *co, rt_error *err);
+/* The stream may have lost what was put into it. */
+void feed_again(coordinator *co);
+
+/* checkpoint_stage.c */
+RT_MUST_USE rt_status checkpoint_find(coordinator *co, uint64_t *version, rt_error *err);
+RT_MUST_USE rt_status checkpoint_commit(coordinator *co, uint64_t version, rt_error *err);
+/* Write best.json and remove what need not be kept. */
+RT_MUST_USE rt_status checkpoint_note_best(coordinator *co, rt_error *err);
+/* The version that export takes: the best scored one, else the newest. */
+uint64_t checkpoint_best(const coordinator *co);
+
+/* show.c, show_metrics.c, result.c */
+void show_picture(coordinator *co);
+RT_MUST_USE rt_status show_stats_json(coordinator *co, rt_buf *out, rt_error *err);
+RT_MUST_USE rt_status show_metrics(coordinator *co, rt_buf *out, rt_error *err);
+/* The newest thing that keeps the run from going on, or "". */
+const char *show_problem(const coordinator *co, char *scratch, size_t n_scratch);
+RT_MUST_USE rt_status result_write(coordinator *co, rt_error *err);
+/* Seconds of each stage, kept over restarts in <run>/seconds.json. */
+void seconds_load(coordinator *co);
+void seconds_save(coordinator *co);
+
+#endif
