@@ -285,8 +285,7 @@ Test(model, frozen_entries_get_no_gradient_and_change_no_other)
     gradient_of(m, b, toy_spec(b, 1, 0));
     float *wanted = copy_grads(m);
     static const char *const names[] = {"model.layers.0.self_attn.k_proj.weight",
-                                        "model.layers.1.mlp.down_proj.weight",
-                                        "model.norm.weight"};
+                                        "model.layers.1.mlp.down_proj.weight", "model.norm.weight"};
     for (size_t k = 0; k < RT_COUNT(names); k++) {
         int i = param_table_find(table, names[k]);
         const param *p = &table->params[i];
