@@ -95,7 +95,7 @@ static rt_status work_until_finished(teacher *t, rt_error *err)
             runtime_wait(t->rt, 500);
             continue;
         }
-        st = take_shard(t->rt, &shard, &retry_ms, err);
+        st = take_shard(t->rt, &shard, &retry_ms);
         if (st == RT_END) {
             runtime_busy(t->rt, "waits for a shard");
             runtime_wait(t->rt, retry_ms);

@@ -11,9 +11,9 @@ typedef struct leased_shard {
 } leased_shard;
 void leased_shard_free(leased_shard *shard);
 
-/* RT_OK with a shard; RT_END with *retry_ms when there is none now (also when the coordinator is
- * away or asks us to register again: the heartbeat does that); RT_CANCELLED when stopping. */
-RT_MUST_USE rt_status take_shard(runtime *rt, leased_shard *out, uint64_t *retry_ms, rt_error *err);
+/* RT_OK with a shard; RT_END with *retry_ms when there is none now, also when the coordinator is
+ * away, asks us to register again (the heartbeat does that), or all is over. */
+RT_MUST_USE rt_status take_shard(runtime *rt, leased_shard *out, uint64_t *retry_ms);
 /* Records of the shard are all in the stream. A lost report is harmless: the archive tells. */
 void report_shard_done(runtime *rt, const wire_lease_grant *grant, uint64_t n_labelled,
                        uint64_t n_rejected);
