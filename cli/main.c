@@ -22,6 +22,7 @@ static const command *const commands[] = {
     &cmd_predict,
     &cmd_export,
     &cmd_stats,
+    &cmd_audit,
     &cmd_config,
     &cmd_tokenizer,
     &cmd_keygen,
