@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
+#include "worker/model_shape/large_blocks.h"
 #include "worker/param_server/advertise.h"
 #include "worker/param_server/serve_students.h"
 #include "worker/param_server/shard_files.h"
@@ -239,6 +240,7 @@ rt_status param_server_run(const config *c, uint32_t shard, rt_error *err)
     shard_settings settings = shard_settings_of(c, shard);
     shard_process *p = rt_calloc(1, sizeof *p);
     if (p == NULL) return rt_fail(err, RT_NOMEM, "shard %" PRIu32, shard);
+    large_blocks_keep();
     snprintf(name, sizeof name, "server-%" PRIu32, shard);
     net_identity identity = {.run_id = c->name, .sender = name, .incarnation = rt_clock_wall_ms()};
     p->config = c;

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "worker/model_shape/large_blocks.h"
 #include "worker/model_shape/model_shape.h"
 #include "worker/runtime/runtime.h"
 #include "worker/student/compute.h"
@@ -311,6 +312,7 @@ static void close_all(student *s)
 rt_status student_run(const config *c, const char *name, rt_error *err)
 {
     student s = {.config = c};
+    large_blocks_keep();
     nn_set_threads(c->threads);
     queue_names_of(c->name, &s.names);
     rt_status st = runtime_open(c, ROLE_STUDENT, name, 0, "", &s.rt, err);
