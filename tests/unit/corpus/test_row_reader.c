@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -271,6 +272,41 @@ Test(row_reader, compression_is_known_by_content_not_by_name)
     }
     free(expected);
     rt_buf_free(&text);
+    temp_folder_free(folder);
+}
+
+/* 128 MiB on one line in 128 KiB of gzip: memory must follow the limit, not the line. */
+Test(row_reader, memory_stays_small_on_a_line_without_end)
+{
+    static char block[1 << 20];
+    char *folder = temp_folder_new();
+    rt_buf packed = {0};
+    z_stream z = {0};
+    struct rusage before, after;
+    memset(block, 'x', sizeof block);
+    cr_assert_eq(deflateInit2(&z, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    cr_assert_eq(rt_buf_reserve(&packed, 1 << 20, NULL), RT_OK);
+    z.next_out = (Bytef *)packed.data;
+    z.avail_out = 1 << 20;
+    for (int i = 0; i < 128; i++) {
+        z.next_in = (Bytef *)block;
+        z.avail_in = sizeof block;
+        cr_assert_geq(deflate(&z, i == 127 ? Z_FINISH : Z_NO_FLUSH), Z_OK);
+    }
+    temp_folder_write(folder, "a.jsonl.gz", packed.data, z.total_out);
+    deflateEnd(&z);
+    for (int i = 0; i < 2; i++) {
+        row_reader_options options = {.format = i == 0 ? ROW_JSONL : ROW_CSV,
+                                      .row_bytes_max = 1000};
+        getrusage(RUSAGE_SELF, &before);
+        char *all = read_all(folder, "a.jsonl.gz", options, "q");
+        getrusage(RUSAGE_SELF, &after);
+        cr_expect_not_null(strstr(all, "longer than the limit of 1000 bytes"), "%s", all);
+        cr_expect_lt(after.ru_maxrss - before.ru_maxrss, 16 << 10, "%ld KiB more",
+                     after.ru_maxrss - before.ru_maxrss);
+        free(all);
+    }
+    rt_buf_free(&packed);
     temp_folder_free(folder);
 }
 

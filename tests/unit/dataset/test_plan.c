@@ -203,6 +203,33 @@ Test(plan, epochs_differ_from_each_other)
     plan_free(p);
 }
 
+/* One record a step, so that the steps spell the permutation out. */
+Test(plan, chunks_are_permuted_each_in_its_own_way)
+{
+    enum { N = 64 };
+    plan_settings settings = toy_settings;
+    plan_record records[2 * N];
+    size_t n_in_place = 0, n_alike = 0;
+    settings.records_per_step = 1;
+    for (uint32_t i = 0; i < 2 * N; i++)
+        records[i] = (plan_record){.i_example = i, .n_tokens = {9}, .n_target = {2}};
+    plan *p = toy_plan(&settings);
+    add(p, PLAN_CHUNK, 0, records, N);
+    add(p, PLAN_CHUNK, 1, records + N, N);
+    for (uint64_t step = 0; step < N; step++) {
+        const plan_item *items;
+        size_t n;
+        cr_assert_eq(plan_get_micro_batch(p, step, 0, &items, &n, NULL), RT_OK);
+        uint32_t first = items[0].i_example;
+        cr_assert_eq(plan_get_micro_batch(p, step + N, 0, &items, &n, NULL), RT_OK);
+        n_in_place += first == step;
+        n_alike += items[0].i_example - N == first;
+    }
+    cr_expect_lt(n_in_place, N / 4);
+    cr_expect_lt(n_alike, N / 4);
+    plan_free(p);
+}
+
 Test(plan, micro_batches_of_a_step_are_alike_in_tokens)
 {
     enum { N = 2000 };
