@@ -198,6 +198,12 @@ static rt_status take_too_long(predictor *p, const rt_error *why, rt_error *err)
     return RT_OK;
 }
 
+static bool is_blank(const char *line, size_t n)
+{
+    while (n > 0 && (line[n - 1] == ' ' || line[n - 1] == '\t')) n--;
+    return n == 0;
+}
+
 static rt_status predict_all(predictor *p, rt_error *err)
 {
     for (;;) {
@@ -211,7 +217,7 @@ static rt_status predict_all(predictor *p, rt_error *err)
             st = take_too_long(p, &why, err);
         } else if (st != RT_OK) {
             return rt_fail(err, st, "%s", why.text);
-        } else if (n > 0) {
+        } else if (!is_blank(line, n)) {
             st = add_line(p, line, n, err);
         }
         if (st != RT_OK) return st;
