@@ -44,7 +44,7 @@ static rt_status wait_for_room(runtime *rt, queue *q, const char *stream, size_t
         rt_error why = {0};
         uint64_t length = 0;
         rt_status st = queue_length(q, stream, &length, &why);
-        if (st == RT_OK && (length == 0 || length + n <= n_max)) return RT_OK;
+        if (st == RT_OK && length + n <= n_max) return RT_OK;
         if (st == RT_OK) {
             runtime_count(rt, "publish_waits", 1);
             rt_fail(&why, RT_FULL, "stream %s holds %zu records, queue.labels_max is %zu", stream,
@@ -78,11 +78,12 @@ rt_status publish_records(runtime *rt, queue *q, const char *stream, const label
     patience p = {.grace_ms = grace_ms};
     rt_buf items[PUBLISH_AT_ONCE] = {{0}};
     size_t n_items = 0;
+    size_t n_at_once = RT_MIN(PUBLISH_AT_ONCE, runtime_config(rt)->queue.labels_max);
     for (size_t i = 0; i < n; i++) {
         if (records[i].label == NULL && records[i].reason == NULL) continue;
         rt_buf_clear(&items[n_items]);
         if ((st = wire_encode_label(&records[i], &items[n_items], err)) != RT_OK) goto out;
-        if (++n_items < PUBLISH_AT_ONCE) continue;
+        if (++n_items < n_at_once) continue;
         if ((st = add_all(rt, q, stream, items, n_items, &p, err)) != RT_OK) goto out;
         n_items = 0;
     }
