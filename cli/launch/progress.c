@@ -194,6 +194,8 @@ void progress_say(progress *p, const char *fmt, ...)
 
 void progress_end(progress *p)
 {
-    p->n_drawn = 0; /* what is drawn stays */
     p->plain_next_ms = 0;
+    if (p->have_last) progress_show(p, &p->last, 1);
+    p->have_last = false;
+    p->n_drawn = 0; /* what is drawn stays */
 }

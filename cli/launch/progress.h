@@ -17,6 +17,8 @@ typedef struct progress {
     unsigned n_drawn; /* lines on the screen that the next drawing replaces */
     uint64_t plain_next_ms;
     char plain_last[512];
+    run_stats last; /* shown or skipped, for the end */
+    bool have_last;
 } progress;
 
 void progress_begin(progress *p, int fd, bool terminal);
