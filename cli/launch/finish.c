@@ -118,7 +118,7 @@ static exit_code export_and_score(const config *c, const launch_options *how, co
 
 /* ---- the control: same labels, same budget, label only ---- */
 
-#define CONTROL_SETS 8
+#define CONTROL_SETS 10
 
 typedef struct control_plan {
     char texts[CONTROL_SETS][4300];
@@ -138,6 +138,7 @@ static rt_status plan_control(const config *c, const launch_options *how, const 
     snprintf(out->texts[n++], sizeof *out->texts, "train.preset=label-only");
     snprintf(out->texts[n++], sizeof *out->texts, "eval.answer_with=label");
     snprintf(out->texts[n++], sizeof *out->texts, "eval.control=none");
+    snprintf(out->texts[n++], sizeof *out->texts, "eval.teacher=false");
     if (c->eval.control_steps > 0)
         snprintf(out->texts[n++], sizeof *out->texts, "train.steps=%llu",
                  (unsigned long long)c->eval.control_steps);

@@ -27,6 +27,7 @@ int run_command(const options *o, launch_stage stage, const char *dataset)
     char run_dir[4096];
     double started_s = rt_clock_mono_s();
     rt_status st = options_load_config(o, &c, &err);
+    if (st == RT_OK && stage != LAUNCH_TRAIN) st = config_check_corpus(c, &err);
     if (st == RT_OK) st = launch_run_dir(c, run_dir, sizeof run_dir, &err);
     int code = st == RT_OK ? EXIT_CODE_OK : command_fail(o, &err);
     if (code != EXIT_CODE_OK) goto out;

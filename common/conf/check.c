@@ -60,6 +60,10 @@ static rt_status check_task(const checker *k)
 static rt_status check_inputs(const checker *k)
 {
     const config *c = k->c;
+    /* Training from an existing dataset needs neither corpus nor teacher; what labels asks again
+     * through config_check_corpus(). A teacher without a corpus is a slip. */
+    if (c->corpus.files.n == 0 && c->teacher.files.n == 0 && c->teacher.model[0] == '\0')
+        return RT_OK;
     if (c->corpus.files.n == 0)
         return fail_on(k, "corpus.files", "found none, expected at least one path");
     if (c->corpus.input[0] == '\0')

@@ -198,3 +198,11 @@ void config_free(config *c)
     settings_build_schema(&schema);
     cyaml_free(&cyaml_settings, &schema.top, c, 0);
 }
+
+rt_status config_check_corpus(const config *c, rt_error *err)
+{
+    if (c->corpus.files.n > 0) return RT_OK;
+    return rt_fail(err, RT_INVALID,
+                   "corpus.files: found none, expected at least one path to label; `retort train "
+                   "--dataset` does without");
+}

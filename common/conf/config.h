@@ -229,6 +229,9 @@ RT_MUST_USE rt_status config_load(const char *path, const char *const *sets, con
 RT_MUST_USE rt_status config_parse(const char *name, const char *yaml, size_t n_yaml,
                                    const char *const *sets, config **out, rt_error *err);
 void config_free(config *c);
+/* What labels needs a corpus: RT_INVALID when corpus.files is empty. (Training from an existing
+ * dataset does without.) */
+RT_MUST_USE rt_status config_check_corpus(const config *c, rt_error *err);
 
 /* Resolved settings as YAML in schema order; secrets are left out ("file:..." and "${...}" stay as
  * written). What it prints loads again to an equal config. */

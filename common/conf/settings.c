@@ -100,7 +100,7 @@ TEXT(IN(task, label_format), "{marker} {label}", DECIDES,
      "`task.markers`."),
 
 LIST(IN(corpus, files), "", DECIDES,
-     "Unlabeled input: paths and globs, read in order, sorted within a glob. Needed."),
+     "Unlabeled input: paths and globs, read in order, sorted within a glob. Needed to label."),
 ENUM(IN(corpus, format), format_names, "auto", DECIDES,
      "Format of the files; `auto` goes by the name: .jsonl .json .txt .csv .tsv, each also .gz "
      ".zst."),
