@@ -429,9 +429,8 @@ void step_control_order(const step_control *sc, uint32_t shard, wire_server_orde
         out->grad_norm = sc->grad_norm;
     } else if (sc->state == STEP_SAVING && !test_saved(sc, r, sc->version)) {
         out->kind = ORDER_SAVE;
-    } else if (sc->state == STEP_FINISHED) {
-        out->kind = ORDER_STOP;
     }
+    /* Once finished, shards leave as everybody does, by the phase: no order is needed. */
 }
 
 step_state step_control_state(const step_control *sc)

@@ -277,7 +277,8 @@ Test(step_control, is_finished_without_shards_when_the_last_version_is_safe)
     cr_expect_eq(order_of(0), ORDER_WAIT);
     toy_shard s = {.session = 1};
     toy_report(&s, 0, 2);
-    cr_expect_eq(order_of(0), ORDER_STOP);
+    cr_expect_eq(order_of(0), ORDER_WAIT);
+    cr_expect_eq(step_control_state(sc), STEP_FINISHED);
 }
 
 Test(step_control, refuses_a_shard_that_is_not_in_the_run)
