@@ -30,7 +30,7 @@ struct toy_coordinator {
     queue_names names;
     char url[256];
     char partial[512];
-    uint32_t n_shards;
+    uint32_t n_shards, n_vocab;
     uint64_t n_steps, generation, version;
     uint64_t fed; /* micro-batches of steps below this are in the stream */
     bool evaluating;
@@ -41,6 +41,7 @@ struct toy_coordinator {
     double squares[PARAMS_MAX];
     size_t n_params;
     toy_shard shards[SHARDS_MAX];
+    net_incoming beat; /* student-0's newest */
 };
 
 static void must(rt_status st, const rt_error *err)
@@ -51,7 +52,7 @@ static void must(rt_status st, const rt_error *err)
 }
 
 toy_coordinator *toy_coordinator_new(const char *run, const char *queue_url, uint32_t n_shards,
-                                     uint64_t n_steps, const char *checkpoints)
+                                     uint64_t n_steps, uint32_t n_vocab, const char *checkpoints)
 {
     rt_error err = {0};
     net_identity identity = {
@@ -62,6 +63,7 @@ toy_coordinator *toy_coordinator_new(const char *run, const char *queue_url, uin
     queue_names_of(run, &t->names);
     t->n_shards = n_shards;
     t->n_steps = n_steps;
+    t->n_vocab = n_vocab;
     t->generation = 1;
     must(net_server_open(&identity, "tcp://127.0.0.1:*", NULL, &t->net, &err), &err);
     must(queue_open_redis(queue_url, "", &t->queue, &err), &err);
@@ -73,6 +75,7 @@ toy_coordinator *toy_coordinator_new(const char *run, const char *queue_url, uin
 
 void toy_coordinator_free(toy_coordinator *t)
 {
+    net_incoming_free(&t->beat);
     net_server_close(t->net);
     queue_close(t->queue);
     free(t);
@@ -113,7 +116,7 @@ static void publish(toy_coordinator *t, micro_batch_kind kind, uint64_t step, ui
                                     .n_prompt = n_prompt,
                                     .n_target = n_target};
         for (uint32_t j = 0; j < n_prompt + n_target; j++)
-            ids[b.n_ids++] = (uint32_t)rng_below(key, j + 1, TOY_VOCAB);
+            ids[b.n_ids++] = (uint32_t)rng_below(key, j + 1, t->n_vocab);
     }
     must(wire_encode_micro_batch(&b, &bytes, &err), &err);
     must(queue_add(t->queue, t->names.batches, bytes.data, bytes.n, 0, &err), &err);
@@ -154,7 +157,7 @@ static wire_server_order order_for(const toy_coordinator *t, const toy_shard *s)
                                .n_steps = t->n_steps,
                                .folder = "",
                                .n_shards = t->n_shards,
-                               .n_vocab = TOY_VOCAB,
+                               .n_vocab = t->n_vocab,
                                .bos_id = 1,
                                .eos_id = 2,
                                .pad_id = 3};
@@ -236,7 +239,7 @@ static void answer_state(toy_coordinator *t, const net_incoming *in)
     wire_message m = {.type = WIRE_RUN_STATE,
                       .run_state = {.phase = toy_is_finished(t) ? PHASE_FINISHED : PHASE_RUNNING,
                                     .generation = t->generation,
-                                    .n_vocab = TOY_VOCAB,
+                                    .n_vocab = t->n_vocab,
                                     .bos_id = 1,
                                     .eos_id = 2,
                                     .pad_id = 3,
@@ -252,6 +255,16 @@ static void answer_state(toy_coordinator *t, const net_incoming *in)
         if (!t->shards[i].known) m.run_state.n_addresses = 0;
     }
     send(t, &in->peer, in->message.message_id, &m);
+}
+
+/* Takes the message when it is student-0's. */
+static void take_heartbeat(toy_coordinator *t, net_incoming *in)
+{
+    answer_state(t, in);
+    if (strcmp(in->message.sender, "student-0") != 0) return;
+    net_incoming_free(&t->beat);
+    t->beat = *in;
+    *in = (net_incoming){0};
 }
 
 static void take_register(toy_coordinator *t, const net_incoming *in)
@@ -291,7 +304,7 @@ void toy_turn(toy_coordinator *t)
     must(st, &err);
     switch (in.message.type) {
     case WIRE_REGISTER: take_register(t, &in); break;
-    case WIRE_HEARTBEAT: answer_state(t, &in); break;
+    case WIRE_HEARTBEAT: take_heartbeat(t, &in); break;
     case WIRE_SERVER_REPORT: take_report(t, &in); break;
     case WIRE_EVAL_RESULT: take_scores(t, &in); break;
     default: fprintf(stderr, "toy coordinator: %s?\n", wire_type_name(in.message.type)); abort();
@@ -348,4 +361,12 @@ wire_sums toy_scores(const toy_coordinator *t)
 double toy_last_norm(const toy_coordinator *t)
 {
     return t->norm;
+}
+
+double toy_student_counter(const toy_coordinator *t, const char *name)
+{
+    const wire_heartbeat *h = &t->beat.message.heartbeat;
+    for (size_t i = 0; i < h->n_counters; i++)
+        if (strcmp(h->counters[i].name, name) == 0) return h->counters[i].value;
+    return 0;
 }

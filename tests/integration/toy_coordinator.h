@@ -1,7 +1,7 @@
 /* As much of a coordinator as students and shards need: it registers everybody, gives the shards
  * their orders, and feeds micro-batches that are a function of (step, index). No plan, no dataset.
  *
- *     toy_coordinator *t = toy_coordinator_new("toy", "unix:redis.sock", 2, 40);
+ *     toy_coordinator *t = toy_coordinator_new("toy", "unix:redis.sock", 2, 40, 48, folder);
  *     ... start workers with net.coordinator = toy_endpoint(t) ...
  *     while (!toy_is_finished(t)) toy_turn(t);
  *     toy_coordinator_free(t);
@@ -12,13 +12,12 @@
 #include "common/net/endpoint.h"
 #include "common/queue/queue.h"
 
-#define TOY_VOCAB         48
 #define TOY_MICRO_BATCHES 5
 
 typedef struct toy_coordinator toy_coordinator;
 
 toy_coordinator *toy_coordinator_new(const char *run, const char *queue_url, uint32_t n_shards,
-                                     uint64_t n_steps, const char *checkpoints);
+                                     uint64_t n_steps, uint32_t n_vocab, const char *checkpoints);
 void toy_coordinator_free(toy_coordinator *t);
 const char *toy_endpoint(const toy_coordinator *t);
 
@@ -37,6 +36,8 @@ void toy_rewind(toy_coordinator *t);
 
 /* Over all micro-batches of the evaluation. */
 wire_sums toy_scores(const toy_coordinator *t);
+/* A counter in student-0's newest heartbeat. */
+double toy_student_counter(const toy_coordinator *t, const char *name);
 double toy_last_norm(const toy_coordinator *t);
 
 #endif

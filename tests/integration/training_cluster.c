@@ -1,6 +1,9 @@
 /* Students and parameter-server shards as real processes: whatever their number, whichever of them
  * is killed, and if the queue is emptied in mid-run, the weights have the same bits.
  *
+ * With "bench", the time of steps that compute next to nothing, for a student of 0.6 million
+ * parameters: what a step costs beyond computing.
+ *
  * Exit code 77 says that there is no redis-server here. RT_KEEP=1 keeps folder and logs. */
 #include <dirent.h>
 #include <errno.h>
@@ -18,13 +21,19 @@
 #include "common/ckpt/safetensors.h"
 #include "tests/integration/toy_coordinator.h"
 
-#define STEPS       30
 #define TENSORS_MAX 512
 #define CHILDREN    8
 
 static char root[] = "/tmp/retort-training-XXXXXX";
 static char program[512], url[256];
 static pid_t redis_pid;
+
+/* Shape of the student and length of its training. */
+typedef struct size {
+    uint64_t n_steps;
+    uint32_t n_vocab, d_model;
+} size;
+static const size small = {30, 48, 32}, large = {300, 4096, 128};
 
 typedef struct scenario {
     const char *name;
@@ -86,6 +95,7 @@ static bool start_redis(void)
 
 typedef struct cluster {
     const scenario *what;
+    const size *size;
     char folder[256], config[300];
     toy_coordinator *coordinator;
     pid_t shards[CHILDREN], students[CHILDREN];
@@ -98,12 +108,13 @@ static void write_config(cluster *c)
                      "name: toy\nseed: 5\nthreads: 1\n"
                      "corpus: {files: [none.jsonl]}\n"
                      "teacher: {files: [none.jsonl], match_field: \"{input}\"}\n"
-                     "student: {d_model: 32, n_layers: 2, n_heads: 4, n_kv_heads: 2, d_head: 8, "
+                     "student: {d_model: %" PRIu32 ", n_layers: 2, n_heads: 4, n_kv_heads: 2, "
                      "d_ff: 64, seq_len_max: 64, dropout: 0.1}\n"
-                     "train: {steps: %d, micro_batches: %d, lr: 0.01, clip_norm: 1.0}\n"
+                     "train: {steps: %" PRIu64 ", micro_batches: %d, lr: 0.01, clip_norm: 1.0}\n"
                      "queue: {url: \"%s\"}\n"
                      "net: {coordinator: \"%s\", heartbeat_ms: 100, dead_after_ms: 2000}\n",
-                     STEPS, TOY_MICRO_BATCHES, url, toy_endpoint(c->coordinator));
+                     c->size->d_model, c->size->n_steps, TOY_MICRO_BATCHES, url,
+                     toy_endpoint(c->coordinator));
     snprintf(c->config, sizeof c->config, "%s/retort.yaml", c->folder);
     check(rt_fs_write_atomic(c->config, text, (size_t)n, NULL) == RT_OK, "write the config");
 }
@@ -223,16 +234,17 @@ static void wait_for_exit(pid_t pid, const char *who)
     check(false, who);
 }
 
-static outcome run(const scenario *what, size_t i_scenario)
+static outcome run(const scenario *what, const size *size_of, size_t i_scenario)
 {
-    cluster c = {.what = what};
+    cluster c = {.what = what, .size = size_of};
     outcome out;
     bool done[4] = {false};
     char checkpoint[512];
     double start_s = rt_clock_mono_s();
     snprintf(c.folder, sizeof c.folder, "%s/run-%zu", root, i_scenario);
     check(rt_fs_mkdirs(c.folder, NULL) == RT_OK, "make a folder");
-    c.coordinator = toy_coordinator_new("toy", url, what->n_shards, STEPS, c.folder);
+    c.coordinator = toy_coordinator_new("toy", url, what->n_shards, size_of->n_steps,
+                                        size_of->n_vocab, c.folder);
     write_config(&c);
     for (uint32_t i = 0; i < what->n_shards; i++) c.shards[i] = start_worker(&c, "server", i);
     for (uint32_t i = 0; i < what->n_students; i++) c.students[i] = start_worker(&c, "student", i);
@@ -248,13 +260,19 @@ static outcome run(const scenario *what, size_t i_scenario)
         wait_for_exit(c.shards[i], "a shard leaves with 0");
     for (uint32_t i = 0; i < what->n_students; i++)
         wait_for_exit(c.students[i], "a student leaves with 0");
-    snprintf(checkpoint, sizeof checkpoint, "%s/step-%d.partial", c.folder, STEPS);
+    snprintf(checkpoint, sizeof checkpoint, "%s/step-%" PRIu64 ".partial", c.folder,
+             size_of->n_steps);
     hash_checkpoint(checkpoint, out.weights);
     out.loss = toy_scores(c.coordinator).loss[0];
     out.norm = toy_last_norm(c.coordinator);
-    toy_coordinator_free(c.coordinator);
     printf("%-32s %s  norm %.17g  loss %.6f  %.2f s\n", what->name, out.weights, out.norm, out.loss,
            seconds);
+    printf(
+        "    student-0: %.0f micro-batches, %.2f s computing, %.2f s waiting for versions and work\n",
+        toy_student_counter(c.coordinator, "micro_batches"),
+        toy_student_counter(c.coordinator, "compute_seconds"),
+        toy_student_counter(c.coordinator, "wait_seconds"));
+    toy_coordinator_free(c.coordinator);
     return out;
 }
 
@@ -265,8 +283,9 @@ static void clean_up(void)
         fprintf(stderr, "left behind: %s\n", root);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    bool bench = argc > 1 && strcmp(argv[1], "bench") == 0;
     const char *build = getenv("RT_BUILD_DIR");
     check(build != NULL, "RT_BUILD_DIR is set (ctest does)");
     snprintf(program, sizeof program, "%s/retort", build);
@@ -277,9 +296,10 @@ int main(void)
         fprintf(stderr, "skipped: redis-server does not start here\n");
         return 77;
     }
-    outcome first = run(&scenarios[0], 0);
-    for (size_t i = 1; i < RT_COUNT(scenarios); i++) {
-        outcome other = run(&scenarios[i], i);
+    const size *how = bench ? &large : &small;
+    outcome first = run(&scenarios[0], how, 0);
+    for (size_t i = 1; i < (bench ? 2 : RT_COUNT(scenarios)); i++) {
+        outcome other = run(&scenarios[i], how, i);
         check(strcmp(first.weights, other.weights) == 0, "the weights have the same bits");
         check(first.norm == other.norm, "the gradient's norm has the same bits");
         check(first.loss == other.loss, "the scores are the same");

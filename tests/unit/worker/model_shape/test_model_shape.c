@@ -14,7 +14,8 @@ static config *load(const char *yaml)
     return c;
 }
 
-#define BASE "name: t\ncorpus: {files: [a.jsonl]}\nteacher: {files: [b.jsonl], match_field: \"{input}\"}\n"
+#define BASE \
+    "name: t\ncorpus: {files: [a.jsonl]}\nteacher: {files: [b.jsonl], match_field: \"{input}\"}\n"
 
 Test(model_shape, fills_in_what_the_settings_leave_open)
 {
