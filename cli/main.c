@@ -10,6 +10,7 @@
 #include "cli/command.h"
 
 /* In the order of the help: a run, its parts, its results, tools. */
+/* clang-format off */
 static const command *const commands[] = {
     &cmd_run,
     &cmd_label,
@@ -28,6 +29,7 @@ static const command *const commands[] = {
     &cmd_keygen,
     &cmd_version,
 };
+/* clang-format on */
 
 static const command *find_command(const char *name)
 {

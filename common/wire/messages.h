@@ -16,10 +16,10 @@
 #include "common/dataset/label_record.h"
 #include "common/dataset/micro_batch.h"
 
-#define WIRE_PROTOCOL        1
-#define WIRE_TASKS_MAX       8
-#define WIRE_ENVELOPE_MAX    (16u << 20) /* bytes */
-#define WIRE_FRAME_FLOATS    (256u << 10) /* floats in a full payload frame: 1 MiB */
+#define WIRE_PROTOCOL     1
+#define WIRE_TASKS_MAX    8
+#define WIRE_ENVELOPE_MAX (16u << 20)  /* bytes */
+#define WIRE_FRAME_FLOATS (256u << 10) /* floats in a full payload frame: 1 MiB */
 
 typedef enum wire_type {
     WIRE_REGISTER = 10,

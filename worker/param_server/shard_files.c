@@ -152,8 +152,7 @@ rt_status shard_save(const shard_model *held, uint64_t version, const char *fold
         tensors[2 * i] = source_of(p, names[2 * i].text, held->m + slice->offsets[i]);
         tensors[2 * i + 1] = source_of(p, names[2 * i + 1].text, held->v + slice->offsets[i]);
     }
-    st =
-        write_file(held, version, folder, "optim", tensors, 2 * slice->n_params, &written[1], err);
+    st = write_file(held, version, folder, "optim", tensors, 2 * slice->n_params, &written[1], err);
     if (st != RT_OK) goto out;
     memcpy(files, written, sizeof written);
 out:
