@@ -79,7 +79,6 @@ rt_status children_plan(const config *c, const launch_options *how, children *ou
     rt_status st = launch_run_dir(c, all.run_dir, sizeof all.run_dir, err);
     if (st == RT_OK) st = rt_fs_join(logs, sizeof logs, all.run_dir, "logs", err);
     if (st == RT_OK) st = rt_fs_mkdirs(logs, err);
-    if (st == RT_OK) st = process_own_path(all.program, sizeof all.program, err);
     if (st == RT_OK) st = choose_places(&all, err);
     if (st != RT_OK) goto out;
 
@@ -119,7 +118,7 @@ static void compose_argv(children *all, const child *one, char shard[16], char *
     static const char *const stages[] = {
         [LAUNCH_ALL] = "all", [LAUNCH_LABEL] = "label", [LAUNCH_TRAIN] = "train"};
     size_t n = 0;
-    argv[n++] = all->program;
+    argv[n++] = "retort";
     argv[n++] = (char *)commands[one->role];
     argv[n++] = "--config";
     argv[n++] = (char *)all->how->config_path;
@@ -167,7 +166,7 @@ rt_status children_start(children *all, child *one, rt_error *err)
     rt_status st = log_path_of(all, one, log_path, err);
     if (st != RT_OK) return st;
     compose_argv(all, one, shard, argv);
-    process_spec spec = {.argv = argv, .log_path = log_path};
+    process_spec spec = {.path = PROCESS_SELF, .argv = argv, .log_path = log_path};
     return process_start(&spec, &one->pid, err);
 }
 

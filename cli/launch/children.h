@@ -29,7 +29,6 @@ typedef struct children {
     const config *config;
     const launch_options *how;
     char run_dir[4096];
-    char program[4096];
     char http[64]; /* where the coordinator shows its stats */
     char *sets[8]; /* the launcher's own --set texts: ports, socket, run directory */
     size_t n_sets;

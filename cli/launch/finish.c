@@ -44,7 +44,8 @@ static void add_config(words *w, const launch_options *how, const char *run_set)
 static exit_code run_step(words *w, const char *what, const char *log, const char *output,
                           rt_error *err)
 {
-    process_spec spec = {.argv = w->items, .log_path = log, .output_path = output};
+    process_spec spec = {
+        .path = PROCESS_SELF, .argv = w->items, .log_path = log, .output_path = output};
     process_exit e = {0};
     pid_t pid = 0;
     rt_status st = process_start(&spec, &pid, err);
@@ -63,7 +64,6 @@ static exit_code run_step(words *w, const char *what, const char *log, const cha
 
 /* Paths of one trained run: the student's or the control's. */
 typedef struct places {
-    char program[4096];
     char run_dir[4096];
     char run_set[4200];
     char student[4096];
@@ -74,7 +74,6 @@ typedef struct places {
 static rt_status find_places(const config *c, places *out, rt_error *err)
 {
     rt_status st = launch_run_dir(c, out->run_dir, sizeof out->run_dir, err);
-    if (st == RT_OK) st = process_own_path(out->program, sizeof out->program, err);
     if (st == RT_OK)
         st = rt_fs_join(out->student, sizeof out->student, out->run_dir, "student", err);
     if (st == RT_OK) st = rt_fs_join(out->eval, sizeof out->eval, out->run_dir, "eval.json", err);
@@ -93,7 +92,7 @@ static exit_code export_and_score(const config *c, const launch_options *how, co
                                   bool teacher, rt_error *err)
 {
     words w = {.n = 0};
-    add_word(&w, p->program);
+    add_word(&w, "retort");
     add_word(&w, "export");
     add_config(&w, how, p->run_set);
     add_word(&w, "--output");
@@ -104,7 +103,7 @@ static exit_code export_and_score(const config *c, const launch_options *how, co
     char show[24];
     snprintf(show, sizeof show, "%llu", (unsigned long long)c->eval.show);
     w.n = 0;
-    add_word(&w, p->program);
+    add_word(&w, "retort");
     add_word(&w, "eval");
     add_config(&w, how, p->run_set);
     add_word(&w, "--model");

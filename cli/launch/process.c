@@ -39,7 +39,10 @@ static _Noreturn void become(const process_spec *spec, pid_t parent, int report)
         redirect(spec->output_path, O_TRUNC, STDOUT_FILENO);
     else
         dup2(STDERR_FILENO, STDOUT_FILENO);
-    execvp(spec->argv[0], spec->argv);
+    if (spec->path != NULL)
+        execv(spec->path, spec->argv);
+    else
+        execvp(spec->argv[0], spec->argv);
     int problem = errno;
     ssize_t n = write(report, &problem, sizeof problem);
     (void)n;
@@ -103,12 +106,4 @@ bool process_wait(pid_t pid, uint64_t timeout_ms, process_exit *out)
 void process_signal(pid_t pid, int number)
 {
     if (pid > 0) kill(pid, number);
-}
-
-rt_status process_own_path(char *out, size_t n_out, rt_error *err)
-{
-    ssize_t n = readlink("/proc/self/exe", out, n_out - 1);
-    if (n < 0) return rt_fail(err, RT_IO, "own program path: %s", strerror(errno));
-    out[n] = '\0';
-    return RT_OK;
 }

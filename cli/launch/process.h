@@ -13,9 +13,14 @@
 
 #include "common/base/status.h"
 
+/* The running program itself, even when its file was replaced meanwhile: all processes of a run are
+ * of one build, or their results would not be. */
+#define PROCESS_SELF "/proc/self/exe"
+
 typedef struct process_spec {
-    char *const *argv;    /* ends with NULL; argv[0] is looked up in PATH unless it has a slash */
-    const char *log_path; /* stderr is appended here; NULL: inherited */
+    const char *path;        /* file to run; NULL: argv[0], looked up in PATH */
+    char *const *argv;       /* ends with NULL */
+    const char *log_path;    /* stderr is appended here; NULL: inherited */
     const char *output_path; /* stdout replaces this file; NULL: goes where stderr goes */
 } process_spec;
 
@@ -32,7 +37,5 @@ bool process_reap(pid_t pid, process_exit *out);
 /* Wait at most timeout_ms, then give up. */
 bool process_wait(pid_t pid, uint64_t timeout_ms, process_exit *out);
 void process_signal(pid_t pid, int signal);
-/* Path of the running program itself. */
-RT_MUST_USE rt_status process_own_path(char *out, size_t n_out, rt_error *err);
 
 #endif
