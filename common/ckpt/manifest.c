@@ -121,7 +121,7 @@ static rt_status manifest_from_json(const rt_buf *text, ckpt_manifest *out, rt_e
 {
     rt_status st = RT_OK;
     json_error_t where;
-    uint64_t format, n_shards;
+    uint64_t format = 0, n_shards = 0;
     ckpt_manifest m = {0};
     json_t *top =
         json_loadb(text->data == NULL ? "" : text->data, text->n, JSON_REJECT_DUPLICATES, &where);
