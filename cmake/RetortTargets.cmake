@@ -70,6 +70,7 @@ function(rt_fuzz name)
     add_test(NAME fuzz/${name} COMMAND ${target} ${seeds})
   endif()
   target_link_libraries(${target} PRIVATE rt_settings ${ARGN})
+  add_dependencies(fuzz_targets ${target})
   set_tests_properties(fuzz/${name} PROPERTIES LABELS fuzz TIMEOUT 300
     ENVIRONMENT "${RT_TEST_ENV}" FAIL_REGULAR_EXPRESSION "${RT_TEST_FAIL}")
 endfunction()

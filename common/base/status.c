@@ -16,7 +16,8 @@ const char *rt_status_name(rt_status status)
     return "unknown";
 }
 
-rt_status rt_fail(rt_error *err, rt_status status, const char *fmt, ...)
+/* Names in parentheses: the linter wraps these two in macros (cmake/lint.h). */
+rt_status(rt_fail)(rt_error *err, rt_status status, const char *fmt, ...)
 {
     if (err == NULL) return status;
     va_list args;
@@ -27,7 +28,7 @@ rt_status rt_fail(rt_error *err, rt_status status, const char *fmt, ...)
     return status;
 }
 
-rt_status rt_wrap(rt_error *err, rt_status status, const char *fmt, ...)
+rt_status(rt_wrap)(rt_error *err, rt_status status, const char *fmt, ...)
 {
     if (err == NULL) return status;
     char inner[sizeof err->text];

@@ -170,6 +170,7 @@ rt_status llama_prefill(decoder *d, size_t i_first, size_t n, const generate_pro
     if (m->arch->forward(m, &in, &trace))
         last = m->arch->final_norm(m, trace.layers[m->config.n_layers], last_rows, n);
     if ((st = tape_status(m->tape, err)) != RT_OK) return st;
+    RT_ASSERT(last != NULL);
     memcpy(hidden, last->data, n * m->config.d_model * sizeof *hidden);
     for (size_t l = 0; l < m->config.n_layers; l++) {
         const tensor *fused = trace.fused[l];
