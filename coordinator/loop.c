@@ -6,6 +6,7 @@
  * Deaths are looked for only after every message that had arrived was handled, so a turn that took
  * long (a slow disk, a Redis that hangs) kills nobody.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,11 +91,21 @@ static rt_status open_net(coordinator *co, rt_error *err)
     return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, &co->http, err);
 }
 
+/* The figures of an earlier end are not those of this start. */
+static rt_status remove_result(coordinator *co, rt_error *err)
+{
+    char path[RUN_PATH_SIZE];
+    rt_status st = run_folder_path(&co->folder, "result.json", path, err);
+    if (st != RT_OK || unlink(path) == 0 || errno == ENOENT) return st;
+    return rt_fail(err, RT_IO, "remove %s: %s", path, strerror(errno));
+}
+
 static rt_status open_all(coordinator *co, rt_error *err)
 {
     const config *c = co->config;
     rt_status st;
     if ((st = run_folder_open(c, &co->folder, err)) != RT_OK) return st;
+    if ((st = remove_result(co, err)) != RT_OK) return st;
     if ((st = open_link(co, err)) != RT_OK) return st;
     if ((st = open_dataset(co, err)) != RT_OK) return st;
     if ((st = open_leases(co, err)) != RT_OK) return st;

@@ -244,9 +244,25 @@ static rt_status global_norm(const step_control *sc, double *out)
     return RT_OK;
 }
 
+/* A micro-batch computed again has the same bits, so a gradient that is not finite stays so: the
+ * step can never be gathered. */
+static bool has_diverged(const step_control *sc)
+{
+    for (uint32_t i = 0; i < sc->n_shards; i++) {
+        const wire_server_report *r = &sc->shards[i].r;
+        if (sc->shards[i].known && r->diverged && test_holds(sc, r, sc->version)) return true;
+    }
+    return false;
+}
+
 static void leave_gathering(step_control *sc)
 {
     double norm = 0;
+    if (has_diverged(sc)) {
+        if (!sc->asked) push_action(sc, STEP_ACTION_DIVERGED, sc->version);
+        sc->asked = true;
+        return;
+    }
     if (!all(sc, test_gathered, sc->version)) return;
     if (global_norm(sc, &norm) != RT_OK) return; /* the next report tries again */
     if (!isfinite(norm)) {

@@ -201,7 +201,7 @@ static rt_status do_action(coordinator *co, const step_action *a, rt_error *err)
                     step_control_version(co->steps), checkpoint_best(co));
         return RT_OK;
     case STEP_ACTION_DIVERGED:
-        return rt_fail(err, RT_REFUSED,
+        return rt_fail(err, RT_INVALID, /* the settings: another start would end the same way */
                        "the gradient of step %" PRIu64
                        " is not finite: training diverged; lower train.lr or set train.clip_norm",
                        a->version);

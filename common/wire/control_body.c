@@ -243,6 +243,7 @@ static bool server_report_to_pb(const wire_server_report *in, arena *a, Retort__
     pb->has_saved = in->has_saved;
     pb->saved_version = in->saved_version;
     pb->problem = in->problem;
+    pb->diverged = in->diverged;
     Retort__SavedFile *files = arena_array(a, in->n_saved_files, sizeof *files);
     pb->saved_files = arena_array(a, in->n_saved_files, sizeof(void *));
     if (pb->sums == NULL || files == NULL || pb->saved_files == NULL) return false;
@@ -290,6 +291,7 @@ static bool server_report_from_pb(const Retort__ServerReport *pb, wire_server_re
     out->n_micro_batches = pb->n_micro_batches;
     out->has_saved = pb->has_saved;
     out->saved_version = pb->saved_version;
+    out->diverged = pb->diverged;
     sums_from_pb(pb->sums, &out->sums);
     if (!report_lists_from_pb(pb, out) || !wire_take_text(&out->problem, pb->problem)) return false;
     for (size_t i = 0; i < pb->n_saved_files; i++) {

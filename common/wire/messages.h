@@ -165,6 +165,7 @@ typedef struct wire_server_report {
     wire_saved_file *saved_files;
     size_t n_saved_files;
     char *problem;
+    bool diverged; /* a gradient of step `version` is not finite */
 } wire_server_report;
 
 typedef struct wire_server_order {

@@ -25,6 +25,7 @@ struct shard_state {
     uint64_t retry_at_ms;        /* no restore or save before */
     char file_problem[1024];     /* of the last restore or save */
     char gradient_problem[1024]; /* of this step */
+    bool diverged;               /* and it is that a gradient is not finite */
     uint64_t n_changes;
 };
 
@@ -91,6 +92,7 @@ static void begin_step(shard_state *s)
     gather_begin(s->gather, s->version);
     s->gathered = false;
     s->gradient_problem[0] = '\0';
+    s->diverged = false;
     s->n_changes++;
 }
 
@@ -108,6 +110,7 @@ static void measure_step(shard_state *s)
                      "non-finite gradient: the sum over step %" PRIu64
                      " overflows in %s: lower train.lr or train.clip_norm",
                      s->version, p->name);
+            s->diverged = true;
             return;
         }
         s->sum_squares[i] = squares;
@@ -130,8 +133,11 @@ rt_status shard_state_push(shard_state *s, const wire_push *push, float **grad,
     rt_error why = {0};
     wire_push_status found;
     rt_status st = shard_state_check(s, push, &found, &why);
-    if (st == RT_OK) st = gather_add(s->gather, push, grad, &found, &why);
+    bool fits = st == RT_OK;
+    if (fits) st = gather_add(s->gather, push, grad, &found, &why);
     if (st != RT_OK) {
+        /* What fits is refused for one reason only. A stranger's odd shape is no divergence. */
+        if (fits && st == RT_INVALID) s->diverged = true;
         if (st == RT_INVALID && strcmp(s->gradient_problem, why.text) != 0) {
             snprintf(s->gradient_problem, sizeof s->gradient_problem, "%s", why.text);
             s->n_changes++;
@@ -313,6 +319,7 @@ void shard_state_report(const shard_state *s, wire_server_report *out)
         .saved_version = s->saved_version,
         .saved_files = (wire_saved_file *)s->saved_files,
         .n_saved_files = s->n_saved_files,
+        .diverged = s->diverged,
         .problem = (char *)(s->file_problem[0] != '\0' ? s->file_problem : s->gradient_problem),
     };
     if (s->model == NULL) return;

@@ -27,7 +27,7 @@ static void open_control(uint32_t n_shards, uint64_t eval_every, uint64_t n_step
 typedef struct toy_shard {
     uint64_t session;
     uint64_t generation, version;
-    bool has_params, gathered, has_saved;
+    bool has_params, gathered, has_saved, diverged;
     uint64_t saved_version;
     uint64_t weights; /* a hash of every update so far */
 } toy_shard;
@@ -54,7 +54,8 @@ static void toy_report(const toy_shard *s, uint32_t shard, uint32_t n_shards)
                             .saved_version = s->saved_version,
                             .saved_files = &file,
                             .n_saved_files = s->has_saved ? 1 : 0,
-                            .problem = none};
+                            .problem = none,
+                            .diverged = s->diverged};
     for (unsigned p = 0; s->gathered && p < N_PARAMS; p++) {
         if (p % n_shards != shard) continue;
         index[r.n_params] = p;
@@ -150,6 +151,34 @@ Test(step_control, waits_until_every_shard_and_the_length_are_known)
     cr_expect_not(step_control_next(sc, &a));
     toy_report(&s, 1, 2);
     expect_action(STEP_ACTION_REWIND);
+}
+
+Test(step_control, says_once_that_a_gradient_is_not_finite_and_applies_nothing)
+{
+    toy_shard s[2];
+    step_action a;
+    start_two(s, 0, 5);
+    s[1].diverged = true;
+    toy_report(&s[1], 1, 2);
+    expect_action(STEP_ACTION_DIVERGED);
+    s[0].gathered = true;
+    toy_report(&s[0], 0, 2);
+    toy_report(&s[1], 1, 2);
+    cr_expect_not(step_control_next(sc, &a));
+    cr_expect_eq(order_of(0), ORDER_WAIT);
+    cr_expect_eq(step_control_version(sc), 0);
+}
+
+Test(step_control, does_not_mind_what_diverged_before_a_restore)
+{
+    toy_shard s[2];
+    step_action a;
+    start_two(s, 0, 5);
+    s[1].diverged = true;
+    s[1].generation--;
+    toy_report(&s[1], 1, 2);
+    cr_expect_not(step_control_next(sc, &a));
+    cr_expect_eq(step_control_state(sc), STEP_GATHERING);
 }
 
 Test(step_control, applies_a_step_when_all_shards_have_gathered_it)

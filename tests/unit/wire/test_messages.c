@@ -122,6 +122,20 @@ Test(messages, a_short_bitmap_is_filled_up_with_zeros)
     rt_buf_free(&bytes);
 }
 
+Test(messages, a_report_of_divergence_arrives_and_old_bytes_mean_none)
+{
+    wire_message m = wire_sample(WIRE_SERVER_REPORT), got = {0};
+    rt_buf bytes = {0};
+    for (int diverged = 0; diverged < 2; diverged++) {
+        m.server_report.diverged = diverged != 0;
+        cr_assert_eq(wire_encode(&m, &bytes, NULL), RT_OK);
+        cr_assert_eq(wire_decode(bytes.data, bytes.n, &got, NULL), RT_OK);
+        cr_expect_eq(got.server_report.diverged, diverged != 0);
+        wire_message_free(&got);
+    }
+    rt_buf_free(&bytes);
+}
+
 Test(messages, absent_gold_and_empty_gold_differ)
 {
     rt_buf bytes = encoded(WIRE_LEASE_GRANT);

@@ -220,12 +220,14 @@ Test(shard_state, refuses_a_non_finite_gradient_and_says_so_until_the_step_is_ov
         shard_state_give_back(s, buffer);
         shard_state_report(s, &report);
         cr_expect_not_null(strstr(report.problem, "non-finite gradient"));
+        cr_expect(report.diverged);
         cr_expect_not(report.gathered);
     }
     toy_step(t, 1, NULL);
     wire_server_report report;
     shard_state_report(s, &report);
     cr_expect_str_eq(report.problem, "");
+    cr_expect_not(report.diverged);
     toy_cluster_free(t);
 }
 
@@ -245,6 +247,7 @@ Test(shard_state, gradients_whose_sum_overflows_are_a_problem_not_an_update)
     shard_state_report(s, &report);
     cr_expect_not(report.gathered);
     cr_expect_not_null(strstr(report.problem, "overflows"));
+    cr_expect(report.diverged);
     toy_cluster_free(t);
 }
 
@@ -269,6 +272,12 @@ Test(shard_state, refuses_pushes_that_cannot_be)
         push.n_floats = shard_state_n_floats(s) + (uint64_t)(int64_t)cases[i].more_floats;
         cr_expect_eq(shard_state_check(s, &push, &status, &err), RT_INVALID, "case %zu", i);
         cr_expect_not_null(strstr(err.text, cases[i].text), "case %zu: %s", i, err.text);
+        float *buffer = shard_state_take_buffer(s);
+        wire_server_report report;
+        cr_expect_eq(shard_state_push(s, &push, &buffer, &status, NULL), RT_INVALID);
+        shard_state_give_back(s, buffer);
+        shard_state_report(s, &report);
+        cr_expect_not(report.diverged, "case %zu: a stranger's shape ends no run", i);
     }
     toy_cluster_free(t);
 }
