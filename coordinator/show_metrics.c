@@ -208,6 +208,8 @@ static void show_net(page *p, const coordinator *co)
         (double)co->n_refusals);
     one(p, "connections_denied_total", "counter", "Connections with a wrong key.",
         (double)n->n_denied);
+    one(p, "connections_failed_total", "counter", "Connections that did not speak the protocol.",
+        (double)n->n_foreign);
 }
 
 rt_status show_metrics(coordinator *co, rt_buf *out, rt_error *err)

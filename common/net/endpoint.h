@@ -96,7 +96,7 @@ RT_MUST_USE rt_status net_server_receive(net_server *s, uint64_t timeout_ms, net
  * for an answer, 0 for an order sent unasked. Sender fields are filled in. */
 RT_MUST_USE rt_status net_server_send(net_server *s, const net_peer *to, wire_message *m,
                                       const net_frame *frames, size_t n_frames, rt_error *err);
-const net_counts *net_server_counts(const net_server *s);
+const net_counts *net_server_counts(net_server *s);
 /* File descriptor and readiness for a poll() with other sources: level-triggered through
  * net_server_ready(). */
 int net_server_fd(const net_server *s);

@@ -145,8 +145,9 @@ rt_status net_server_send(net_server *s, const net_peer *to, wire_message *m,
     return RT_OK;
 }
 
-const net_counts *net_server_counts(const net_server *s)
+const net_counts *net_server_counts(net_server *s)
 {
+    count_failed_connections(s);
     return &s->counts;
 }
 

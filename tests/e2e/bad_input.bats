@@ -39,6 +39,12 @@ teardown() { drop_folder; }
   [[ "$output" == *"wrong.model"* ]] || { echo "$output"; false; }
 }
 
+shows() { # shows HTTP_PORT PATTERN: a line of /metrics
+  exec 9<>/dev/tcp/127.0.0.1/"$1" || return 1
+  printf 'GET /metrics HTTP/1.0\r\n\r\n' >&9
+  grep -qE "^$2" <&9
+}
+
 @test "random bytes on every port are dropped and counted, and the run ends as if nothing had been" {
   "$RETORT" run --config retort.yaml --set run_dir=base --json > /dev/null 2>&1
   start_run
@@ -53,9 +59,24 @@ teardown() { drop_folder; }
       printf 'GET / HTTP/1.0\r\n\r\n' > /dev/tcp/127.0.0.1/"$port" || true
     done
   done 2>/dev/null
+  wait_until 20 shows "$http" 'retort_connections_failed_total [1-9]'
+  wait_until 20 shows "$http" 'retort_worker\{.*name="connections_failed"\} [1-9]'
   wait_run || { cat run.err; show_logs; false; }
   [ "$(json run/summary.json weights_sha256)" = "$(json base/summary.json weights_sha256)" ]
   ! grep -q "starting it again" run.err
+}
+
+@test "training that diverges ends with the reason and applies no step" {
+  "$RETORT" run --config retort.yaml > /dev/null 2>&1
+  cp -r run/student published
+  # The last value of the file becomes NaN.
+  printf '\xff\xff\xff\x7f' | dd of=published/model.safetensors bs=1 conv=notrunc 2>/dev/null \
+    seek=$(($(stat -c %s published/model.safetensors) - 4))
+  run "$RETORT" run --config retort.yaml --set run_dir=diverged \
+      --set student.init_from=published --set tokenizer.model=published/tokenizer.model
+  [ "$status" -eq 2 ] || { echo "$output"; false; }
+  [[ "$output" == *"step 0 is not finite: training diverged"*"train.lr"* ]]
+  ! grep -q '"step"' diverged/metrics.jsonl
 }
 
 @test "another configuration in the same run directory is refused" {

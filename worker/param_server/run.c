@@ -138,6 +138,9 @@ static void tell_heartbeat(shard_process *p, const wire_server_report *r)
     runtime_gauge(p->rt, "pushes_duplicate", (double)p->desk.n_duplicates);
     runtime_gauge(p->rt, "pushes_stale", (double)p->desk.n_stale);
     runtime_gauge(p->rt, "requests_refused", (double)p->desk.n_refused);
+    const net_counts *net = net_server_counts(p->desk.net);
+    runtime_gauge(p->rt, "messages_dropped", (double)net->n_dropped);
+    runtime_gauge(p->rt, "connections_failed", (double)net->n_foreign);
     if (r->problem[0] != '\0')
         runtime_busy(p->rt, "%.120s", r->problem);
     else if (!r->has_params)
