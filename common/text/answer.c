@@ -10,7 +10,7 @@
 const char *parse_status_name(parse_status status)
 {
     static const char *const names[] = {
-#define X(code, name) [code] = name,
+#define X(code, name) [code] = (name),
         PARSE_STATUS_LIST(X)
 #undef X
     };

@@ -72,8 +72,8 @@ static span tidy_number(char *digits, size_t n, bool is_negative, char out[NUMBE
 {
     size_t start = 0, k = 0;
     if (memchr(digits, '.', n) != NULL) {
-        while (digits[n - 1] == '0') n--;
-        if (digits[n - 1] == '.') n--;
+        while (n > 0 && digits[n - 1] == '0') n--;
+        if (n > 0 && digits[n - 1] == '.') n--;
     }
     while (start + 1 < n && digits[start] == '0' && digits[start + 1] != '.') start++;
     bool is_zero = n == 0 || (n - start == 1 && digits[start] == '0');

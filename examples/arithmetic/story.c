@@ -45,7 +45,7 @@ typedef struct draft {
 
 static int draw(draft *d, int low, int high)
 {
-    return low + (int)rng_below(d->key, d->n_drawn++, (uint64_t)(high - low + 1));
+    return low + (int)rng_below(d->key, d->n_drawn++, (uint64_t)high - (uint64_t)low + 1);
 }
 
 static void say(draft *d, const char *fmt, ...) RT_PRINTF(2, 3);

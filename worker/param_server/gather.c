@@ -52,7 +52,7 @@ void gather_free(gather *g)
     if (g == NULL) return;
     if (g->early != NULL)
         for (uint32_t i = 0; i < g->n_max; i++) free(g->early[i].floats);
-    for (size_t i = 0; i < g->n_spare; i++) free(g->spare[i]);
+    for (size_t i = 0; g->spare != NULL && i < g->n_spare; i++) free(g->spare[i]);
     free(g->sum);
     free(g->early);
     free(g->received);
