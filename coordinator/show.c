@@ -62,14 +62,6 @@ const char *show_problem(const coordinator *co, char *scratch, size_t n_scratch)
     if (co->problem[0] != '\0') return co->problem;
     if (co->archiving.problem[0] != '\0') return co->archiving.problem;
     if (queue_link_problem(co->link)[0] != '\0') return queue_link_problem(co->link);
-    for (uint32_t i = 0; trains && i < co->config->launch.servers; i++) {
-        if (membership_server(co->members, i) != NULL) continue;
-        snprintf(scratch, n_scratch, "server-%u (a shard of the parameter server) is missing", i);
-        return scratch;
-    }
-    if (trains && membership_n_alive(co->members, ROLE_STUDENT) == 0) return "no student is alive";
-    if (!labelling_is_done(co) && membership_n_alive(co->members, ROLE_TEACHER) == 0)
-        return "no teacher is alive";
     if (co->n_dead_in_stream > 0) {
         snprintf(
             scratch, n_scratch,
@@ -78,6 +70,16 @@ const char *show_problem(const coordinator *co, char *scratch, size_t n_scratch)
             (unsigned long long)co->n_dead_in_stream, queue_link_names(co->link)->dead);
         return scratch;
     }
+    /* Everybody needs a moment to arrive. */
+    if (co->now_ms - co->start_ms < co->config->net.dead_after_ms) return "";
+    for (uint32_t i = 0; trains && i < co->config->launch.servers; i++) {
+        if (membership_server(co->members, i) != NULL) continue;
+        snprintf(scratch, n_scratch, "server-%u (a shard of the parameter server) is missing", i);
+        return scratch;
+    }
+    if (trains && membership_n_alive(co->members, ROLE_STUDENT) == 0) return "no student is alive";
+    if (!labelling_is_done(co) && membership_n_alive(co->members, ROLE_TEACHER) == 0)
+        return "no teacher is alive";
     return "";
 }
 
