@@ -155,3 +155,37 @@ Test(prompt, a_missing_file_is_not_found)
     cr_expect_not_null(strstr(err.text, "/nonexistent/exemplars.jsonl"));
     prompt_profile_free(NULL);
 }
+
+Test(prompt, for_reasoning_sets_inputs_and_exemplars_apart_by_tags)
+{
+    write_exemplars("{\"input\": \"1+1?\", \"rationale\": \"One and one.\", \"label\": \"2\"}\n");
+    prompt_profile_settings s = settings_of(path);
+    prompt_profile *classic = profile_of(&s);
+    s.reasoning = true;
+    prompt_profile *p = profile_of(&s);
+    rt_buf out = {0};
+    cr_assert_eq(prompt_profile_render(p, "2+2?", &out, NULL), RT_OK);
+    cr_expect_str_eq(out.data, "Answer.\n\n"
+                               "<example>\nQ: <input>\n1+1?\n</input>\nA: One and one. So 2.\n"
+                               "</example>\n\n"
+                               "Q: <input>\n2+2?\n</input>\nA:");
+    cr_expect_str_neq(prompt_profile_hash(p), prompt_profile_hash(classic));
+    prompt_profile_free(p);
+    prompt_profile_free(classic);
+    rt_buf_free(&out);
+}
+
+Test(prompt, for_reasoning_refuses_to_tell_the_model_to_think)
+{
+    prompt_profile_settings s = settings_of("");
+    prompt_profile *p = NULL;
+    rt_error err = {0};
+    s.instruction = "Think step by step.";
+    p = profile_of(&s);
+    prompt_profile_free(p);
+    p = NULL;
+    s.reasoning = true;
+    cr_expect_eq(prompt_profile_new(&s, &p, &err), RT_INVALID);
+    cr_expect_null(p);
+    cr_expect_not_null(strstr(err.text, "step by step"), "%s", err.text);
+}

@@ -117,7 +117,8 @@ rt_status answer_from_bytes(const char *bytes, size_t n, backend_answer *out, rt
     bool ok = root != NULL && read_root(root, &a);
     json_decref(root);
     if (!ok) {
-        backend_answers_free(&a, 1);
+        free(a.text);
+        free(a.reasoning);
         return rt_fail(err, RT_CORRUPT, "a cached answer cannot be read");
     }
     *out = a;

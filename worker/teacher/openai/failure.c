@@ -7,6 +7,8 @@
 #include "worker/teacher/openai/error_body.h"
 #include "worker/teacher/openai/response.h"
 
+#define WISHES_BELIEVED 4
+
 uint64_t failure_backoff_ms(rng_key jitter, uint32_t attempt)
 {
     uint64_t most_ms = BACKOFF_FIRST_MS;
@@ -21,7 +23,10 @@ static uint64_t wait_of(const failure_event *e)
     uint64_t own_ms = failure_backoff_ms(e->jitter, e->attempt);
     if (!e->headers.has_retry) return own_ms;
     double u = (double)rng_uniform(e->jitter, (uint64_t)e->attempt + UINT32_MAX);
-    return e->headers.retry_ms + (uint64_t)((double)RT_MIN(own_ms, (uint64_t)1000) * 0.25 * u);
+    uint64_t wait_ms =
+        e->headers.retry_ms + (uint64_t)((double)RT_MIN(own_ms, (uint64_t)1000) * 0.25 * u);
+    /* A wish that was granted so often and did not help is no longer believed. */
+    return e->attempt < WISHES_BELIEVED ? wait_ms : RT_MAX(wait_ms, own_ms);
 }
 
 static failure_verdict retry(const failure_event *e, const char *reason, const char *text)
