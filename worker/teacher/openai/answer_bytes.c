@@ -11,7 +11,7 @@
 
 /* The words that an answer points to: static, so that reading one owns nothing. */
 static const char *const reasons[] = {REASON_REFUSED, REASON_CONTENT_FILTER,
-                                      REASON_TRUNCATED_REASONING};
+                                      REASON_TRUNCATED_REASONING, REASON_TRUNCATED};
 static const char *const finishes[] = {"stop", "length", "content_filter", "tool_calls", "other"};
 static const char *const sources[] = {"reasoning", "reasoning_content", "reasoning_details",
                                       "think",     "two_step",          "json"};

@@ -25,9 +25,6 @@
 #include "worker/teacher/openai/request.h"
 #include "worker/teacher/openai/response.h"
 
-/* A cut answer in JSON, as the parse machine calls a cut text. */
-#define REASON_TRUNCATED "truncated"
-
 /* A row that only ever meets an overloaded server is given up after so many tries: the server may
  * call what never fits into its limits "too much at once". */
 #define OVERLOADS_MAX 100

@@ -16,6 +16,7 @@
 #define REASON_REFUSED             "refused"
 #define REASON_CONTENT_FILTER      "content_filter"
 #define REASON_TRUNCATED_REASONING "truncated_reasoning"
+#define REASON_TRUNCATED           "truncated" /* JSON: as the parse machine calls a cut text */
 
 #define OPENAI_CHOICES_MAX 1024 /* of one reply; more are left out */
 
