@@ -12,6 +12,10 @@
     "corpus: {files: [q.jsonl]}\n" \
     "teacher: {files: [a.jsonl], match_field: \"{input}\"}\n"
 
+#define OPENAI                     \
+    "corpus: {files: [q.jsonl]}\n" \
+    "teacher: {backend: openai, base_url: \"http://h/v1\", model: m}\n"
+
 typedef struct error_case {
     char yaml[400]; /* values, not pointers: Criterion runs each case in a process of its own */
     char set[160];
@@ -134,6 +138,17 @@ ParameterizedTestParameters(config_errors, refuses_settings_that_do_not_fit_toge
          "input"},
         {"teacher: {files: [a], match_field: x}\n", "", "t.yaml: corpus.files: found none", ""},
         {SMALLEST, "teacher.backend=native", "t.yaml: teacher.model: found nothing", "native"},
+        {OPENAI, "teacher.model=", "--set teacher.model: found nothing", "openai"},
+        {OPENAI, "teacher.base_url=", "--set teacher.base_url: found ''", "http://HOST:PORT"},
+        {OPENAI, "teacher.base_url=http://u:secret@h/v1", "--set teacher.base_url: found a user",
+         "teacher.api_key"},
+        {OPENAI, "teacher.proxy=h:80", "--set teacher.proxy: found 'h:80', expected http", ""},
+        {OPENAI, "teacher.api_key=sk-1", "--set teacher.api_key: expected file:PATH", ""},
+        {OPENAI, "teacher.api_key_header=a b", "--set teacher.api_key_header: expected the name",
+         ""},
+        {OPENAI, "teacher.top_logprobs=3", "--set teacher.top_logprobs: found 3", "logprobs: true"},
+        {OPENAI "prompt: {kind: reasoning}\n", "teacher.two_step=true",
+         "--set teacher.two_step: found true", "thinks by itself"},
         {SMALLEST, "teacher.match=id", "t.yaml: corpus.source_id: found nothing", ""},
         {SMALLEST "task: {answer: number}\n", "", "t.yaml: task.markers: found none", ""},
         {SMALLEST "task: {answer: class, markers: [x]}\n", "", "t.yaml: task.classes: found none",

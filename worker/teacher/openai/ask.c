@@ -246,12 +246,14 @@ static rt_status take_thought(asking *w, ask *a, openai_reply *reply, size_t *n_
         *n_used = 1;
         return st;
     }
-    if (c->text.n == 0) {
+    /* A model that thinks by itself may have put all of it there. */
+    rt_buf *thought = c->text.n > 0 ? &c->text : &c->reasoning;
+    if (thought->n == 0) {
         a->n_rounds++;
         return RT_OK;
     }
-    a->thought = c->text;
-    c->text = (rt_buf){0};
+    a->thought = *thought;
+    *thought = (rt_buf){0};
     a->thought_usage = reply->usage;
     a->stage = OPENAI_EXTRACT;
     *n_used = 1;

@@ -14,7 +14,8 @@ uint64_t failure_backoff_ms(rng_key jitter, uint32_t attempt)
     uint64_t most_ms = BACKOFF_FIRST_MS;
     for (uint32_t i = 0; i < attempt && most_ms < BACKOFF_MAX_MS; i++) most_ms *= 2;
     most_ms = RT_MIN(most_ms, (uint64_t)BACKOFF_MAX_MS);
-    return most_ms / 2 + (uint64_t)((double)(most_ms / 2) * (double)rng_uniform(jitter, attempt));
+    double share = 0.5 + 0.5 * (double)rng_uniform(jitter, attempt);
+    return (uint64_t)((double)most_ms * share);
 }
 
 /* The server's wish is the least; a little more, so that not all come back at one moment. */

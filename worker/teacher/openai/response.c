@@ -69,7 +69,8 @@ static rt_status read_reasoning(const json_t *message, openai_choice *out, rt_er
 /* Cut an inline thought out of the text; *open when it never ended. A field of its own wins. */
 static rt_status split_thought(openai_choice *out, bool *open, rt_error *err)
 {
-    thought_parts p = thought_split(out->text.data != NULL ? out->text.data : "", out->text.n);
+    if (out->text.n == 0 || out->text.data == NULL) return RT_OK;
+    thought_parts p = thought_split(out->text.data, out->text.n);
     *open = p.kind == THOUGHT_OPEN;
     if (p.kind == THOUGHT_NONE) return RT_OK;
     if (out->reasoning.n == 0 && p.n_thought > 0) {
