@@ -46,8 +46,10 @@ static void look_for_stop(asking *w, uint64_t now_ms)
 static void say_trouble(openai_teacher *t, uint64_t now_ms)
 {
     char text[400] = "";
-    if (t->breaker.state != BREAKER_CLOSED)
-        snprintf(text, sizeof text, "the teacher's server fails: %s", t->breaker.reason);
+    const breaker *b = &t->breaker;
+    if (b->state != BREAKER_CLOSED ||
+        (b->n_in_a_row >= TROUBLE_FAILURES && now_ms - b->failing_since_ms > TROUBLE_AFTER_MS))
+        snprintf(text, sizeof text, "the teacher's server fails: %s", b->reason);
     else if (t->hold_until_ms > now_ms + TROUBLE_AFTER_MS)
         snprintf(text, sizeof text, "the teacher's server asks to wait %" PRIu64 " s",
                  (t->hold_until_ms - now_ms) / 1000);

@@ -33,6 +33,8 @@
 #define ALONE_FACTOR 4
 /* So many requests refused before one was ever answered: the settings are wrong, not the rows. */
 #define BAD_REQUESTS_MAX 3
+/* Failures in a row that look like the server's trouble, long before the breaker opens. */
+#define TROUBLE_FAILURES 3
 /* Longest pause of all requests for one answer's retry-after. */
 #define HOLD_MS_MAX 60000
 /* After a request to stop, how long answers that are on their way may take. */

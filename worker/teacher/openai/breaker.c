@@ -22,8 +22,9 @@ void breaker_on_send(breaker *b)
     if (b->state == BREAKER_OPEN) b->state = BREAKER_PROBING;
 }
 
-static void note(breaker *b, bool failed)
+static void note(breaker *b, bool failed, uint64_t now_ms)
 {
+    if (failed && b->n_in_a_row == 0) b->failing_since_ms = now_ms;
     b->outcomes = b->outcomes << 1 | failed;
     if (b->n_outcomes < BREAKER_OUTCOMES) b->n_outcomes++;
     b->n_in_a_row = failed ? b->n_in_a_row + 1 : 0;
@@ -31,7 +32,7 @@ static void note(breaker *b, bool failed)
 
 void breaker_on_success(breaker *b)
 {
-    note(b, false);
+    note(b, false, 0);
     if (b->state == BREAKER_CLOSED) return;
     *b = (breaker){.failures_max = b->failures_max,
                    .pause_ms = BREAKER_PAUSE_FIRST_MS,
@@ -55,7 +56,7 @@ static bool is_too_much(const breaker *b)
 
 void breaker_on_failure(breaker *b, uint64_t now_ms, const char *reason)
 {
-    note(b, true);
+    note(b, true, now_ms);
     snprintf(b->reason, sizeof b->reason, "%.255s", reason);
     if (b->state == BREAKER_PROBING) {
         open_up(b, now_ms);

@@ -27,9 +27,9 @@ typedef enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_PROBING } bre
 
 typedef struct breaker {
     breaker_state state;
-    uint64_t failures_max; /* in a row; 0: never opens */
-    uint64_t n_in_a_row;
-    uint64_t outcomes; /* one bit each, the latest lowest; 1: failed */
+    uint64_t failures_max;                 /* in a row; 0: never opens */
+    uint64_t n_in_a_row, failing_since_ms; /* the first of those in a row */
+    uint64_t outcomes;                     /* one bit each, the latest lowest; 1: failed */
     uint64_t n_outcomes;
     uint64_t until_ms; /* of BREAKER_OPEN */
     uint64_t pause_ms; /* the next one */

@@ -60,3 +60,10 @@ void due_queue_drop_first(due_queue *q)
         at = least;
     }
 }
+
+/* A minimum with one number keeps the order of times, and so the heap; of those that become equal
+ * any may be first. */
+void due_queue_hasten(due_queue *q, uint64_t due_ms)
+{
+    for (size_t i = 0; i < q->n; i++) q->items[i].due_ms = RT_MIN(q->items[i].due_ms, due_ms);
+}

@@ -25,6 +25,8 @@ void due_queue_free(due_queue *q);
 /* There must be room. Of equal times the smaller number is first. */
 void due_queue_add(due_queue *q, size_t i, uint64_t due_ms);
 bool due_queue_first(const due_queue *q, size_t *i, uint64_t *due_ms);
+/* What is due later is due then. */
+void due_queue_hasten(due_queue *q, uint64_t due_ms);
 void due_queue_drop_first(due_queue *q);
 
 #endif

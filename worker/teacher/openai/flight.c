@@ -231,6 +231,8 @@ static rt_status on_reply(asking *w, ask *a, const flight *f, openai_reply *repl
     settle(w, a, f, &use, now_ms);
     concurrency_on_answer(&t->window, w->n_flying + 1, latency_ms, now_ms);
     latencies_add(&t->latencies, latency_ms);
+    /* The server is back: what waited because it was away need not wait longer. */
+    if (t->breaker.n_in_a_row >= TROUBLE_FAILURES) due_queue_hasten(&w->due, now_ms);
     breaker_on_success(&t->breaker);
     t->n_successes++;
     for (int copy = 0; copy < 2; copy++) flight_cancel(w, a, copy, now_ms);

@@ -11,6 +11,7 @@ Test(breaker, opens_after_failures_in_a_row_and_probes_with_one)
     for (int i = 0; i < 2; i++) breaker_on_failure(&b, 0, "x");
     cr_expect(breaker_allows(&b, 0));
     breaker_on_failure(&b, 100, "status 500");
+    cr_expect_eq(b.failing_since_ms, 0);
     cr_expect_not(breaker_allows(&b, 100));
     cr_expect_not(breaker_allows(&b, 99 + BREAKER_PAUSE_FIRST_MS));
     cr_expect_str_eq(b.reason, "status 500");

@@ -19,5 +19,11 @@ Test(due_queue, gives_the_earliest_first_and_of_equals_the_smaller)
         last = i;
     }
     cr_expect_eq(n, N);
+    for (size_t k = 0; k < N; k++) due_queue_add(&q, k, rng_below(key, k, 40));
+    due_queue_hasten(&q, 7);
+    for (last_ms = 0; due_queue_first(&q, &i, &due_ms); due_queue_drop_first(&q)) {
+        cr_expect(due_ms >= last_ms && due_ms <= 7);
+        last_ms = due_ms;
+    }
     due_queue_free(&q);
 }
