@@ -52,8 +52,14 @@ typedef struct backend_answer {
     const char *finish_reason; /* "stop", "length" or "recorded"; static */
     bool truncated;
     uint64_t n_prompt_tokens, n_completion_tokens; /* 0: not known */
+    uint64_t n_reasoning_tokens, n_cached_tokens;  /* among the completion's, the prompt's */
     bool has_logprob;
     double sum_logprob; /* in nats */
+    /* Of teachers that think apart from what they answer; owned, NULL: the text is all there is. */
+    char *reasoning;
+    const char *rationale_source; /* "reasoning", "think", ...; static, NULL without reasoning */
+    double cost;                  /* paid now, in the currency of the price table */
+    bool cached;                  /* from the answer cache: nothing was paid */
 } backend_answer;
 void backend_answers_free(backend_answer *answers, size_t n);
 

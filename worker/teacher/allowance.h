@@ -1,0 +1,77 @@
+/* What a teacher may send and spend now. The coordinator shares the run's limits (requests and
+ * tokens a minute, requests in flight, money) among all teachers; a backend that costs something
+ * takes before each request and settles when its answer or its failure is there.
+ *
+ *     allowance_need need = {.n_prompt_tokens = 700, .n_completion_tokens = 256};
+ *     switch (allowance_take(a, &need, now_ms, &retry_ms)) {
+ *     case ALLOWANCE_GO:    send(); ... allowance_settle(a, &need, &use, now_ms); break;
+ *     case ALLOWANCE_WAIT:  look again in retry_ms; break;
+ *     case ALLOWANCE_NEVER: the budget is spent: leave what is not sent yet; break;
+ *     }
+ *
+ * One thread. A take reserves the most that the request can cost, so that what is spent never
+ * exceeds a limit, requests in flight included.
+ */
+#ifndef RT_WORKER_TEACHER_ALLOWANCE_H
+#define RT_WORKER_TEACHER_ALLOWANCE_H
+
+#include "common/base/status.h"
+
+/* The most that one request can use. */
+typedef struct allowance_need {
+    uint64_t n_prompt_tokens;     /* estimated, rather too high */
+    uint64_t n_completion_tokens; /* max_tokens, times the samples of the request */
+} allowance_need;
+
+/* What it did use. A request that may have been paid but whose answer never came counts in full:
+ * then `known` is false and the need stands for the use. */
+typedef struct allowance_use {
+    bool known;
+    uint64_t n_prompt_tokens, n_cached_tokens; /* cached ones are among the prompt's */
+    uint64_t n_completion_tokens;              /* reasoning tokens among them */
+    uint64_t latency_ms;
+    bool overloaded;         /* 429, 503: too much at once */
+    uint64_t retry_after_ms; /* the server's wish; 0: none */
+    double cost;             /* out, of allowance_settle(): in the currency of the price table */
+} allowance_use;
+
+typedef enum allowance_verdict {
+    ALLOWANCE_GO,
+    ALLOWANCE_WAIT,
+    ALLOWANCE_NEVER,
+} allowance_verdict;
+
+typedef struct allowance allowance;
+
+typedef struct allowance_ops {
+    allowance_verdict (*take)(void *self, const allowance_need *need, uint64_t now_ms,
+                              uint64_t *retry_ms);
+    void (*settle)(void *self, const allowance_need *need, allowance_use *use, uint64_t now_ms);
+    /* Talk to whoever shares the limits, without waiting; called often while requests fly. */
+    void (*turn)(void *self, uint64_t now_ms);
+    void (*close)(void *self);
+} allowance_ops;
+
+struct allowance {
+    const allowance_ops *ops;
+    void *self;
+};
+
+static inline allowance_verdict allowance_take(allowance *a, const allowance_need *need,
+                                               uint64_t now_ms, uint64_t *retry_ms)
+{
+    return a == NULL ? ALLOWANCE_GO : a->ops->take(a->self, need, now_ms, retry_ms);
+}
+
+static inline void allowance_settle(allowance *a, const allowance_need *need, allowance_use *use,
+                                    uint64_t now_ms)
+{
+    if (a != NULL) a->ops->settle(a->self, need, use, now_ms);
+}
+
+static inline void allowance_turn(allowance *a, uint64_t now_ms)
+{
+    if (a != NULL) a->ops->turn(a->self, now_ms);
+}
+
+#endif
