@@ -21,6 +21,7 @@ static const command *const commands[] = {
     &cmd_server,
     &cmd_eval,
     &cmd_predict,
+    &cmd_serve,
     &cmd_export,
     &cmd_stats,
     &cmd_audit,
