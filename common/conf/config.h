@@ -113,6 +113,11 @@ typedef struct label_config {
     double rejected_share_max; /* stop when a larger share of a run's rows is rejected; 1: never */
 } label_config;
 
+/* Answers that were paid for, shared by runs. */
+typedef struct cache_config {
+    char *dir; /* "" = .answers beside the folder of the run; "off": none */
+} cache_config;
+
 typedef struct queue_config {
     char *url;               /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
     char *password;          /* secret */
@@ -211,6 +216,7 @@ typedef struct config {
     teacher_config teacher;
     prompt_config prompt;
     label_config label;
+    cache_config cache;
     queue_config queue;
     tokenizer_config tokenizer;
     student_config student;

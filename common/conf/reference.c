@@ -40,6 +40,7 @@ static const struct {
     {"teacher", "Where labels come from"},
     {"prompt", "What the teacher is shown"},
     {"label", "Labelling"},
+    {"cache", "answers that were paid for"},
     {"queue", "Redis"},
     {"tokenizer", "The student's tokenizer"},
     {"student", "The student's shape"},

@@ -152,6 +152,10 @@ U64(IN(label, lease_ms), 100, MS_MAX, 30000, "ms", FREE,
 REAL(IN(label, rejected_share_max), 0, 1, 1, "", FREE,
      "Stop when a larger share of the rows is rejected; 1: never."),
 
+TEXT(IN(cache, dir), "", FREE,
+     "Folder of the answers that were paid for, shared by all runs that name it. Empty: `.answers` "
+     "beside the folder of the run; `off`: none."),
+
 TEXT(IN(queue, url), "", FREE,
      "Redis: `redis://HOST:PORT` or `unix:PATH`. Empty: the launcher starts one."),
 SECRET(IN(queue, password), "Password of Redis; needed beyond loopback."),
