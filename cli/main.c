@@ -24,6 +24,7 @@ static const command *const commands[] = {
     &cmd_export,
     &cmd_stats,
     &cmd_audit,
+    &cmd_rejections,
     &cmd_config,
     &cmd_tokenizer,
     &cmd_keygen,
