@@ -12,6 +12,7 @@
 /* In the order of the help: a run, its parts, its results, tools. */
 /* clang-format off */
 static const command *const commands[] = {
+    &cmd_init,
     &cmd_run,
     &cmd_label,
     &cmd_train,
