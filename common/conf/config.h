@@ -113,6 +113,16 @@ typedef struct label_config {
     double rejected_share_max; /* stop when a larger share of a run's rows is rejected; 1: never */
 } label_config;
 
+/* What all teachers of a run share: see docs/costs.md. 0: no limit, free. */
+typedef struct limits_config {
+    uint64_t in_flight_max;
+    uint64_t requests_per_minute;
+    uint64_t tokens_per_minute; /* prompt and completion */
+    double budget;
+    char *currency;                                       /* for people */
+    double price_input, price_cached_input, price_output; /* per million tokens */
+} limits_config;
+
 typedef struct queue_config {
     char *url;               /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
     char *password;          /* secret */
@@ -211,6 +221,7 @@ typedef struct config {
     teacher_config teacher;
     prompt_config prompt;
     label_config label;
+    limits_config limits;
     queue_config queue;
     tokenizer_config tokenizer;
     student_config student;
