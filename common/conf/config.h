@@ -118,6 +118,16 @@ typedef struct cache_config {
     char *dir; /* "" = .answers beside the folder of the run; "off": none */
 } cache_config;
 
+/* What all teachers of a run share: see docs/costs.md. 0: no limit, free. */
+typedef struct limits_config {
+    uint64_t in_flight_max;
+    uint64_t requests_per_minute;
+    uint64_t tokens_per_minute; /* prompt and completion */
+    double budget;
+    char *currency;                                       /* for people */
+    double price_input, price_cached_input, price_output; /* per million tokens */
+} limits_config;
+
 typedef struct queue_config {
     char *url;               /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
     char *password;          /* secret */
@@ -217,6 +227,7 @@ typedef struct config {
     prompt_config prompt;
     label_config label;
     cache_config cache;
+    limits_config limits;
     queue_config queue;
     tokenizer_config tokenizer;
     student_config student;
