@@ -111,6 +111,8 @@ typedef struct label_config {
     uint64_t shard_size; /* examples a lease carries */
     uint64_t lease_ms;
     double rejected_share_max; /* stop when a larger share of a run's rows is rejected; 1: never */
+    uint64_t smoke_rows;       /* go first, before the rest; 0: no smoke phase */
+    double smoke_rejected_share_max;
 } label_config;
 
 /* Answers that were paid for, shared by runs. */

@@ -151,6 +151,11 @@ U64(IN(label, lease_ms), 100, MS_MAX, 30000, "ms", FREE,
     "A teacher that says nothing for so long loses its shard."),
 REAL(IN(label, rejected_share_max), 0, 1, 1, "", FREE,
      "Stop when a larger share of the rows is rejected; 1: never."),
+U64(IN(label, smoke_rows), 0, 1e6, 16, "examples", FREE,
+    "So many rows are labelled and shown before the rest begins, rounded up to whole shards; 0: no "
+    "smoke phase."),
+REAL(IN(label, smoke_rejected_share_max), 0, 1, 0.5, "", FREE,
+     "Stop when a larger share of these first rows is rejected; 1: never."),
 
 TEXT(IN(cache, dir), "", FREE,
      "Folder of the answers that were paid for, shared by all runs that name it. Empty: `.answers` "
