@@ -17,7 +17,8 @@ struct lease_table {
     uint8_t *archived; /* bit per example */
     shard_row *shards;
     uint64_t n_shards;
-    uint64_t low; /* no shard below is pending */
+    uint64_t low;   /* no shard below is pending */
+    uint64_t limit; /* no shard from here on is granted */
     lease *leases;
     size_t n_leases, leases_capacity;
     uint64_t n_missing, n_missing_leased;
@@ -37,6 +38,7 @@ rt_status lease_table_new(uint64_t n_examples, uint64_t shard_size, uint64_t lea
     t->shard_size = shard_size;
     t->lease_ms = lease_ms;
     t->next_id = 1;
+    t->limit = UINT64_MAX;
     t->n_shards = (n_examples + shard_size - 1) / shard_size;
     t->archived = rt_calloc(n_examples / 8 + 1, 1);
     t->shards = rt_calloc(t->n_shards, sizeof *t->shards);
@@ -112,7 +114,7 @@ rt_status lease_table_grant(lease_table *t, const char *worker, uint32_t n_held,
         return RT_OK;
     }
     while (t->low < t->n_shards && t->shards[t->low].state != SHARD_PENDING) t->low++;
-    if (t->low == t->n_shards) {
+    if (t->low >= RT_MIN(t->n_shards, t->limit)) {
         *granted = false;
         return RT_OK;
     }
@@ -127,6 +129,11 @@ rt_status lease_table_grant(lease_table *t, const char *worker, uint32_t n_held,
     *out = *l;
     *granted = true;
     return RT_OK;
+}
+
+void lease_table_limit(lease_table *t, uint64_t n_shards)
+{
+    t->limit = n_shards;
 }
 
 void lease_table_renew(lease_table *t, const char *worker, uint64_t now_ms)

@@ -37,9 +37,11 @@ RT_MUST_USE rt_status lease_table_new(uint64_t n_examples, uint64_t shard_size, 
                                       lease_table **out, rt_error *err);
 void lease_table_free(lease_table *t);
 
-/* The lowest pending shard, or one that this worker was granted and does not know of. */
+/* The lowest pending shard below the limit, or one that this worker was granted and does not know of. */
 RT_MUST_USE rt_status lease_table_grant(lease_table *t, const char *worker, uint32_t n_held,
                                         uint64_t now_ms, lease *out, bool *granted, rt_error *err);
+/* Grant only shards below n_shards; what is leased already stays. UINT64_MAX: all, as at first. */
+void lease_table_limit(lease_table *t, uint64_t n_shards);
 /* A sign of life of the holder. */
 void lease_table_renew(lease_table *t, const char *worker, uint64_t now_ms);
 /* The holder is dead or was replaced: its leases go back. Returns how many. */

@@ -54,7 +54,7 @@ static rt_status open_leases(coordinator *co, rt_error *err)
     co->archiving = (archive_stage){
         .archive = co->archive, .corpus = co->corpus, .leases = co->leases, .link = co->link};
     archive_stage_begin(&co->archiving);
-    return RT_OK;
+    return smoke_begin(co, err);
 }
 
 static rt_status open_link(coordinator *co, rt_error *err)
@@ -190,6 +190,7 @@ static rt_status archive_labels(coordinator *co, bool *busy, bool *is_empty, rt_
     progress_rate_see(&co->label_rate, (double)n_all, co->now_ms);
     if (*is_empty && lease_table_stream_empty(co->leases) > 0)
         rt_log_warn("lease.redelivered", "why=\"records of a finished shard vanished\"");
+    if ((st = smoke_turn(co, err)) != RT_OK) return st;
     double share_max = co->config->label.rejected_share_max;
     bool may_check = n_all >= SHARE_CHECKED_MIN || lease_table_all_done(co->leases);
     if (share_max >= 1 || !may_check || (double)n_rejected <= share_max * (double)n_all)

@@ -8,6 +8,7 @@
 #include "coordinator/shell.h"
 
 #define LEASE_RETRY_MS 500
+#define SMOKE_RETRY_MS 50 /* the first rows are soon there, and nobody should sleep on */
 
 static void send_answer(coordinator *co, const net_incoming *in, wire_message *m)
 {
@@ -173,7 +174,10 @@ static void on_lease_request(coordinator *co, const net_incoming *in, const memb
     wire_leased_example *list = NULL;
     example *examples = NULL;
     uint64_t n = 0;
-    wire_message m = {.type = WIRE_LEASE_GRANT, .lease_grant = {.retry_ms = LEASE_RETRY_MS}};
+    wire_message m = {.type = WIRE_LEASE_GRANT,
+                      .lease_grant = {.retry_ms = co->smoke.state == SMOKE_WAITING
+                                                      ? SMOKE_RETRY_MS
+                                                      : LEASE_RETRY_MS}};
     if (phase_of_role(co, ROLE_TEACHER) == PHASE_RUNNING)
         st = lease_table_grant(co->leases, who->name, in->message.lease_request.n_shards_held,
                                co->now_ms, &l, &granted, &why);

@@ -3,6 +3,7 @@
  *   loop.c         poll, archive, train, die, show; in this order, again and again
  *   on_message.c   one handler for each kind of message
  *   train_stage.c  tokenizer, plan, feeding, orders, checkpoints, scores
+ *   smoke_stage.c  the first rows, before the rest is leased
  *   show.c         the picture that HTTP serves; result.c: the figures at the end
  */
 #ifndef RT_COORDINATOR_SHELL_H
@@ -21,6 +22,8 @@
 #include "coordinator/progress.h"
 #include "coordinator/queue_link.h"
 #include "coordinator/run_folder.h"
+#include "coordinator/smoke_gate.h"
+#include "coordinator/smoke_stage.h"
 #include "coordinator/step_control.h"
 #include "coordinator/tokenizer_stage.h"
 
@@ -43,7 +46,7 @@ typedef struct run_timers {
     progress_timer students_starved, teachers_starved;
 } run_timers;
 
-typedef struct coordinator {
+struct coordinator {
     const config *config;
     run_stage stage;
     const char *dataset; /* stage train: folder of the dataset */
@@ -57,6 +60,8 @@ typedef struct coordinator {
     membership *members;
     queue_link *link;
     archive_stage archiving;
+    smoke_gate smoke;
+    uint64_t smoke_seen; /* records in the archive when the gate was looked at last */
     net_server *net;
     http_server *http;
 
@@ -91,7 +96,7 @@ typedef struct coordinator {
     run_timers timers;
     uint64_t shown_ms, seconds_saved_ms;
     uint64_t tokens_seen; /* applied since the start, for the rate */
-} coordinator;
+};
 
 /* on_message.c */
 void on_message(coordinator *co, const net_incoming *in);

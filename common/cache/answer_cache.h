@@ -21,7 +21,11 @@
 
 typedef struct answer_cache answer_cache;
 
-/* Makes the folder. Any number of processes may have it open. Returns new; answer_cache_close(). */
+/* A longer value is refused: RT_FULL. */
+#define ANSWER_CACHE_BYTES_MAX (64u << 20)
+
+/* Makes the folder. Any number of processes may have it open, each handle used by
+ * one thread at a time. Returns new; answer_cache_close(). */
 RT_MUST_USE rt_status answer_cache_open(const char *folder, answer_cache **out, rt_error *err);
 void answer_cache_close(answer_cache *c);
 

@@ -232,10 +232,35 @@ static rt_status check_queue(const checker *k)
     return RT_OK;
 }
 
+static rt_status check_limits(const checker *k)
+{
+    const limits_config *l = &k->c->limits;
+    size_t n = strspn(l->currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+    if (n == 0 || n > 8 || l->currency[n] != '\0') {
+        char found[FOUND_SIZE];
+        quote_found(l->currency, strlen(l->currency), found);
+        return fail_on(k, "limits.currency", "found '%s', expected 1 to 8 letters such as USD",
+                       found);
+    }
+    if (l->budget > 0 && l->price_input <= 0 && l->price_output <= 0)
+        return fail_on(k, "limits.budget",
+                       "found %g without a price, expected limits.price_input or "
+                       "limits.price_output above 0: without them every request counts as free",
+                       l->budget);
+    if (l->tokens_per_minute > 0 && l->tokens_per_minute <= k->c->teacher.max_new_tokens)
+        return fail_on(k, "limits.tokens_per_minute",
+                       "found %llu, expected more than teacher.max_new_tokens (%llu), or not one "
+                       "request could be sent",
+                       (unsigned long long)l->tokens_per_minute,
+                       (unsigned long long)k->c->teacher.max_new_tokens);
+    return RT_OK;
+}
+
 rt_status check_config(const document *d, const config *c, rt_error *err)
 {
     static rt_status (*const checks[])(const checker *) = {
-        check_name, check_task, check_inputs, check_student, check_train, check_net, check_queue,
+        check_name,  check_task,   check_inputs, check_student,
+        check_train, check_limits, check_net,    check_queue,
     };
     const checker k = {.d = d, .c = c, .err = err};
     rt_status st = RT_OK;

@@ -111,7 +111,24 @@ typedef struct label_config {
     uint64_t shard_size; /* examples a lease carries */
     uint64_t lease_ms;
     double rejected_share_max; /* stop when a larger share of a run's rows is rejected; 1: never */
+    uint64_t smoke_rows;       /* go first, before the rest; 0: no smoke phase */
+    double smoke_rejected_share_max;
 } label_config;
+
+/* Answers that were paid for, shared by runs. */
+typedef struct cache_config {
+    char *dir; /* "" = .answers beside the folder of the run; "off": none */
+} cache_config;
+
+/* What all teachers of a run share: see docs/costs.md. 0: no limit, free. */
+typedef struct limits_config {
+    uint64_t in_flight_max;
+    uint64_t requests_per_minute;
+    uint64_t tokens_per_minute; /* prompt and completion */
+    double budget;
+    char *currency;                                       /* for people */
+    double price_input, price_cached_input, price_output; /* per million tokens */
+} limits_config;
 
 typedef struct queue_config {
     char *url;               /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
@@ -211,6 +228,8 @@ typedef struct config {
     teacher_config teacher;
     prompt_config prompt;
     label_config label;
+    cache_config cache;
+    limits_config limits;
     queue_config queue;
     tokenizer_config tokenizer;
     student_config student;

@@ -40,6 +40,8 @@ static const struct {
     {"teacher", "Where labels come from"},
     {"prompt", "What the teacher is shown"},
     {"label", "Labelling"},
+    {"cache", "Answers that were paid for"},
+    {"limits", "What all teachers share: flow and money"},
     {"queue", "Redis"},
     {"tokenizer", "The student's tokenizer"},
     {"student", "The student's shape"},

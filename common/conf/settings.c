@@ -151,6 +151,31 @@ U64(IN(label, lease_ms), 100, MS_MAX, 30000, "ms", FREE,
     "A teacher that says nothing for so long loses its shard."),
 REAL(IN(label, rejected_share_max), 0, 1, 1, "", FREE,
      "Stop when a larger share of the rows is rejected; 1: never."),
+U64(IN(label, smoke_rows), 0, 1e6, 16, "examples", FREE,
+    "So many rows are labelled and shown before the rest begins, rounded up to whole shards; 0: no "
+    "smoke phase."),
+REAL(IN(label, smoke_rejected_share_max), 0, 1, 0.5, "", FREE,
+     "Stop when a larger share of these first rows is rejected; 1: never."),
+
+TEXT(IN(cache, dir), "", FREE,
+     "Folder of the answers that were paid for, shared by all runs that name it. Empty: `.answers` "
+     "beside the folder of the run; `off`: none."),
+
+U64(IN(limits, in_flight_max), 0, 1e6, 0, "requests", FREE,
+    "Requests to the teacher's server under way at once, of all teachers together; 0: no limit."),
+U64(IN(limits, requests_per_minute), 0, 1e9, 0, "requests", FREE,
+    "Requests in any minute, of all teachers together; 0: no limit."),
+U64(IN(limits, tokens_per_minute), 0, N_BIG, 0, "tokens", FREE,
+    "Tokens in any minute, prompt and completion, of all teachers together; 0: no limit."),
+REAL(IN(limits, budget), 0, 1e9, 0, "`limits.currency`", FREE,
+     "The run never spends more, requests under way included: leasing stops when it is reached. Needs "
+     "a price; 0: no limit."),
+TEXT(IN(limits, currency), "USD", FREE, "Currency of the prices and of the budget, for people."),
+REAL(IN(limits, price_input), 0, 1e6, 0, "per million tokens", FREE, "Price of prompt tokens; 0: free."),
+REAL(IN(limits, price_cached_input), 0, 1e6, 0, "per million tokens", FREE,
+     "Price of prompt tokens that the server had cached; 0: as `price_input`."),
+REAL(IN(limits, price_output), 0, 1e6, 0, "per million tokens", FREE,
+     "Price of completion tokens, reasoning included; 0: free."),
 
 TEXT(IN(queue, url), "", FREE,
      "Redis: `redis://HOST:PORT` or `unix:PATH`. Empty: the launcher starts one."),

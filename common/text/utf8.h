@@ -11,5 +11,7 @@ bool utf8_is_valid(const char *text, size_t n);
 RT_MUST_USE rt_status utf8_repair(const char *text, size_t n, rt_buf *out, rt_error *err);
 /* Columns on a terminal (wide East Asian characters count two). */
 size_t utf8_columns(const char *text, size_t n);
+/* Length of the character at text[0..n), n > 0, and its number; an invalid byte is U+FFFD of 1. */
+size_t utf8_next(const char *text, size_t n, uint32_t *code);
 
 #endif

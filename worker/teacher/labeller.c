@@ -3,11 +3,8 @@
 #include "worker/runtime/task_rules.h"
 #include "worker/teacher/run.h"
 
-rt_status labeller_open(const config *c, labeller *out, rt_error *err)
+rt_status labeller_prompts(const config *c, prompt_profile **out, rt_error *err)
 {
-    rt_status st = RT_OK;
-    prompt_profile *prompts = NULL;
-    backend *b = NULL;
     prompt_profile_settings settings = {
         .instruction = c->prompt.instruction,
         .exemplars_path = c->prompt.exemplars,
@@ -15,7 +12,15 @@ rt_status labeller_open(const config *c, labeller *out, rt_error *err)
         .question_template = c->prompt.template,
         .separator = c->prompt.separator,
     };
-    if ((st = prompt_profile_new(&settings, &prompts, err)) != RT_OK) goto out;
+    return prompt_profile_new(&settings, out, err);
+}
+
+rt_status labeller_open(const config *c, labeller *out, rt_error *err)
+{
+    rt_status st = RT_OK;
+    prompt_profile *prompts = NULL;
+    backend *b = NULL;
+    if ((st = labeller_prompts(c, &prompts, err)) != RT_OK) goto out;
     if ((st = backend_open(c, &b, err)) != RT_OK) goto out;
     *out = (labeller){
         .rules = answer_rules_of(c),

@@ -51,6 +51,13 @@ ParameterizedTestParameters(config_errors, names_line_and_setting)
         {SMALLEST "train:\n  lr: 0.1\n  lr: 0.1\n", "",
          "t.yaml:5: train.lr: given twice, first on line 4", ""},
         {"[a]: 3\n", "", "t.yaml:1: found a list where the name of a setting was expected", ""},
+        /* limits */
+        {SMALLEST, "limits.currency=US$", "--set limits.currency: found 'US$', expected 1 to 8",
+         ""},
+        {SMALLEST, "limits.budget=5", "--set limits.budget: found 5 without a price",
+         "price_input"},
+        {SMALLEST "limits: {tokens_per_minute: 100}\n", "",
+         "t.yaml:3: limits.tokens_per_minute: found 100, expected more than", "(128)"},
         /* types */
         {SMALLEST "seed: abc\n", "",
          "t.yaml:3: seed: found 'abc', expected a whole number from 0 to 9007199254740991", ""},

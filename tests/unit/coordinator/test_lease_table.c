@@ -224,3 +224,24 @@ Test(lease_table, labels_every_example_in_any_order_of_faults)
         close_table();
     }
 }
+
+Test(lease_table, grants_nothing_beyond_its_limit_until_it_is_lifted)
+{
+    lease l;
+    open_table(40, 10);
+    lease_table_limit(t, 2);
+    cr_assert(grant("a", 0, 0, &l));
+    cr_assert(grant("b", 0, 0, &l));
+    cr_expect_eq(l.shard, 1);
+    cr_expect_not(grant("c", 0, 0, &l));
+    archive_shard(0);
+    cr_expect_not(grant("a", 0, 0, &l));
+    lease_table_return(t, "b"); /* what lies below the limit comes again */
+    cr_assert(grant("a", 0, 0, &l));
+    cr_expect_eq(l.shard, 1);
+    archive_shard(1);
+    cr_expect_not(grant("a", 0, 0, &l));
+    lease_table_limit(t, UINT64_MAX);
+    cr_assert(grant("a", 0, 0, &l));
+    cr_expect_eq(l.shard, 2);
+}

@@ -52,6 +52,41 @@ Test(run_path, is_below_the_folder_of_the_run)
     config_free(c);
 }
 
+typedef struct cache_case {
+    char run_dir[24], dir[24], expected[32];
+} cache_case;
+
+ParameterizedTestParameters(cache_path, lies_beside_the_folder_of_the_run)
+{
+    static cache_case cases[] = {
+        {"", "", "runs/.answers"},        {"/tmp/here", "", "/tmp/.answers"},
+        {"here", "", "./.answers"},       {"a/b//", "", "a/.answers"},
+        {"/here", "", "/.answers"},       {".", "", "./../.answers"},
+        {"a/..", "", "a/../../.answers"}, {"/", "", "/.answers"},
+        {"", "/data/paid", "/data/paid"}, {"", "off", ""},
+    };
+    return cr_make_param_array(cache_case, cases, sizeof cases / sizeof *cases);
+}
+ParameterizedTest(cache_case *c, cache_path, lies_beside_the_folder_of_the_run)
+{
+    char run_dir[48], dir[48], path[64];
+    const char *const sets[] = {run_dir, dir, NULL};
+    snprintf(run_dir, sizeof run_dir, "run_dir=%s", c->run_dir);
+    snprintf(dir, sizeof dir, "cache.dir=%s", c->dir);
+    config *conf = config_of(sets);
+    cr_assert_eq(cache_path(conf, path, sizeof path, NULL), RT_OK);
+    cr_expect_str_eq(path, c->expected);
+    config_free(conf);
+}
+
+Test(cache_path, refuses_a_name_that_does_not_fit)
+{
+    char path[13];
+    config *c = config_of(NULL);
+    cr_expect_eq(cache_path(c, path, sizeof path, NULL), RT_FULL);
+    config_free(c);
+}
+
 Test(student_spec, comes_back_from_its_file_as_it_was)
 {
     static const char *const sets[] = {"train.preset=rationale-first", NULL};
