@@ -87,7 +87,7 @@ static uint64_t open_amount(const quota_account *a, int resource)
     return a->held.of[resource] - a->settled.of[resource];
 }
 
-static quota_account *find(quota *q, const char *name)
+quota_account *quota_find(quota *q, const char *name)
 {
     for (size_t i = 0; i < q->n; i++)
         if (strcmp(q->accounts[i].name, name) == 0) return &q->accounts[i];
@@ -155,7 +155,7 @@ static quota_account *silent_longest(quota *q)
  * there is no room. */
 static quota_account *account_of(quota *q, const char *name, uint64_t incarnation, uint64_t now_ms)
 {
-    quota_account *a = find(q, name);
+    quota_account *a = quota_find(q, name);
     if (a != NULL && a->incarnation == incarnation) return a;
     if (a != NULL) close_account(q, a, now_ms);
     if (q->n >= QUOTA_ACCOUNTS_MAX && (a = silent_longest(q)) != NULL) close_account(q, a, now_ms);
@@ -329,7 +329,7 @@ bool quota_report(quota *q, const char *name, uint64_t incarnation, const wire_q
 
 void quota_bury(quota *q, const char *name, uint64_t now_ms)
 {
-    quota_account *a = find(q, name);
+    quota_account *a = quota_find(q, name);
     if (a != NULL) write_off(q, a, now_ms);
 }
 
@@ -389,7 +389,7 @@ size_t quota_n_accounts(const quota *q)
     return q->n;
 }
 
-const quota_account *quota_account_at(const quota *q, size_t i)
+quota_account *quota_account_at(quota *q, size_t i)
 {
     RT_ASSERT(i < q->n);
     return &q->accounts[i];
@@ -398,7 +398,7 @@ const quota_account *quota_account_at(const quota *q, size_t i)
 rt_status quota_restore(quota *q, const char *name, uint64_t incarnation, const quota_use *use,
                         uint64_t held_cost, rt_error *err)
 {
-    if (name[0] == '\0' || strlen(name) >= QUOTA_NAME_SIZE || find(q, name) != NULL)
+    if (name[0] == '\0' || strlen(name) >= QUOTA_NAME_SIZE || quota_find(q, name) != NULL)
         return rt_fail(err, RT_CORRUPT, "account '%.80s': empty, too long or there already", name);
     quota_account *a = account_of(q, name, incarnation, 0);
     if (a == NULL)
@@ -408,7 +408,7 @@ rt_status quota_restore(quota *q, const char *name, uint64_t incarnation, const 
     a->settled.of[RESOURCE_TOKENS] = a->held.of[RESOURCE_TOKENS] =
         add(use->n_prompt_tokens, use->n_completion_tokens);
     a->settled.of[RESOURCE_COST] = use->cost;
-    a->held.of[RESOURCE_COST] = RT_MAX(held_cost, use->cost);
+    a->held.of[RESOURCE_COST] = a->durable_cost = RT_MAX(held_cost, use->cost);
     a->reserved.of[RESOURCE_COST] = a->held.of[RESOURCE_COST] - use->cost;
     return RT_OK;
 }

@@ -54,6 +54,7 @@ typedef struct quota_account {
     uint64_t n_overloads;
     quota_use use;
     wire_quota_grant answer; /* to the newest report */
+    uint64_t durable_cost;   /* the caller's: up to where its file counts this account */
 } quota_account;
 
 /* The run so far. spent + lost + reserved <= budget, where there is one. */
@@ -91,7 +92,9 @@ void quota_sum(const quota *q, uint64_t now_ms, quota_sums *out);
 
 /* For the file that outlives the process. Accounts of earlier processes come back as dead ones. */
 size_t quota_n_accounts(const quota *q);
-const quota_account *quota_account_at(const quota *q, size_t i);
+quota_account *quota_account_at(quota *q, size_t i);
+/* NULL when there is none. */
+quota_account *quota_find(quota *q, const char *name);
 RT_MUST_USE rt_status quota_restore(quota *q, const char *name, uint64_t incarnation,
                                     const quota_use *use, uint64_t held_cost, rt_error *err);
 /* Processes that were replaced, in one sum; and the largest cost of one request so far. */

@@ -8,6 +8,8 @@
 #ifndef RT_COORDINATOR_SHELL_H
 #define RT_COORDINATOR_SHELL_H
 
+#include <jansson.h>
+
 #include "common/net/endpoint.h"
 #include "coordinator/archive_stage.h"
 #include "coordinator/coordinator.h"
@@ -20,6 +22,7 @@
 #include "coordinator/plan_stage.h"
 #include "coordinator/progress.h"
 #include "coordinator/queue_link.h"
+#include "coordinator/quota_stage.h"
 #include "coordinator/run_folder.h"
 #include "coordinator/step_control.h"
 #include "coordinator/tokenizer_stage.h"
@@ -57,6 +60,7 @@ typedef struct coordinator {
     membership *members;
     queue_link *link;
     archive_stage archiving;
+    quota_stage money;
     net_server *net;
     http_server *http;
 
@@ -125,6 +129,18 @@ RT_MUST_USE rt_status checkpoint_commit(coordinator *co, uint64_t version, rt_er
 RT_MUST_USE rt_status checkpoint_note_best(coordinator *co, rt_error *err);
 /* The version that export takes: the best scored one, else the newest. */
 uint64_t checkpoint_best(const coordinator *co);
+
+/* show_money.c. In the currency. */
+typedef struct money_sums {
+    quota_sums quota;
+    double spent, lost, reserved, budget, projected, cost_per_row;
+    uint64_t n_left_out; /* examples that the budget does not pay for */
+} money_sums;
+void money_sum(const coordinator *co, money_sums *out);
+/* Adds "money" and "quota". */
+void show_money_json(const coordinator *co, json_t *top);
+/* Or "". */
+const char *show_money_problem(const coordinator *co, char *scratch, size_t n_scratch);
 
 /* show.c, show_metrics.c, result.c */
 void show_picture(coordinator *co);
