@@ -272,6 +272,19 @@ static void on_server_report(coordinator *co, const net_incoming *in, const memb
     send_orders(co);
 }
 
+static void on_quota_report(coordinator *co, const net_incoming *in, const member *who)
+{
+    wire_message m = {.type = WIRE_QUOTA_GRANT};
+    if (who->role != ROLE_TEACHER) {
+        refuse(co, in, RT_INVALID, false, "only teachers share limits and money");
+        return;
+    }
+    /* No answer is as good as a lost one: the teacher reports again. */
+    if (quota_stage_report(&co->money, who->name, in->message.incarnation,
+                           &in->message.quota_report, co->now_ms, &m.quota_grant))
+        send_answer(co, in, &m);
+}
+
 /* The sender of anything but a registration must be a member; others are told what to do. */
 static member *known_sender(coordinator *co, const net_incoming *in)
 {
@@ -312,6 +325,7 @@ void on_message(coordinator *co, const net_incoming *in)
     case WIRE_LEASE_DONE: on_lease_done(co, in, who); break;
     case WIRE_EVAL_RESULT: on_eval_result(co, in); break;
     case WIRE_SERVER_REPORT: on_server_report(co, in, who); break;
+    case WIRE_QUOTA_REPORT: on_quota_report(co, in, who); break;
     default:
         refuse(co, in, RT_UNSUPPORTED, false, "the coordinator does not take this kind of message");
         break;

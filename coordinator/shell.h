@@ -9,6 +9,8 @@
 #ifndef RT_COORDINATOR_SHELL_H
 #define RT_COORDINATOR_SHELL_H
 
+#include <jansson.h>
+
 #include "common/net/endpoint.h"
 #include "coordinator/archive_stage.h"
 #include "coordinator/coordinator.h"
@@ -21,6 +23,7 @@
 #include "coordinator/plan_stage.h"
 #include "coordinator/progress.h"
 #include "coordinator/queue_link.h"
+#include "coordinator/quota_stage.h"
 #include "coordinator/run_folder.h"
 #include "coordinator/smoke_gate.h"
 #include "coordinator/smoke_stage.h"
@@ -62,6 +65,7 @@ struct coordinator {
     archive_stage archiving;
     smoke_gate smoke;
     uint64_t smoke_seen; /* records in the archive when the gate was looked at last */
+    quota_stage money;
     net_server *net;
     http_server *http;
 
@@ -130,6 +134,18 @@ RT_MUST_USE rt_status checkpoint_commit(coordinator *co, uint64_t version, rt_er
 RT_MUST_USE rt_status checkpoint_note_best(coordinator *co, rt_error *err);
 /* The version that export takes: the best scored one, else the newest. */
 uint64_t checkpoint_best(const coordinator *co);
+
+/* show_money.c. In the currency. */
+typedef struct money_sums {
+    quota_sums quota;
+    double spent, lost, reserved, budget, projected, cost_per_row;
+    uint64_t n_left_out; /* examples that the budget does not pay for */
+} money_sums;
+void money_sum(const coordinator *co, money_sums *out);
+/* Adds "money" and "quota". */
+void show_money_json(const coordinator *co, json_t *top);
+/* Or "". */
+const char *show_money_problem(const coordinator *co, char *scratch, size_t n_scratch);
 
 /* show.c, show_metrics.c, result.c */
 void show_picture(coordinator *co);

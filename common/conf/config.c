@@ -206,3 +206,10 @@ rt_status config_check_corpus(const config *c, rt_error *err)
                    "corpus.files: found none, expected at least one path to label; `retort train "
                    "--dataset` does without");
 }
+
+bool config_has_limits(const config *c)
+{
+    const limits_config *l = &c->limits;
+    return l->in_flight_max > 0 || l->requests_per_minute > 0 || l->tokens_per_minute > 0 ||
+           l->price_input > 0 || l->price_cached_input > 0 || l->price_output > 0;
+}

@@ -261,6 +261,8 @@ RT_MUST_USE rt_status config_reference(rt_buf *out, rt_error *err);
  * corpus, teacher, prompt, shard size, tokenizer, student, train), not over names of machines or
  * numbers of workers. A run directory refuses to go on with another one. */
 RT_MUST_USE rt_status config_fingerprint(const config *c, char out[33], rt_error *err);
+/* Whether there is a limit or a price that teachers share through the coordinator. */
+bool config_has_limits(const config *c);
 /* Value of a secret setting (queue.password): the first line of the file, or the environment
  * variable; empty when nothing is written. No message holds it. */
 RT_MUST_USE rt_status config_secret(const char *setting, const char *written, rt_buf *out,

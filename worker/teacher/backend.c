@@ -32,6 +32,11 @@ rt_status backend_open(const config *c, backend **out, rt_error *err)
                    (int)c->teacher.backend);
 }
 
+void backend_use_allowance(backend *b, allowance *a)
+{
+    if (b->ops->use_allowance != NULL) b->ops->use_allowance(b->self, a);
+}
+
 void backend_close(backend *b)
 {
     if (b == NULL) return;

@@ -15,6 +15,7 @@
 
 #include "common/base/hash.h"
 #include "common/conf/config.h"
+#include "worker/teacher/allowance.h"
 
 enum {
     BACKEND_CAN_GENERATE = 1, /* writes text for a prompt; another sample may differ */
@@ -26,6 +27,8 @@ enum {
 /* Reason codes of requests that got no text, beside those of the parse machine. */
 #define REASON_NOT_RECORDED    "not_recorded"
 #define REASON_PROMPT_TOO_LONG "prompt_too_long"
+/* Not asked because the budget is spent: no record is made, the example stays pending. */
+#define REASON_NOT_SENT "not_sent"
 
 /* Borrows its texts; absent ones are "" and 0. */
 typedef struct backend_request {
@@ -75,6 +78,8 @@ typedef struct backend_ops {
     rt_status (*score)(void *self, const backend_request *requests, const char *const *texts,
                        size_t n, double *out, rt_error *err);
     void (*close)(void *self);
+    /* Ask it before each request from now on; NULL for a kind whose requests cost nothing. */
+    void (*use_allowance)(void *self, allowance *a);
 } backend_ops;
 
 struct backend {
@@ -86,6 +91,8 @@ struct backend {
 RT_MUST_USE rt_status backend_open(const config *c, backend **out, rt_error *err);
 /* One of the caller's own: takes self when it succeeds. */
 RT_MUST_USE rt_status backend_new(const backend_ops *ops, void *self, backend **out, rt_error *err);
+/* Keeps the allowance until close; NULL: no limits. A backend that costs nothing needs none. */
+void backend_use_allowance(backend *b, allowance *a);
 void backend_close(backend *b);
 
 const char *backend_name(const backend *b);

@@ -242,6 +242,11 @@ out:
     return st;
 }
 
+static bool is_not_sent(const item *it)
+{
+    return it->answer.reason != NULL && strcmp(it->answer.reason, REASON_NOT_SENT) == 0;
+}
+
 void label_records_free(label_record *records, size_t n)
 {
     for (size_t i = 0; records != NULL && i < n; i++) {
@@ -263,7 +268,7 @@ rt_status label_shard(const labeller *l, const shard_example *examples, size_t n
     if ((st = labelling_start(&w, l, examples, n, err)) != RT_OK) goto out;
     if ((st = run_attempts(&w, err)) != RT_OK) goto out;
     for (size_t i = 0; i < n; i++) {
-        if (examples[i].done) continue;
+        if (examples[i].done || is_not_sent(&w.items[i])) continue;
         if ((st = make_record(l, &w.items[i], &fresh[i], err)) != RT_OK) goto out;
         if (fresh[i].label != NULL)
             w.counts.n_labelled++;

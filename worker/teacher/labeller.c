@@ -39,6 +39,11 @@ out:
     return st;
 }
 
+void labeller_use_allowance(labeller *l, allowance *a)
+{
+    backend_use_allowance(l->backend, a);
+}
+
 void labeller_close(labeller *l)
 {
     if (l == NULL) return;
