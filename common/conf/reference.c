@@ -39,6 +39,8 @@ static const struct {
     {"corpus", "Unlabeled examples"},
     {"teacher", "Where labels come from"},
     {"prompt", "What the teacher is shown"},
+    {"quality", "How far a teacher is trusted"},
+    {"escalate", "A second teacher"},
     {"label", "Labelling"},
     {"queue", "Redis"},
     {"tokenizer", "The student's tokenizer"},
