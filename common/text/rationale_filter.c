@@ -1,6 +1,5 @@
 #include "common/text/rationale_filter.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,16 +72,10 @@ out:
     return st;
 }
 
-static double fit_of(double n_words, const rationale_limits *limits)
+static double fit_of(double n_words)
 {
-    if (n_words < FIT_WORDS_MIN) {
-        double low = fmin(limits->words_min, FIT_WORDS_MIN - 1);
-        return fmax(0, (n_words - low) / (FIT_WORDS_MIN - low));
-    }
-    if (n_words <= FIT_WORDS_MAX) return 1;
-    double high = limits->words_max > 0 ? limits->words_max : 10 * FIT_WORDS_MAX;
-    high = fmax(high, FIT_WORDS_MAX + 1);
-    return fmax(0, (high - n_words) / (high - FIT_WORDS_MAX));
+    if (n_words < FIT_WORDS_MIN) return n_words / FIT_WORDS_MIN;
+    return n_words <= FIT_WORDS_MAX ? 1 : FIT_WORDS_MAX / n_words;
 }
 
 static unsigned flags_of(const rationale_limits *limits, const rationale_question *q,
@@ -126,7 +119,7 @@ rt_status rationale_judge(const rationale_limits *limits, const rationale_questi
     } else {
         if ((st = measure(q, &words, &v, err)) != RT_OK) goto out;
         v.flags = flags_of(limits, q, rationale, &v);
-        v.score = (fit_of(v.n_words, limits) + 3 - v.copied - v.leaked - v.repeated) / 4;
+        v.score = fit_of(v.n_words) * (1 - v.copied) * (1 - v.leaked) * (1 - v.repeated);
     }
     if ((st = is_wrong(q, &wrong, err)) != RT_OK) goto out;
     if (wrong) v.flags |= RATIONALE_WRONG;

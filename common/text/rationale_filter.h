@@ -8,8 +8,8 @@
  *     copied       longest run of words that the input has too / words of the rationale
  *     leaked       share of its words that are the label, a marker, or words that only introduce one
  *     repeated     1 - distinct runs of four words / all
- *     fit          1 between 20 and 30 words, falling to 0 at the limits
- *     score        mean of fit, 1 - copied, 1 - leaked, 1 - repeated; 0 without a rationale
+ *     fit          1 between 20 and 30 words; n_words / 20 below, 30 / n_words above
+ *     score        fit * (1 - copied) * (1 - leaked) * (1 - repeated); 0 without a rationale
  *
  * Verdicts compare them with the limits; what to do about a flag is the caller's policy. Raising a
  * limit never adds a flag. Reasoning of some 20 to 30 words taught best, and formulaic long ones cost

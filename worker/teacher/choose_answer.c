@@ -69,6 +69,12 @@ out:
     return st;
 }
 
+/* Things wrong with a rationale; the label is the same for all that are compared. */
+static int n_flags(const sample *s)
+{
+    return __builtin_popcount(s->verdict.flags & ~(unsigned)RATIONALE_WRONG);
+}
+
 /* Whether a's rationale is to be preferred to b's. */
 static bool is_better(const answer_policy *policy, const sample *a, const sample *b)
 {
@@ -81,6 +87,7 @@ static bool is_better(const answer_policy *policy, const sample *a, const sample
                      .sum_logprob = b->answer.sum_logprob,
                      .n_tokens = b->answer.n_completion_tokens};
     if (drops_a != drops_b) return drops_b;
+    if (n_flags(a) != n_flags(b)) return n_flags(a) < n_flags(b);
     if (a->verdict.score != b->verdict.score) return a->verdict.score > b->verdict.score;
     return vote_mean_logprob(&x) > vote_mean_logprob(&y);
 }

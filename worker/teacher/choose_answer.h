@@ -5,9 +5,9 @@
  *     ... chosen.label or chosen.reason ...
  *     chosen_answer_free(&chosen);
  *
- * The vote decides on the label; the rationale is the best-scoring one among the texts that agree
- * with it, those first whose rationale no filter would drop. The label is written as that text
- * writes it. Pure.
+ * The vote decides on the label; the rationale is the best one among the texts that agree with it:
+ * one that no filter drops, of those with the fewest flags the one with the highest score, of equals
+ * the likelier text. The label is written as that text writes it. Pure.
  */
 #ifndef RT_WORKER_TEACHER_CHOOSE_ANSWER_H
 #define RT_WORKER_TEACHER_CHOOSE_ANSWER_H

@@ -35,7 +35,7 @@ Test(rationale_filter, finds_nothing_wrong_with_a_good_one)
     rationale_verdict v = judge(GOOD);
     cr_expect_eq(v.flags, 0, "flags %u", v.flags);
     cr_expect_eq(v.n_words, 22);
-    cr_expect_gt(v.score, 0.85);
+    cr_expect_gt(v.score, 0.6);
     cr_expect_eq(v.repeated, 0);
 }
 
@@ -129,7 +129,9 @@ Test(rationale_filter, prefers_twenty_to_thirty_words)
     cr_expect_lt(at[10], at[20]);
     cr_expect_lt(at[45], at[30]);
     cr_expect_lt(at[5], at[10]);
-    cr_expect_eq(at[60], at[90]);
+    cr_expect_lt(at[90], at[60]);
+    cr_expect_float_eq(at[60], 0.5, 1e-12);
+    cr_expect_float_eq(at[10], 0.5, 1e-12);
 }
 
 Test(rationale_filter, flags_and_names_are_one_to_one)
