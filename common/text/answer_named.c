@@ -134,23 +134,48 @@ static void meet_choices(last_name *last, const choice *choices, size_t n, span 
     }
 }
 
+/* Where the last sentence begins. */
+static size_t last_sentence(span text)
+{
+    size_t begin = 0;
+    for (size_t i = 0; i < text.n;) {
+        span rest = {.p = text.p + i, .n = text.n - i};
+        if (span_trim(rest).n > 0) begin = i;
+        span sentence = span_sentence(rest);
+        i += sentence.n + 1;
+    }
+    return begin;
+}
+
+/* Names in order of their ends; whether `label` is one of them from `begin` on. */
+static bool meet_names(const answer_rules *rules, const char *input, span text, size_t begin,
+                       const char *label, last_name *last)
+{
+    choice choices[CHOICES_MAX];
+    size_t n = rules->kind == RULE_CHOICE ? choices_read(input, choices) : 0;
+    size_t n_classes = rules->kind == RULE_CLASS ? rules->n_classes : 0;
+    span wanted = span_trim_stop(span_of(label));
+    bool met = false;
+    for (size_t i = 0; i < text.n; i++) {
+        meet_choices(last, choices, n, text, i);
+        for (size_t k = 0; k < n_classes; k++) {
+            span name = span_of(rules->classes[k]);
+            if (span_has_word_at(text, i, name)) meet_name(last, name, i, name.n);
+        }
+        if (i >= begin && last->n > 0 && last->end > i)
+            met = met || span_equal_fold(span_trim_stop(last->name), wanted);
+    }
+    return met;
+}
+
 static named_label name_text(const answer_rules *rules, const char *input, span text,
                              const char *label)
 {
-    choice choices[CHOICES_MAX];
     last_name last = {0};
-    size_t n = rules->kind == RULE_CHOICE ? choices_read(input, choices) : 0;
-    size_t n_classes = rules->kind == RULE_CLASS ? rules->n_classes : 0;
-    for (size_t i = 0; i < text.n; i++) {
-        meet_choices(&last, choices, n, text, i);
-        for (size_t k = 0; k < n_classes; k++) {
-            span name = span_of(rules->classes[k]);
-            if (span_has_word_at(text, i, name)) meet_name(&last, name, i, name.n);
-        }
-    }
+    bool is_met = meet_names(rules, input, text, last_sentence(text), label, &last);
     if (last.n == 0) return NAMED_NONE;
-    bool is_same = span_equal_fold(span_trim_stop(last.name), span_trim_stop(span_of(label)));
-    return is_same ? NAMED_SAME : NAMED_OTHER;
+    bool is_last = span_equal_fold(span_trim_stop(last.name), span_trim_stop(span_of(label)));
+    return is_met || is_last ? NAMED_SAME : NAMED_OTHER;
 }
 
 named_label answer_named_last(const answer_rules *rules, const char *input, const char *text,

@@ -97,7 +97,8 @@ void vote_count(const vote_settings *settings, const vote_ballot *ballots, size_
     count_ballots(ballots, n, tallies, out);
     if (out->n_known == 0) return;
     if (out->has_logprobs) weigh_ballots(ballots, n, tallies, n_groups);
-    double n_labels = (double)RT_MAX(settings->n_labels, n_groups);
+    double n_labels = settings->n_labels > 0 ? (double)RT_MAX(settings->n_labels, n_groups)
+                                             : (double)n_groups + 1;
     for (size_t g = 0; g < n_groups; g++) {
         vote_tally *t = &tallies[g];
         RT_ASSERT(t->n > 0);

@@ -34,7 +34,7 @@ typedef enum vote_rule {
 typedef struct vote_settings {
     vote_rule rule;
     double size_weight, logprob_weight; /* VOTE_CLUSTER: a and b */
-    size_t n_labels;                    /* K; 0: as many as were seen */
+    size_t n_labels;                    /* K; 0: not limited, taken as one more than were seen */
 } vote_settings;
 
 typedef struct vote_ballot {

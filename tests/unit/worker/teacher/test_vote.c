@@ -32,6 +32,8 @@ Test(vote, counts_shares_margin_and_entropy_of_the_known_ballots)
     cr_expect_float_eq(r.entropy, -(0.6 * log(0.6) + 2 * 0.2 * log(0.2)), 1e-12);
     cr_expect_float_eq(t[1].probability, 3.5 / 7.5, 1e-12, "(3 + 1/2) / (5 + 5/2)");
     cr_expect_eq(t[1].i_first, 1);
+    r = count(&majority, b, 6, t, 3);
+    cr_expect_float_eq(t[1].probability, 3.5 / 7, 1e-12, "three were seen, a fourth may come");
     cr_expect_not(r.has_logprobs);
 }
 
