@@ -7,6 +7,7 @@
 rt_status labeller_prompts(const config *c, prompt_profile **out, rt_error *err)
 {
     prompt_profile_settings settings = {
+        .reasoning = c->prompt.kind == PROMPT_REASONING,
         .instruction = c->prompt.instruction,
         .exemplars_path = c->prompt.exemplars,
         .exemplar_template = c->prompt.exemplar_template,
@@ -100,10 +101,10 @@ rt_status labeller_open(const config *c, labeller *out, rt_error *err)
     return RT_OK;
 }
 
-void labeller_use_allowance(labeller *l, allowance *a)
+void labeller_use(const labeller *l, const backend_means *means)
 {
-    backend_use_allowance(l->backend, a);
-    if (l->second != NULL) backend_use_allowance(l->second->backend, a);
+    backend_use(l->backend, means);
+    if (l->second != NULL) backend_use(l->second->backend, means);
 }
 
 void labeller_close(labeller *l)

@@ -18,10 +18,10 @@ RT_MUST_USE rt_status teacher_run(const config *c, const char *name, rt_error *e
 /* A labeller as the config describes it, for the process and for commands that ask the teacher in
  * their own. Keeps config. labeller_close() frees what it opened. */
 RT_MUST_USE rt_status labeller_open(const config *c, labeller *out, rt_error *err);
-/* Of each of its backends; keeps the allowance until close. */
-void labeller_use_allowance(labeller *l, allowance *a);
 void labeller_close(labeller *l);
 /* Its prompts alone, without a backend. Returns new; prompt_profile_free(). */
 RT_MUST_USE rt_status labeller_prompts(const config *c, prompt_profile **out, rt_error *err);
+/* What its backends may use, see backend_use(). */
+void labeller_use(const labeller *l, const backend_means *means);
 
 #endif

@@ -3,7 +3,7 @@
  *
  *     allowance *a = NULL;
  *     if (config_has_limits(c) && (st = shared_allowance_open(rt, &a, err)) != RT_OK) goto out;
- *     labeller_use_allowance(&labeller, a);
+ *     labeller_use(&labeller, &(backend_means){.allowance = a});
  *     ...
  *     allowance_close(a);       // says goodbye; before runtime_close()
  *
