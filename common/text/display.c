@@ -29,9 +29,11 @@ static bool next_glyph(const char *text, size_t n, size_t *i, bool *is_start, gl
     uint32_t code = 0;
     size_t before = *i, length = 0;
     while (*i < n) {
-        length = utf8_next(text + *i, n - *i, &code);
+        size_t next = *i;
+        code = utf8_next(text, n, &next);
+        length = next - *i;
         if (!is_space(code)) break;
-        *i += length;
+        *i = next;
     }
     if (*i >= n) return false;
     if (*i > before && !*is_start) {
@@ -68,15 +70,14 @@ rt_status display_block(const char *text, size_t n, const char *indent, rt_buf *
 {
     rt_status st = RT_OK;
     bool is_line_start = true;
-    for (size_t i = 0, length; st == RT_OK && i < n; i += length) {
-        uint32_t code;
-        length = utf8_next(text + i, n - i, &code);
+    for (size_t i = 0, next = 0; st == RT_OK && i < n; i = next) {
+        uint32_t code = utf8_next(text, n, &next);
         if (is_line_start) st = rt_buf_add_text(out, indent, err);
         is_line_start = code == '\n';
         if (st != RT_OK) break;
         st = code != '\n' && code != '\t' && is_unsafe(code)
                  ? rt_buf_add_text(out, REPLACEMENT, err)
-                 : rt_buf_add(out, text + i, length, err);
+                 : rt_buf_add(out, text + i, next - i, err);
     }
     return st == RT_OK && !is_line_start ? rt_buf_add_text(out, "\n", err) : st;
 }

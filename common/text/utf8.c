@@ -120,11 +120,3 @@ size_t utf8_columns(const char *text, size_t n)
     }
     return columns;
 }
-
-size_t utf8_next(const char *text, size_t n, uint32_t *code)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    size_t length = sequence_length(p, n);
-    *code = length == 0 ? 0xFFFD : decode(p, length);
-    return length == 0 ? 1 : length;
-}

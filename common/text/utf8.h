@@ -13,7 +13,5 @@ RT_MUST_USE rt_status utf8_repair(const char *text, size_t n, rt_buf *out, rt_er
 uint32_t utf8_next(const char *text, size_t n, size_t *i);
 /* Columns on a terminal (wide East Asian characters count two). */
 size_t utf8_columns(const char *text, size_t n);
-/* Length of the character at text[0..n), n > 0, and its number; an invalid byte is U+FFFD of 1. */
-size_t utf8_next(const char *text, size_t n, uint32_t *code);
 
 #endif
