@@ -213,7 +213,8 @@ static rt_status archive_labels(coordinator *co, bool *busy, bool *is_empty, rt_
     uint64_t n_labelled = archive_n_labelled(co->archive);
     uint64_t n_rejected = archive_n_rejected(co->archive), n_all = n_labelled + n_rejected;
     progress_rate_see(&co->label_rate, (double)n_all, co->now_ms);
-    if (*is_empty && lease_table_stream_empty(co->leases) > 0)
+    size_t n_back = *is_empty ? lease_table_stream_empty(co->leases) : 0;
+    if (n_back > 0 && !lease_table_is_closed(co->leases))
         rt_log_warn("lease.redelivered", "why=\"records of a finished shard vanished\"");
     if ((st = smoke_turn(co, err)) != RT_OK) return st;
     quota_stage_turn(&co->money, *is_empty, co->now_ms);

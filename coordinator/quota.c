@@ -269,12 +269,26 @@ static void add_room(const quota *q, share_pool *room, const quota_account *a)
         if (is_limited(q, k)) room->of[k] += (int64_t)RT_MIN(unused(a, k), SUM_MAX);
 }
 
-/* Requests that account i may begin from now on. */
-static uint64_t share_of(quota *q, const quota_account *mine, uint64_t now_ms)
+/* Requests that account `mine` may begin from now on, and places in flight for them. The two are
+ * apart: one place serves many requests until the next report. */
+typedef struct share {
+    uint64_t n_requests, n_places;
+} share;
+
+static uint64_t share_of_pool(const quota *q, size_t n, size_t i_mine, share_pool pool,
+                              share_pool room, bool places)
+{
+    for (int k = 0; k < RESOURCE_COUNT; k++)
+        if ((k == RESOURCE_IN_FLIGHT) != places) pool.of[k] = room.of[k] = INT64_MAX;
+    uint64_t fair = fair_share(q->wishes, n, &pool, i_mine);
+    return RT_MIN(fair, share_pool_pays(&room, &q->wishes[i_mine].need));
+}
+
+static share share_of(quota *q, const quota_account *mine, uint64_t now_ms)
 {
     share_pool room, pool;
     size_t n = 0, i_mine = 0;
-    if (mine->n_wanted == 0 || q->spent || q->pause_until_ms > now_ms) return 0;
+    if (mine->n_wanted == 0 || q->spent || q->pause_until_ms > now_ms) return (share){0, 0};
     find_room(q, now_ms, &room);
     pool = room;
     uint64_t payable = is_limited(q, RESOURCE_COST) ? budget_left_at_best(q) : UINT64_MAX;
@@ -289,13 +303,14 @@ static uint64_t share_of(quota *q, const quota_account *mine, uint64_t now_ms)
             (share_wish){.n_wanted = a->n_wanted, .need = a->need, .served_ms = a->served_ms};
     }
     add_room(q, &room, mine);
-    uint64_t fair = fair_share(q->wishes, n, &pool, i_mine);
-    return RT_MIN(fair, share_pool_pays(&room, &mine->need));
+    return (share){share_of_pool(q, n, i_mine, pool, room, false),
+                   share_of_pool(q, n, i_mine, pool, room, true)};
 }
 
 static void make_answer(quota *q, quota_account *a, uint64_t now_ms)
 {
-    uint64_t n = share_of(q, a, now_ms), n_alive = 0;
+    uint64_t n_alive = 0;
+    share mine = share_of(q, a, now_ms);
     for (size_t i = 0; i < q->n; i++) n_alive += q->accounts[i].alive;
     a->answer = (wire_quota_grant){
         .seq = a->seq,
@@ -305,12 +320,13 @@ static void make_answer(quota *q, quota_account *a, uint64_t now_ms)
     };
     for (int k = 0; k < RESOURCE_COUNT; k++) {
         uint64_t ceiling = WIRE_AMOUNT_MAX;
+        uint64_t n = k == RESOURCE_IN_FLIGHT ? mine.n_places : mine.n_requests;
         if (is_limited(q, k)) ceiling = begun(a, k) + n * a->need.of[k];
         a->answer.ceilings.of[k] = RT_MIN(ceiling, WIRE_AMOUNT_MAX);
         /* The old ceiling counts until the next report shows which one is in force. */
         if (is_limited(q, k)) a->held.of[k] = RT_MAX(a->held.of[k], a->answer.ceilings.of[k]);
     }
-    if (n > 0) a->served_ms = now_ms;
+    if (mine.n_requests > 0 && mine.n_places > 0) a->served_ms = now_ms;
 }
 
 bool quota_report(quota *q, const char *name, uint64_t incarnation, const wire_quota_report *report,

@@ -151,7 +151,7 @@ rt_status teacher_run(const config *c, const char *name, rt_error *err)
     if (config_has_limits(c) && (st = shared_allowance_open(t.rt, &t.allowance, err)) != RT_OK)
         goto out;
     labeller_use(&t.labeller, &(backend_means){.allowance = t.allowance,
-                                                .cache = t.cache,
+                                               .cache = t.cache,
                                                .report = report_trouble,
                                                .count = count_in_backend,
                                                .context = &t});

@@ -369,6 +369,21 @@ Test(quota_simulation, demand_gets_nine_tenths_of_what_the_limits_allow, .timeou
     }
 }
 
+Test(quota_simulation, places_in_flight_are_kept_busy_by_requests_shorter_than_a_report,
+     .timeout = 60)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        sim s;
+        start_busy(&s, seed, (quota_settings){.in_flight_max = 12});
+        s.latency_ms = 80; /* 21 to 80, and up to 10 until it is seen */
+        while (s.now_ms < 61000) turn(&s);
+        double served = (double)s.n_events / 60, possible = 12 / 0.055;
+        cr_expect_gt(served, 0.8 * possible, "seed %lu, %zu teachers: %.0f of %.0f a second", seed,
+                     s.n_teachers, served, possible);
+        stop(&s);
+    }
+}
+
 Test(quota_simulation, everybody_gets_a_fair_part_and_nobody_starves, .timeout = 120)
 {
     for (uint64_t seed = 1; seed <= 16; seed++) {

@@ -7,7 +7,7 @@ Test(prompt_lint, finds_a_phrase_that_makes_a_model_think)
 {
     static const char *const bad[] = {
         "Let's think step by step.", "Work STEP-BY-STEP, please", "step\n  by  step",
-        "Let\xe2\x80\x99s think.",   "use a Chain of Thought",   "First, explain your reasoning",
+        "Let\xe2\x80\x99s think.",   "use a Chain of Thought",    "First, explain your reasoning",
     };
     for (size_t i = 0; i < RT_COUNT(bad); i++) {
         rt_error err = {0};

@@ -26,8 +26,8 @@ static void expect_text(const json_answer_rules *r, const char *json, const char
 
 Test(json_answer, becomes_rationale_marker_and_label)
 {
-    expect_text(&rules, "{\"rationale\":\"Since.\",\"label\":\"yes\"}",
-                "Since.\nThe answer is yes", NULL);
+    expect_text(&rules, "{\"rationale\":\"Since.\",\"label\":\"yes\"}", "Since.\nThe answer is yes",
+                NULL);
     expect_text(&rules, "{\"label\":4}", "The answer is 4", NULL);
     expect_text(&rules, "{\"label\":1.1,\"rationale\":null}", "The answer is 1.1", NULL);
     expect_text(&rules, "{\"label\":true,\"rationale\":\"r\"}", "r\nThe answer is true", NULL);
@@ -43,8 +43,14 @@ Test(json_answer, without_a_marker_the_rationale_stands_apart)
 
 Test(json_answer, refuses_what_has_no_label)
 {
-    static const char *const bad[] = {"", "yes", "[1]", "{}", "{\"label\":null}", "{\"label\":[1]}",
-                                      "{\"label\":\"x\",\"rationale\":{}}", "{\"label\":"};
+    static const char *const bad[] = {"",
+                                      "yes",
+                                      "[1]",
+                                      "{}",
+                                      "{\"label\":null}",
+                                      "{\"label\":[1]}",
+                                      "{\"label\":\"x\",\"rationale\":{}}",
+                                      "{\"label\":"};
     for (size_t i = 0; i < RT_COUNT(bad); i++) expect_text(&rules, bad[i], NULL, NULL);
 }
 
@@ -91,10 +97,10 @@ Test(answer_bytes, keep_a_reason_and_refuse_one_that_is_not_ours)
         "{\"v\":1,\"text\":\"\",\"reason\":\"moon phase\",\"truncated\":false,\"prompt_tokens\":0,"
         "\"completion_tokens\":0,\"reasoning_tokens\":0,\"cached_tokens\":0}";
     rt_buf bytes = {0};
-    backend_answer a = {.reason = "truncated"}, b = {0};
+    backend_answer a = {.reason = "truncated_reasoning"}, b = {0};
     cr_assert_eq(answer_to_bytes(&a, &bytes, NULL), RT_OK);
     cr_assert_eq(answer_from_bytes(bytes.data, bytes.n, &b, NULL), RT_OK);
-    cr_expect_str_eq(b.reason, "truncated");
+    cr_expect_str_eq(b.reason, "truncated_reasoning");
     cr_expect_eq(b.n_text, 0);
     backend_answers_free(&b, 1);
     cr_expect_eq(answer_from_bytes(strange, strlen(strange), &b, NULL), RT_CORRUPT);

@@ -48,7 +48,8 @@ static const verdict_case verdict_cases[] = {
 
 static failure_event event_of(long status, const char *body)
 {
-    return (failure_event){.status = status, .body = body, .n_body = strlen(body), .was_sent = true};
+    return (failure_event){
+        .status = status, .body = body, .n_body = strlen(body), .was_sent = true};
 }
 
 Test(openai_failure, decides_by_status_and_body)

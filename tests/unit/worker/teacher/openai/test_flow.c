@@ -15,8 +15,7 @@ Test(concurrency, grows_to_its_limit_while_it_is_used)
     cr_expect_eq(concurrency_window(&c), CONCURRENCY_START);
     for (uint64_t i = 0; i < 100; i++) concurrency_on_answer(&c, 1, 50, i);
     cr_expect_eq(concurrency_window(&c), CONCURRENCY_START, "not used, so not grown");
-    for (uint64_t i = 0; i < 100; i++)
-        concurrency_on_answer(&c, concurrency_window(&c), 50, i);
+    for (uint64_t i = 0; i < 100; i++) concurrency_on_answer(&c, concurrency_window(&c), 50, i);
     cr_expect_eq(concurrency_window(&c), 32);
     c = concurrency_new(3);
     cr_expect_eq(concurrency_window(&c), 3);

@@ -29,7 +29,8 @@ Test(openai_headers, reads_a_wait_in_all_its_forms)
         {"1795824000250", 250},
         {"99999999999999999999", OPENAI_RETRY_AFTER_MS_MAX},
     };
-    static const char *const bad[] = {"", "-1", "soon", "1x", "s", "5 s", "1s2", "nan", "0x10", "."};
+    static const char *const bad[] = {"",    "-1",  "soon", "1x",   "s",
+                                      "5 s", "1s2", "nan",  "0x10", "."};
     for (size_t i = 0; i < RT_COUNT(good); i++) {
         uint64_t ms = 77;
         cr_expect(openai_read_wait(good[i].text, WALL_MS, &ms), "%s", good[i].text);
@@ -52,9 +53,10 @@ static openai_headers read_headers(const char *text)
 
 Test(openai_headers, reads_wishes_and_quotas)
 {
-    openai_headers h = read_headers("retry-after: 2\nx-ratelimit-remaining-requests: 9\n"
-                                    "x-ratelimit-limit-requests: 60\nx-ratelimit-reset-requests: 6m0s\n"
-                                    "x-ratelimit-remaining-tokens: 0\nx-ratelimit-reset-tokens: 12ms\n");
+    openai_headers h =
+        read_headers("retry-after: 2\nx-ratelimit-remaining-requests: 9\n"
+                     "x-ratelimit-limit-requests: 60\nx-ratelimit-reset-requests: 6m0s\n"
+                     "x-ratelimit-remaining-tokens: 0\nx-ratelimit-reset-tokens: 12ms\n");
     cr_expect(h.has_retry);
     cr_expect_eq(h.retry_ms, 2000);
     cr_expect(h.requests.known);

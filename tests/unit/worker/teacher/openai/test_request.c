@@ -46,9 +46,10 @@ Test(openai_request, a_chat_has_instruction_and_question_as_messages)
                 "brief.\"},{\"role\":\"user\",\"content\":\"What?\"}],\"max_completion_tokens\":64,"
                 "\"temperature\":0.0,\"seed\":9}");
     s.instruction_role = "user";
-    expect_body(&s, &q,
-                "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":\"Be "
-                "brief.\\n\\nWhat?\"}],\"max_completion_tokens\":64,\"temperature\":0.0,\"seed\":9}");
+    expect_body(
+        &s, &q,
+        "{\"model\":\"m-1\",\"messages\":[{\"role\":\"user\",\"content\":\"Be "
+        "brief.\\n\\nWhat?\"}],\"max_completion_tokens\":64,\"temperature\":0.0,\"seed\":9}");
 }
 
 Test(openai_request, a_prompt_that_does_not_begin_with_the_instruction_is_one_message)

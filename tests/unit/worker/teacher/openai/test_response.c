@@ -43,7 +43,8 @@ static const choice_case choice_cases[] = {
     {MESSAGE("\"content\":\"<think>t</think>a\",\"reasoning\":\"r\""), "a", "r", "reasoning", NULL,
      "stop"},
     {MESSAGE("\"content\":\"a <think> b\""), "a <think> b", "", NULL, NULL, "stop"},
-    {MESSAGE("\"content\":\"a\",\"reasoning\":\"x\\u0000y\""), "a", "x y", "reasoning", NULL, "stop"},
+    {MESSAGE("\"content\":\"a\",\"reasoning\":\"x\\u0000y\""), "a", "x y", "reasoning", NULL,
+     "stop"},
     /* why there is no answer */
     {MESSAGE("\"content\":\"<think>t\""), "", "t", "think", "truncated_reasoning", "stop"},
     {CUT("\"content\":\"\",\"reasoning\":\"r\""), "", "r", "reasoning", "truncated_reasoning",
@@ -140,10 +141,13 @@ Test(openai_response, reads_usage_under_all_its_names)
 Test(openai_response, a_hidden_thought_that_was_cut_shows_in_the_usage)
 {
     openai_reply reply = {0};
-    cr_assert_eq(read_text("{\"choices\":[" CUT("\"content\":\"\"") "],\"usage\":{\"completion_"
-                           "tokens\":64,\"completion_tokens_details\":{\"reasoning_tokens\":64}}}",
-                           &reply),
-                 RT_OK);
+    cr_assert_eq(
+        read_text(
+            "{\"choices\":[" CUT(
+                "\"content\":\"\"") "],\"usage\":{\"completion_"
+                                    "tokens\":64,\"completion_tokens_details\":{\"reasoning_tokens\":64}}}",
+            &reply),
+        RT_OK);
     cr_expect_str_eq(reply.choices[0].reason, "truncated_reasoning");
     openai_reply_free(&reply);
 }
@@ -166,8 +170,8 @@ Test(openai_response, sums_log_probabilities_of_both_kinds)
 
 Test(openai_response, refuses_what_is_no_answer_and_writes_nothing)
 {
-    static const char *const bad[] = {"", "{", "[]", "7", "null", "{\"choices\":{}}",
-                                      "<html>502</html>"};
+    static const char *const bad[] = {
+        "", "{", "[]", "7", "null", "{\"choices\":{}}", "<html>502</html>"};
     openai_reply reply = {0};
     for (size_t i = 0; i < RT_COUNT(bad); i++)
         cr_expect_eq(read_text(bad[i], &reply), RT_CORRUPT, "%s", bad[i]);
