@@ -100,7 +100,7 @@ static rt_status add_cost(json_t *into, const config *c, const char *run_dir, rt
 {
     static const char *const paid[] = {"spent", "lost_in_flight", "budget", "currency", "requests"};
     json_t *spend = NULL;
-    const json_t *tokens = json_object_get(into, "tokens");
+    const json_t *tokens = json_object_get(into, "record_tokens");
     rt_status st = load(run_dir, "spend.json", &spend, err);
     if (st != RT_OK) return st;
     json_t *cost = json_pack("{s:s, s:f, s:f, s:n, s:i}", "currency", c->limits.currency, "spent",
@@ -112,7 +112,7 @@ static rt_status add_cost(json_t *into, const config *c, const char *run_dir, rt
     json_object_set(cost, "completion_tokens", json_object_get(tokens, "completion"));
     json_object_set(cost, "reasoning_tokens", json_object_get(tokens, "reasoning"));
     json_object_set_new(into, "cost", cost);
-    json_object_del(into, "tokens");
+    json_object_del(into, "record_tokens");
     json_decref(spend);
     return RT_OK;
 }
@@ -140,7 +140,7 @@ rt_status summary_write(const config *c, const char *run_dir, double seconds, rt
         if (st == RT_OK) st = gather(control_dir, &control, err);
         if (st == RT_OK) {
             json_object_del(control, "examples_shown");
-            json_object_del(control, "tokens");
+            json_object_del(control, "record_tokens");
             json_object_set(root, "control_accuracy", json_object_get(control, "student_accuracy"));
             json_object_set(root, "control_accuracy_interval",
                             json_object_get(control, "student_accuracy_interval"));

@@ -142,7 +142,7 @@ rt_status result_write(coordinator *co, rt_error *err)
     if (top == NULL) return rt_fail(err, RT_NOMEM, "result.json");
     money_sums money;
     money_sum(co, &money);
-    json_object_set_new(top, "tokens", tokens_to_json(co));
+    json_object_set_new(top, "record_tokens", tokens_to_json(co));
     json_object_set_new(top, "stopped", json_string(money.n_left_out > 0 ? "budget" : ""));
     json_object_set_new(top, "left_out", json_integer((json_int_t)money.n_left_out));
     if (co->ending == RUN_FAILED) json_object_set_new(top, "reason", json_string(co->why.text));
