@@ -24,7 +24,7 @@ static bool is_ahead(const share_wish *wishes, size_t i, size_t i_mine)
 
 uint64_t fair_share(const share_wish *wishes, size_t n, const share_pool *pool, size_t i_mine)
 {
-    double left[RESOURCE_COUNT];
+    double left[RESOURCE_COUNT] = {0};
     uint64_t low = 0, high = 0; /* each gets at least low, and not more than high */
     for (size_t i = 0; i < n; i++) high = RT_MAX(high, wishes[i].n_wanted);
     while (low < high) {

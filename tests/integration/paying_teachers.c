@@ -330,7 +330,7 @@ static void check_result(const char *stopped, size_t n_labelled_min, size_t n_la
     const char *why = json_string_value(json_object_get(result, "stopped"));
     size_t n = (size_t)number_of(result, "labelled"),
            n_left = (size_t)number_of(result, "left_out");
-    double n_prompt = number_of(json_object_get(result, "tokens"), "prompt");
+    double n_prompt = number_of(json_object_get(result, "record_tokens"), "prompt");
     printf("  labelled %zu, left out %zu, stopped by '%s'\n", n, n_left, why);
     check(why != NULL && strcmp(why, stopped) == 0, "result.json: stopped");
     check(n >= n_labelled_min && n <= n_labelled_max, "result.json: labelled");

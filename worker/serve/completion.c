@@ -252,8 +252,8 @@ static rt_status read_choice(completion *c, size_t i_choice, answer_texts *texts
 {
     size_t n_parts = c->plan.n_parts, n_tokens = 0;
     decoding *parts = &c->decodings[i_choice * n_parts];
-    const char *written[ANSWER_PARTS_MAX];
-    bool truncated[ANSWER_PARTS_MAX];
+    const char *written[ANSWER_PARTS_MAX] = {0};
+    bool truncated[ANSWER_PARTS_MAX] = {0};
     rt_status st = RT_OK;
     for (size_t i = 0; i < n_parts; i++) {
         st = text_stream_take(&parts[i].text, true, &parts[i].written, err);

@@ -43,7 +43,7 @@ static json_t *usage_json(const response_usage *usage)
 {
     return json_pack("{s:I, s:I, s:I}", "prompt_tokens", (json_int_t)usage->n_prompt,
                      "completion_tokens", (json_int_t)usage->n_completion, "total_tokens",
-                     (json_int_t)(usage->n_prompt + usage->n_completion));
+                     (json_int_t)usage->n_prompt + (json_int_t)usage->n_completion);
 }
 
 static json_t *envelope(const response_head *head, bool is_chunk, json_t *choices)

@@ -26,8 +26,11 @@ static uint64_t to_units(double tokens_times_price)
 uint64_t price_of(const price_table *p, uint64_t n_prompt, uint64_t n_cached, uint64_t n_completion)
 {
     n_cached = RT_MIN(n_cached, n_prompt);
-    return to_units((double)(n_prompt - n_cached) * p->input + (double)n_cached * p->cached_input +
-                    (double)n_completion * p->output);
+    uint64_t units =
+        to_units((double)(n_prompt - n_cached) * p->input + (double)n_cached * p->cached_input +
+                 (double)n_completion * p->output);
+    /* Two roundings of nearly the same sum must not break what was promised. */
+    return RT_MIN(units, price_at_most(p, n_prompt, n_completion));
 }
 
 uint64_t price_at_most(const price_table *p, uint64_t n_prompt, uint64_t n_completion)

@@ -12,7 +12,8 @@ uint64_t failure_backoff_ms(rng_key jitter, uint32_t attempt)
     uint64_t most_ms = BACKOFF_FIRST_MS;
     for (uint32_t i = 0; i < attempt && most_ms < BACKOFF_MAX_MS; i++) most_ms *= 2;
     most_ms = RT_MIN(most_ms, (uint64_t)BACKOFF_MAX_MS);
-    return most_ms / 2 + (uint64_t)((double)(most_ms / 2) * (double)rng_uniform(jitter, attempt));
+    uint64_t half_ms = most_ms / 2;
+    return half_ms + (uint64_t)((double)half_ms * (double)rng_uniform(jitter, attempt));
 }
 
 /* The server's wish is the least; a little more, so that not all come back at one moment. */
