@@ -47,6 +47,7 @@ RT_MUST_USE rt_status command_help_options(const option_def *defs, rt_buf *out, 
 RT_MUST_USE rt_status command_help_exit_codes(rt_buf *out, rt_error *err);
 RT_MUST_USE rt_status command_help(const command *c, rt_buf *out, rt_error *err);
 
+extern const command cmd_init;
 extern const command cmd_run;
 extern const command cmd_coordinator;
 extern const command cmd_teacher;
@@ -56,8 +57,10 @@ extern const command cmd_label;
 extern const command cmd_train;
 extern const command cmd_eval;
 extern const command cmd_predict;
+extern const command cmd_serve;
 extern const command cmd_stats;
 extern const command cmd_audit;
+extern const command cmd_rejections;
 extern const command cmd_export;
 extern const command cmd_config;
 extern const command cmd_tokenizer;

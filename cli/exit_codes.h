@@ -4,14 +4,15 @@
 
 #include "common/base/status.h"
 
-#define EXIT_CODE_LIST(X)                                                        \
-    X(EXIT_CODE_OK, 0, "success")                                                \
-    X(EXIT_CODE_FAILED, 1, "the run failed; the message says why")               \
-    X(EXIT_CODE_USAGE, 2, "wrong usage or a wrong setting")                      \
-    X(EXIT_CODE_DATA, 3, "bad input data: too many bad rows, or a corrupt file") \
-    X(EXIT_CODE_ENVIRONMENT, 4,                                                  \
-      "the environment: Redis, ports, disk, memory, a peer out of reach")        \
-    X(EXIT_CODE_AUDIT, 5, "the audit does not close")                            \
+#define EXIT_CODE_LIST(X)                                                            \
+    X(EXIT_CODE_OK, 0, "success")                                                    \
+    X(EXIT_CODE_FAILED, 1, "the run failed; the message says why")                   \
+    X(EXIT_CODE_USAGE, 2, "wrong usage or a wrong setting")                          \
+    X(EXIT_CODE_DATA, 3, "bad input data: too many bad rows, or a corrupt file")     \
+    X(EXIT_CODE_ENVIRONMENT, 4,                                                      \
+      "the environment: Redis, ports, disk, memory, a peer out of reach")            \
+    X(EXIT_CODE_AUDIT, 5, "the audit does not close")                                \
+    X(EXIT_CODE_BUDGET, 6, "the budget was spent before every example was labelled") \
     X(EXIT_CODE_INTERRUPTED, 130, "interrupted; what was in hand is drained, run again to go on")
 
 typedef enum exit_code {

@@ -12,6 +12,7 @@
 /* In the order of the help: a run, its parts, its results, tools. */
 /* clang-format off */
 static const command *const commands[] = {
+    &cmd_init,
     &cmd_run,
     &cmd_label,
     &cmd_train,
@@ -21,9 +22,11 @@ static const command *const commands[] = {
     &cmd_server,
     &cmd_eval,
     &cmd_predict,
+    &cmd_serve,
     &cmd_export,
     &cmd_stats,
     &cmd_audit,
+    &cmd_rejections,
     &cmd_config,
     &cmd_tokenizer,
     &cmd_keygen,

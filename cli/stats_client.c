@@ -115,6 +115,12 @@ rt_status run_stats_parse(const char *json, size_t n, run_stats *out, rt_error *
         .trains = json_is_true(json_object_get(training, "active")),
         .training_done = json_is_true(json_object_get(training, "done")),
     };
+    const json_t *money = json_object_get(root, "money");
+    s.spent = number_or(json_object_get(money, "spent"), 0);
+    s.budget = number_or(json_object_get(money, "budget"), 0);
+    s.projected = number_or(json_object_get(money, "projected"), 0);
+    s.has_money = s.spent > 0 || s.budget > 0;
+    copy_text(s.currency, sizeof s.currency, json_object_get(money, "currency"));
     copy_text(s.stage, sizeof s.stage, json_object_get(root, "doing"));
     copy_text(s.problem, sizeof s.problem, json_object_get(root, "problem"));
     json_decref(root);

@@ -16,6 +16,9 @@ typedef struct run_stats {
     double tokens_per_s;
     double train_eta_s;
     bool training_done;
+    bool has_money;                  /* something was paid, or there is a budget */
+    double spent, budget, projected; /* budget 0: none */
+    char currency[9];
     bool trains; /* this run has a training stage */
     bool labels; /* this run has a labelling stage */
 } run_stats;

@@ -95,6 +95,28 @@ static rt_status gather(const char *run_dir, json_t **out, rt_error *err)
     return RT_OK;
 }
 
+/* "cost": what was paid (spend.json, where something was) and the tokens of the records. */
+static rt_status add_cost(json_t *into, const config *c, const char *run_dir, rt_error *err)
+{
+    static const char *const paid[] = {"spent", "lost_in_flight", "budget", "currency", "requests"};
+    json_t *spend = NULL;
+    const json_t *tokens = json_object_get(into, "record_tokens");
+    rt_status st = load(run_dir, "spend.json", &spend, err);
+    if (st != RT_OK) return st;
+    json_t *cost = json_pack("{s:s, s:f, s:f, s:n, s:i}", "currency", c->limits.currency, "spent",
+                             0.0, "lost_in_flight", 0.0, "budget", "requests", 0);
+    for (size_t i = 0; i < RT_COUNT(paid); i++)
+        if (json_object_get(spend, paid[i]) != NULL)
+            json_object_set(cost, paid[i], json_object_get(spend, paid[i]));
+    json_object_set(cost, "prompt_tokens", json_object_get(tokens, "prompt"));
+    json_object_set(cost, "completion_tokens", json_object_get(tokens, "completion"));
+    json_object_set(cost, "reasoning_tokens", json_object_get(tokens, "reasoning"));
+    json_object_set_new(into, "cost", cost);
+    json_object_del(into, "record_tokens");
+    json_decref(spend);
+    return RT_OK;
+}
+
 static rt_status store(const char *run_dir, const json_t *root, rt_error *err)
 {
     char path[4096];
@@ -112,11 +134,13 @@ rt_status summary_write(const config *c, const char *run_dir, double seconds, rt
     char control_dir[4096];
     json_t *root = NULL, *control = NULL;
     rt_status st = gather(run_dir, &root, err);
+    if (st == RT_OK) st = add_cost(root, c, run_dir, err);
     if (st == RT_OK && c->eval.control != CONTROL_NONE) {
         st = rt_fs_join(control_dir, sizeof control_dir, run_dir, "control", err);
         if (st == RT_OK) st = gather(control_dir, &control, err);
         if (st == RT_OK) {
             json_object_del(control, "examples_shown");
+            json_object_del(control, "record_tokens");
             json_object_set(root, "control_accuracy", json_object_get(control, "student_accuracy"));
             json_object_set(root, "control_accuracy_interval",
                             json_object_get(control, "student_accuracy_interval"));
@@ -209,6 +233,27 @@ static rt_status add_times(rt_buf *out, const json_t *root, rt_error *err)
     return st == RT_OK ? rt_buf_add_text(out, "\n", err) : st;
 }
 
+static rt_status add_money(rt_buf *out, const json_t *root, rt_error *err)
+{
+    char in[32], written[32];
+    const json_t *cost = json_object_get(root, "cost"), *budget = json_object_get(cost, "budget");
+    const char *currency = json_string_value(json_object_get(cost, "currency"));
+    double spent = json_number_value(json_object_get(cost, "spent"));
+    double lost = json_number_value(json_object_get(cost, "lost_in_flight"));
+    progress_thousands(count_of(cost, "prompt_tokens"), in);
+    progress_thousands(count_of(cost, "completion_tokens"), written);
+    if (spent + lost <= 0 || currency == NULL) return RT_OK;
+    rt_status st = rt_buf_printf(out, err, "  cost       %.4f %s", spent, currency);
+    if (st == RT_OK && json_is_number(budget))
+        st = rt_buf_printf(out, err, " of %.10g", json_number_value(budget));
+    if (st == RT_OK && lost > 0)
+        st = rt_buf_printf(out, err, ", and %.4f that may have been paid for nothing", lost);
+    if (st == RT_OK)
+        st = rt_buf_printf(out, err, "; records hold %s prompt and %s completion tokens\n", in,
+                           written);
+    return st;
+}
+
 static rt_status add_examples(rt_buf *out, const json_t *root, rt_error *err)
 {
     size_t i;
@@ -239,6 +284,16 @@ static rt_status add_hashes(rt_buf *out, const json_t *root, const char *run_dir
     return st == RT_OK ? rt_buf_printf(out, err, "  everything is in %s\n", run_dir) : st;
 }
 
+rt_status summary_stopped(const char *run_dir, uint64_t *n_left_out, rt_error *err)
+{
+    json_t *root = NULL;
+    rt_status st = load(run_dir, "summary.json", &root, err);
+    const char *why = json_string_value(json_object_get(root, "stopped"));
+    *n_left_out = why != NULL && why[0] != '\0' ? count_of(root, "left_out") : 0;
+    json_decref(root);
+    return st;
+}
+
 rt_status summary_print(const char *run_dir, bool json, rt_buf *out, rt_error *err)
 {
     json_t *root = NULL;
@@ -252,6 +307,7 @@ rt_status summary_print(const char *run_dir, bool json, rt_buf *out, rt_error *e
         free(text);
     } else if (st == RT_OK) {
         if ((st = add_scores(out, root, err)) == RT_OK) st = add_rows(out, root, err);
+        if (st == RT_OK) st = add_money(out, root, err);
         if (st == RT_OK) st = add_times(out, root, err);
         if (st == RT_OK) st = add_hashes(out, root, run_dir, err);
         if (st == RT_OK) st = add_examples(out, root, err);

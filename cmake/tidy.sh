@@ -14,7 +14,7 @@ files() { git ls-files --cached --others --exclude-standard -- "$@" | while read
 
 # The layer a path belongs to: "nn" for common/nn/ops/x.c, "worker/teacher", "coordinator", "cli".
 check_includes() {
-  files '*.c' '*.h' '*.cpp' | grep -v '^tests/\|^bench/' | xargs awk -v table=cmake/layers.txt '
+  files '*.c' '*.h' '*.cpp' | grep -v '^tests/\|^bench/\|^cmake/' | xargs awk -v table=cmake/layers.txt '
     function layer(path,   p) {
       split(path, p, "/")
       if (p[1] == "common") return p[2]

@@ -5,12 +5,14 @@
 #define EMPTY_MS   1000
 #define STALLS_MAX 6 /* doublings of the patience */
 
+void feeder_rewind(feeder *f, uint64_t version)
+{
+    f->version = f->next = version;
+    f->resend_below = version; /* the shards forgot what they had received */
+}
+
 void feeder_set_version(feeder *f, uint64_t version)
 {
-    if (version < f->version) {
-        f->next = version;
-        f->resend_below = version; /* the shards forgot what they had received */
-    }
     f->version = version;
     f->next = RT_MAX(f->next, version);
 }

@@ -34,8 +34,10 @@ typedef struct feeder {
     uint64_t empty_ms;    /* since when the stream is seen empty while work is missing; 0: not */
 } feeder;
 
-/* What all shards hold now. Going back means a rewind: publish from there. */
+/* What all shards hold now. */
 void feeder_set_version(feeder *f, uint64_t version);
+/* All shards restored `version`, which may be the one they held: publish everything from there. */
+void feeder_rewind(feeder *f, uint64_t version);
 /* The next step to publish, if any: below `limit`, planned, within the window. */
 bool feeder_next(const feeder *f, uint64_t limit, uint64_t n_planned, uint64_t *step);
 /* Step feeder_next() gave is in the stream. */

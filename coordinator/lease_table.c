@@ -17,12 +17,14 @@ struct lease_table {
     uint8_t *archived; /* bit per example */
     shard_row *shards;
     uint64_t n_shards;
-    uint64_t low; /* no shard below is pending */
+    uint64_t low;   /* no shard below is pending */
+    uint64_t limit; /* no shard from here on is granted */
     lease *leases;
     size_t n_leases, leases_capacity;
     uint64_t n_missing, n_missing_leased;
     uint64_t n_done;
     uint64_t next_id;
+    bool closed, finished;
     uint64_t n_granted, n_expired, n_returned, n_redelivered;
 };
 
@@ -37,6 +39,7 @@ rt_status lease_table_new(uint64_t n_examples, uint64_t shard_size, uint64_t lea
     t->shard_size = shard_size;
     t->lease_ms = lease_ms;
     t->next_id = 1;
+    t->limit = UINT64_MAX;
     t->n_shards = (n_examples + shard_size - 1) / shard_size;
     t->archived = rt_calloc(n_examples / 8 + 1, 1);
     t->shards = rt_calloc(t->n_shards, sizeof *t->shards);
@@ -112,7 +115,7 @@ rt_status lease_table_grant(lease_table *t, const char *worker, uint32_t n_held,
         return RT_OK;
     }
     while (t->low < t->n_shards && t->shards[t->low].state != SHARD_PENDING) t->low++;
-    if (t->low == t->n_shards) {
+    if (t->closed || t->low >= RT_MIN(t->n_shards, t->limit)) {
         *granted = false;
         return RT_OK;
     }
@@ -127,6 +130,11 @@ rt_status lease_table_grant(lease_table *t, const char *worker, uint32_t n_held,
     *out = *l;
     *granted = true;
     return RT_OK;
+}
+
+void lease_table_limit(lease_table *t, uint64_t n_shards)
+{
+    t->limit = n_shards;
 }
 
 void lease_table_renew(lease_table *t, const char *worker, uint64_t now_ms)
@@ -204,6 +212,26 @@ void lease_table_archived(lease_table *t, uint64_t i_example)
     if (row->n_missing == 0) complete_shard(t, shard);
 }
 
+void lease_table_close(lease_table *t)
+{
+    t->closed = true;
+}
+
+bool lease_table_is_closed(const lease_table *t)
+{
+    return t->closed;
+}
+
+size_t lease_table_n_leases(const lease_table *t)
+{
+    return t->n_leases;
+}
+
+void lease_table_finish(lease_table *t)
+{
+    t->closed = t->finished = true;
+}
+
 bool lease_table_is_archived(const lease_table *t, uint64_t i_example)
 {
     RT_ASSERT(i_example < t->n_examples);
@@ -221,6 +249,7 @@ uint64_t lease_table_range(const lease_table *t, uint64_t shard, uint64_t *n)
 bool lease_table_range_done(const lease_table *t, uint64_t first, uint64_t n)
 {
     uint64_t end = RT_MIN(t->n_examples, first + n);
+    if (t->finished) return true;
     for (uint64_t i = first; i < end; i++) {
         if (t->shards[i / t->shard_size].n_missing == 0) {
             i = (i / t->shard_size + 1) * t->shard_size - 1; /* a whole shard at once */
@@ -233,7 +262,7 @@ bool lease_table_range_done(const lease_table *t, uint64_t first, uint64_t n)
 
 bool lease_table_all_done(const lease_table *t)
 {
-    return t->n_missing == 0;
+    return t->n_missing == 0 || t->finished;
 }
 
 void lease_table_count(const lease_table *t, lease_counts *out)

@@ -37,9 +37,11 @@ RT_MUST_USE rt_status lease_table_new(uint64_t n_examples, uint64_t shard_size, 
                                       lease_table **out, rt_error *err);
 void lease_table_free(lease_table *t);
 
-/* The lowest pending shard, or one that this worker was granted and does not know of. */
+/* The lowest pending shard below the limit, or one that this worker was granted and does not know of. */
 RT_MUST_USE rt_status lease_table_grant(lease_table *t, const char *worker, uint32_t n_held,
                                         uint64_t now_ms, lease *out, bool *granted, rt_error *err);
+/* Grant only shards below n_shards; what is leased already stays. UINT64_MAX: all, as at first. */
+void lease_table_limit(lease_table *t, uint64_t n_shards);
 /* A sign of life of the holder. */
 void lease_table_renew(lease_table *t, const char *worker, uint64_t now_ms);
 /* The holder is dead or was replaced: its leases go back. Returns how many. */
@@ -54,10 +56,18 @@ size_t lease_table_stream_empty(lease_table *t);
 /* An example is archived (again: no effect). */
 void lease_table_archived(lease_table *t, uint64_t i_example);
 
+/* No further shard is granted, and none that comes back is granted again. */
+void lease_table_close(lease_table *t);
+bool lease_table_is_closed(const lease_table *t);
+size_t lease_table_n_leases(const lease_table *t);
+/* Labelling ends here: what is not archived now is left out and counts as done (it still counts as
+ * pending among the examples). */
+void lease_table_finish(lease_table *t);
+
 bool lease_table_is_archived(const lease_table *t, uint64_t i_example);
 /* First example of a shard and how many it has. */
 uint64_t lease_table_range(const lease_table *t, uint64_t shard, uint64_t *n);
-/* True when examples [first, first + n) are all archived (clipped at the corpus' end). */
+/* True when examples [first, first + n) are all archived (clipped at the corpus' end) or left out. */
 bool lease_table_range_done(const lease_table *t, uint64_t first, uint64_t n);
 bool lease_table_all_done(const lease_table *t);
 void lease_table_count(const lease_table *t, lease_counts *out);

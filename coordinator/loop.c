@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -54,7 +55,23 @@ static rt_status open_leases(coordinator *co, rt_error *err)
     co->archiving = (archive_stage){
         .archive = co->archive, .corpus = co->corpus, .leases = co->leases, .link = co->link};
     archive_stage_begin(&co->archiving);
-    return RT_OK;
+    return smoke_begin(co, err);
+}
+
+/* Training must go on with the labels it began with. */
+static bool plan_exists(const coordinator *co)
+{
+    char path[RUN_PATH_SIZE];
+    struct stat s;
+    return run_folder_path(&co->folder, "plan.jsonl", path, NULL) == RT_OK && stat(path, &s) == 0 &&
+           s.st_size > 0;
+}
+
+static rt_status open_money(coordinator *co, rt_error *err)
+{
+    const run_folder *folder = co->stage == STAGE_TRAIN ? NULL : &co->folder;
+    return quota_stage_open(&co->money, co->config, folder, co->leases, !plan_exists(co),
+                            co->now_ms, err);
 }
 
 static rt_status open_link(coordinator *co, rt_error *err)
@@ -109,6 +126,7 @@ static rt_status open_all(coordinator *co, rt_error *err)
     if ((st = open_link(co, err)) != RT_OK) return st;
     if ((st = open_dataset(co, err)) != RT_OK) return st;
     if ((st = open_leases(co, err)) != RT_OK) return st;
+    if ((st = open_money(co, err)) != RT_OK) return st;
     if ((st = membership_new(c->net.dead_after_ms, &co->members, err)) != RT_OK) return st;
     co->peers = rt_calloc(c->launch.servers, sizeof *co->peers);
     if (co->peers == NULL) return rt_fail(err, RT_NOMEM, "coordinator");
@@ -137,6 +155,7 @@ static void close_all(coordinator *co)
     eval_board_free(co->board);
     step_control_free(co->steps);
     membership_free(co->members);
+    quota_stage_close(&co->money);
     lease_table_free(co->leases);
     corpus_source_free(co->corpus);
     archive_close(co->archive);
@@ -170,7 +189,10 @@ static void bury_the_dead(coordinator *co)
     while ((dead = membership_next_dead(co->members, co->now_ms)) != NULL) {
         rt_log_warn("member.dead", "name=%s role=%s silent_ms=%" PRIu64, dead->name,
                     wire_role_name(dead->role), co->now_ms - dead->seen_ms);
-        if (dead->role == ROLE_TEACHER) lease_table_return(co->leases, dead->name);
+        if (dead->role == ROLE_TEACHER) {
+            lease_table_return(co->leases, dead->name);
+            quota_bury(co->money.quota, dead->name, co->now_ms);
+        }
         if (dead->role == ROLE_STUDENT) train_stage_requeue(co, dead->name);
     }
     size_t n = lease_table_expire(co->leases, co->now_ms);
@@ -181,15 +203,21 @@ static rt_status archive_labels(coordinator *co, bool *busy, bool *is_empty, rt_
 {
     size_t n = 0;
     *is_empty = false;
-    if (labelling_is_done(co)) return RT_OK;
+    if (labelling_is_done(co)) {
+        quota_stage_turn(&co->money, false, co->now_ms);
+        return RT_OK;
+    }
     rt_status st = archive_stage_pump(&co->archiving, co->now_ms, &n, is_empty, err);
     if (st != RT_OK) return st;
     if (n > 0) *busy = true;
     uint64_t n_labelled = archive_n_labelled(co->archive);
     uint64_t n_rejected = archive_n_rejected(co->archive), n_all = n_labelled + n_rejected;
     progress_rate_see(&co->label_rate, (double)n_all, co->now_ms);
-    if (*is_empty && lease_table_stream_empty(co->leases) > 0)
+    size_t n_back = *is_empty ? lease_table_stream_empty(co->leases) : 0;
+    if (n_back > 0 && !lease_table_is_closed(co->leases))
         rt_log_warn("lease.redelivered", "why=\"records of a finished shard vanished\"");
+    if ((st = smoke_turn(co, err)) != RT_OK) return st;
+    quota_stage_turn(&co->money, *is_empty, co->now_ms);
     double share_max = co->config->label.rejected_share_max;
     bool may_check = n_all >= SHARE_CHECKED_MIN || lease_table_all_done(co->leases);
     if (share_max >= 1 || !may_check || (double)n_rejected <= share_max * (double)n_all)
@@ -323,6 +351,7 @@ rt_status coordinator_run(const config *c, const coordinator_options *options, r
     if (st != RT_OK) goto out;
     loop(co);
     seconds_save(co);
+    quota_stage_save(&co->money, co->now_ms);
     if (co->ending == RUN_FAILED) {
         st = rt_fail(err, co->why_status, "%s", co->why.text);
         if (result_write(co, &why) != RT_OK) rt_log_warn("result.write", "%s", why.text);

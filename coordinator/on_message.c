@@ -8,6 +8,7 @@
 #include "coordinator/shell.h"
 
 #define LEASE_RETRY_MS 500
+#define SMOKE_RETRY_MS 50 /* the first rows are soon there, and nobody should sleep on */
 
 static void send_answer(coordinator *co, const net_incoming *in, wire_message *m)
 {
@@ -173,7 +174,10 @@ static void on_lease_request(coordinator *co, const net_incoming *in, const memb
     wire_leased_example *list = NULL;
     example *examples = NULL;
     uint64_t n = 0;
-    wire_message m = {.type = WIRE_LEASE_GRANT, .lease_grant = {.retry_ms = LEASE_RETRY_MS}};
+    wire_message m = {.type = WIRE_LEASE_GRANT,
+                      .lease_grant = {.retry_ms = co->smoke.state == SMOKE_WAITING
+                                                      ? SMOKE_RETRY_MS
+                                                      : LEASE_RETRY_MS}};
     if (phase_of_role(co, ROLE_TEACHER) == PHASE_RUNNING)
         st = lease_table_grant(co->leases, who->name, in->message.lease_request.n_shards_held,
                                co->now_ms, &l, &granted, &why);
@@ -268,6 +272,19 @@ static void on_server_report(coordinator *co, const net_incoming *in, const memb
     send_orders(co);
 }
 
+static void on_quota_report(coordinator *co, const net_incoming *in, const member *who)
+{
+    wire_message m = {.type = WIRE_QUOTA_GRANT};
+    if (who->role != ROLE_TEACHER) {
+        refuse(co, in, RT_INVALID, false, "only teachers share limits and money");
+        return;
+    }
+    /* No answer is as good as a lost one: the teacher reports again. */
+    if (quota_stage_report(&co->money, who->name, in->message.incarnation,
+                           &in->message.quota_report, co->now_ms, &m.quota_grant))
+        send_answer(co, in, &m);
+}
+
 /* The sender of anything but a registration must be a member; others are told what to do. */
 static member *known_sender(coordinator *co, const net_incoming *in)
 {
@@ -308,6 +325,7 @@ void on_message(coordinator *co, const net_incoming *in)
     case WIRE_LEASE_DONE: on_lease_done(co, in, who); break;
     case WIRE_EVAL_RESULT: on_eval_result(co, in); break;
     case WIRE_SERVER_REPORT: on_server_report(co, in, who); break;
+    case WIRE_QUOTA_REPORT: on_quota_report(co, in, who); break;
     default:
         refuse(co, in, RT_UNSUPPORTED, false, "the coordinator does not take this kind of message");
         break;

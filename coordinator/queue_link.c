@@ -112,6 +112,16 @@ rt_status queue_link_failed(queue_link *l, rt_status st, const rt_error *why, ui
     return RT_OK;
 }
 
+void queue_link_clear_batches(queue_link *l, uint64_t now_ms)
+{
+    rt_error why = {0};
+    queue *q = queue_link_get(l, now_ms);
+    if (q == NULL) return;
+    rt_status st = queue_drop(q, l->names.batches, &why);
+    if (st == RT_OK || st == RT_NOTFOUND) st = queue_ensure(q, l->names.batches, NULL, &why);
+    if (st != RT_OK) note_failure(l, &why, now_ms);
+}
+
 bool queue_link_take_reset(queue_link *l)
 {
     bool reset = l->reset;

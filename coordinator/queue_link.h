@@ -28,6 +28,9 @@ queue *queue_link_get(queue_link *l, uint64_t now_ms);
 rt_status queue_link_failed(queue_link *l, rt_status st, const rt_error *why, uint64_t now_ms);
 /* True once after each time the streams may have lost entries. */
 bool queue_link_take_reset(queue_link *l);
+/* Empty the stream BATCHES, which then holds only what is published from now on. Best effort: where
+ * Redis does not answer, students find their way through what is left. */
+void queue_link_clear_batches(queue_link *l, uint64_t now_ms);
 /* Why Redis cannot be used now, or "". */
 const char *queue_link_problem(const queue_link *l);
 uint64_t queue_link_n_errors(const queue_link *l);

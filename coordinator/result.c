@@ -110,6 +110,15 @@ static void add_training(const coordinator *co, json_t *top)
     json_object_set_new(top, "n_vocab", json_integer((json_int_t)tokenizer_size(t)));
 }
 
+/* Tokens of the records, whoever paid for them; what was paid is in spend.json. */
+static json_t *tokens_to_json(const coordinator *co)
+{
+    record_tokens t = archive_tokens(co->archive);
+    return json_pack("{s:I, s:I, s:I, s:I}", "prompt", (json_int_t)t.n_prompt, "cached",
+                     (json_int_t)t.n_cached, "completion", (json_int_t)t.n_completion, "reasoning",
+                     (json_int_t)t.n_reasoning);
+}
+
 rt_status result_write(coordinator *co, rt_error *err)
 {
     static const char *const stages[] = {"all", "label", "train"};
@@ -131,6 +140,11 @@ rt_status result_write(coordinator *co, rt_error *err)
         (json_int_t)archive_n_gold_equal(co->archive), "dataset_sha256", sha256, "seconds",
         seconds_to_json(co), "fingerprint", co->folder.fingerprint);
     if (top == NULL) return rt_fail(err, RT_NOMEM, "result.json");
+    money_sums money;
+    money_sum(co, &money);
+    json_object_set_new(top, "record_tokens", tokens_to_json(co));
+    json_object_set_new(top, "stopped", json_string(money.n_left_out > 0 ? "budget" : ""));
+    json_object_set_new(top, "left_out", json_integer((json_int_t)money.n_left_out));
     if (co->ending == RUN_FAILED) json_object_set_new(top, "reason", json_string(co->why.text));
     if (co->stage != STAGE_LABEL) add_training(co, top);
     return write_json(co, "result.json", top, err);

@@ -70,15 +70,34 @@ static rt_status keep_config(const config *c, run_folder *folder, rt_error *err)
     return st;
 }
 
+static rt_status find_path(const config *c, run_folder *folder, rt_error *err)
+{
+    size_t size = sizeof folder->path;
+    int n = c->run_dir[0] != '\0' ? snprintf(folder->path, size, "%s", c->run_dir)
+                                  : snprintf(folder->path, size, "runs/%s", c->name);
+    if (n >= 0 && (size_t)n < size - 64) return RT_OK;
+    return rt_fail(err, RT_INVALID, "run_dir: the path is longer than %zu bytes", size - 64);
+}
+
+rt_status run_folder_hold(const config *c, run_folder *out, rt_error *err)
+{
+    run_folder folder = {.lock_fd = -1};
+    rt_status st = find_path(c, &folder, err);
+    if (st == RT_OK && !rt_fs_exists(folder.path))
+        st = rt_fail(err, RT_NOTFOUND, "%s does not exist: has this run started?", folder.path);
+    if (st == RT_OK) st = take_lock(&folder, err);
+    if (st == RT_OK)
+        *out = folder;
+    else
+        run_folder_close(&folder);
+    return st;
+}
+
 rt_status run_folder_open(const config *c, run_folder *out, rt_error *err)
 {
     run_folder folder = {.lock_fd = -1};
-    int n = c->run_dir[0] != '\0' ? snprintf(folder.path, sizeof folder.path, "%s", c->run_dir)
-                                  : snprintf(folder.path, sizeof folder.path, "runs/%s", c->name);
-    if (n < 0 || (size_t)n >= sizeof folder.path - 64)
-        return rt_fail(err, RT_INVALID, "run_dir: the path is longer than %zu bytes",
-                       sizeof folder.path - 64);
-    rt_status st = config_fingerprint(c, folder.fingerprint, err);
+    rt_status st = find_path(c, &folder, err);
+    if (st == RT_OK) st = config_fingerprint(c, folder.fingerprint, err);
     if (st == RT_OK) st = rt_fs_mkdirs(folder.path, err);
     if (st == RT_OK) st = take_lock(&folder, err);
     if (st == RT_OK) st = keep_config(c, &folder, err);

@@ -16,6 +16,9 @@ typedef struct run_folder {
 /* Make the folder, take <run>/coordinator.lock (RT_EXISTS names its holder), compare with
  * <run>/config.yaml (RT_INVALID when what decides the student differs) and write it. */
 RT_MUST_USE rt_status run_folder_open(const config *c, run_folder *out, rt_error *err);
+/* Hold the lock alone, for a command that changes what a coordinator owns: nothing else is looked at
+ * or written. RT_NOTFOUND when there is no such folder, RT_EXISTS names the coordinator. */
+RT_MUST_USE rt_status run_folder_hold(const config *c, run_folder *out, rt_error *err);
 void run_folder_close(run_folder *folder);
 /* "<run>/<name>" into out[RUN_PATH_SIZE]. */
 RT_MUST_USE rt_status run_folder_path(const run_folder *folder, const char *name,

@@ -3,10 +3,13 @@
  *   loop.c         poll, archive, train, die, show; in this order, again and again
  *   on_message.c   one handler for each kind of message
  *   train_stage.c  tokenizer, plan, feeding, orders, checkpoints, scores
+ *   smoke_stage.c  the first rows, before the rest is leased
  *   show.c         the picture that HTTP serves; result.c: the figures at the end
  */
 #ifndef RT_COORDINATOR_SHELL_H
 #define RT_COORDINATOR_SHELL_H
+
+#include <jansson.h>
 
 #include "common/net/endpoint.h"
 #include "coordinator/archive_stage.h"
@@ -20,7 +23,10 @@
 #include "coordinator/plan_stage.h"
 #include "coordinator/progress.h"
 #include "coordinator/queue_link.h"
+#include "coordinator/quota_stage.h"
 #include "coordinator/run_folder.h"
+#include "coordinator/smoke_gate.h"
+#include "coordinator/smoke_stage.h"
 #include "coordinator/step_control.h"
 #include "coordinator/tokenizer_stage.h"
 
@@ -43,7 +49,7 @@ typedef struct run_timers {
     progress_timer students_starved, teachers_starved;
 } run_timers;
 
-typedef struct coordinator {
+struct coordinator {
     const config *config;
     run_stage stage;
     const char *dataset; /* stage train: folder of the dataset */
@@ -57,6 +63,9 @@ typedef struct coordinator {
     membership *members;
     queue_link *link;
     archive_stage archiving;
+    smoke_gate smoke;
+    uint64_t smoke_seen; /* records in the archive when the gate was looked at last */
+    quota_stage money;
     net_server *net;
     http_server *http;
 
@@ -91,7 +100,7 @@ typedef struct coordinator {
     run_timers timers;
     uint64_t shown_ms, seconds_saved_ms;
     uint64_t tokens_seen; /* applied since the start, for the rate */
-} coordinator;
+};
 
 /* on_message.c */
 void on_message(coordinator *co, const net_incoming *in);
@@ -125,6 +134,18 @@ RT_MUST_USE rt_status checkpoint_commit(coordinator *co, uint64_t version, rt_er
 RT_MUST_USE rt_status checkpoint_note_best(coordinator *co, rt_error *err);
 /* The version that export takes: the best scored one, else the newest. */
 uint64_t checkpoint_best(const coordinator *co);
+
+/* show_money.c. In the currency. */
+typedef struct money_sums {
+    quota_sums quota;
+    double spent, lost, reserved, budget, projected, cost_per_row;
+    uint64_t n_left_out; /* examples that the budget does not pay for */
+} money_sums;
+void money_sum(const coordinator *co, money_sums *out);
+/* Adds "money" and "quota". */
+void show_money_json(const coordinator *co, json_t *top);
+/* Or "". */
+const char *show_money_problem(const coordinator *co, char *scratch, size_t n_scratch);
 
 /* show.c, show_metrics.c, result.c */
 void show_picture(coordinator *co);

@@ -40,7 +40,9 @@ static void describe(const coordinator *co, char *out, size_t n_out)
     if (co->ending == RUN_FAILED) add_word(out, n_out, "failed");
     if (co->ending == RUN_COMPLETE) add_word(out, n_out, "finished");
     if (out[0] != '\0') return;
-    if (!labelling_is_done(co)) add_word(out, n_out, "labelling");
+    if (!labelling_is_done(co))
+        add_word(out, n_out,
+                 lease_table_is_closed(co->leases) ? "labelling what is paid" : "labelling");
     if (co->stage == STAGE_LABEL || train_stage_is_done(co)) return;
     if (tokenizer_stage_is_training(co->tokenizer))
         add_word(out, n_out, "training the tokenizer");
@@ -70,8 +72,9 @@ const char *show_problem(const coordinator *co, char *scratch, size_t n_scratch)
             (unsigned long long)co->n_dead_in_stream, queue_link_names(co->link)->dead);
         return scratch;
     }
+    const char *money = show_money_problem(co, scratch, n_scratch);
     /* Everybody needs a moment to arrive. */
-    if (co->now_ms - co->start_ms < co->config->net.dead_after_ms) return "";
+    if (co->now_ms - co->start_ms < co->config->net.dead_after_ms) return money;
     for (uint32_t i = 0; trains && i < co->config->launch.servers; i++) {
         if (membership_server(co->members, i) != NULL) continue;
         snprintf(scratch, n_scratch, "server-%u (a shard of the parameter server) is missing", i);
@@ -80,7 +83,7 @@ const char *show_problem(const coordinator *co, char *scratch, size_t n_scratch)
     if (trains && membership_n_alive(co->members, ROLE_STUDENT) == 0) return "no student is alive";
     if (!labelling_is_done(co) && membership_n_alive(co->members, ROLE_TEACHER) == 0)
         return "no teacher is alive";
-    return "";
+    return money;
 }
 
 static json_t *show_rows(const coordinator *co, const lease_counts *leases)
@@ -213,6 +216,7 @@ rt_status show_stats_json(coordinator *co, rt_buf *out, rt_error *err)
                                   count(co->n_dead_in_stream), "connected",
                                   queue_link_problem(co->link)[0] == '\0'));
     json_object_set_new(top, "leases", show_leases(&leases));
+    show_money_json(co, top);
     json_object_set_new(top, "members", show_members(co));
     const char *problem = show_problem(co, scratch, sizeof scratch);
     json_object_set_new(top, "problem", json_string(problem));

@@ -195,6 +195,42 @@ static void show_training(page *p, const coordinator *co)
     labelled(p, "stage_seconds", "stage", "evaluate", progress_timer_get(&t->evaluate, co->now_ms));
 }
 
+static void show_money(page *p, const coordinator *co)
+{
+    money_sums m;
+    const limits_config *l = &co->config->limits;
+    money_sum(co, &m);
+    one(p, "cost_total", "counter", "Paid for teachers, in limits.currency, restarts included.",
+        m.spent);
+    one(p, "cost_lost_total", "counter", "What dead teachers had under way and may have paid.",
+        m.lost);
+    one(p, "cost_reserved", "gauge", "The most that what is under way can cost.", m.reserved);
+    one(p, "cost_projected", "gauge", "Expected for the whole corpus.", m.projected);
+    one(p, "budget", "gauge", "limits.budget, 0 for none.", m.budget);
+    one(p, "budget_spent", "gauge", "1 when leasing has stopped because of it.",
+        lease_table_is_closed(co->leases));
+    one(p, "teacher_requests_total", "counter", "Requests sent by teachers under limits.",
+        (double)m.quota.use.n_requests);
+    family(p, "teacher_tokens_total", "counter", "Tokens of these requests.");
+    labelled(p, "teacher_tokens_total", "kind", "prompt", (double)m.quota.use.n_prompt_tokens);
+    labelled(p, "teacher_tokens_total", "kind", "cached", (double)m.quota.use.n_cached_tokens);
+    labelled(p, "teacher_tokens_total", "kind", "completion",
+             (double)m.quota.use.n_completion_tokens);
+    family(p, "quota_used", "gauge", "Used of each limit now: in flight, or in the last minute.");
+    labelled(p, "quota_used", "limit", "in_flight", (double)m.quota.n_in_flight);
+    labelled(p, "quota_used", "limit", "requests_per_minute", (double)m.quota.requests_last_minute);
+    labelled(p, "quota_used", "limit", "tokens_per_minute", (double)m.quota.tokens_last_minute);
+    family(p, "quota_limit", "gauge", "The limits, 0 for none.");
+    labelled(p, "quota_limit", "limit", "in_flight", (double)l->in_flight_max);
+    labelled(p, "quota_limit", "limit", "requests_per_minute", (double)l->requests_per_minute);
+    labelled(p, "quota_limit", "limit", "tokens_per_minute", (double)l->tokens_per_minute);
+    one(p, "quota_waiting", "gauge", "Teachers that wait for a limit.", (double)m.quota.n_waiting);
+    one(p, "quota_overloads_total", "counter", "Answers that said: too much at once.",
+        (double)m.quota.n_overloads);
+    one(p, "quota_pauses_total", "counter", "Times all teachers paused because a server wished it.",
+        (double)m.quota.n_pauses);
+}
+
 static void show_net(page *p, const coordinator *co)
 {
     const net_counts *n = net_server_counts(co->net);
@@ -226,6 +262,7 @@ rt_status show_metrics(coordinator *co, rt_buf *out, rt_error *err)
     show_queue(&p, co);
     show_members(&p, co);
     show_training(&p, co);
+    show_money(&p, co);
     show_net(&p, co);
     return p.st;
 }

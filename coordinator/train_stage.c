@@ -187,7 +187,10 @@ static rt_status do_action(coordinator *co, const step_action *a, rt_error *err)
         rt_log_info("train.restore", "version=%" PRIu64 " generation=%" PRIu64, version,
                     step_control_generation(co->steps));
         step_control_restore(co->steps, version);
-        feeder_set_version(&co->feeder, version);
+        /* Work of the lost versions would stand before what is needed now. */
+        queue_link_clear_batches(co->link, co->now_ms);
+        feeder_rewind(&co->feeder, version);
+        co->batches_known = false;
         return RT_OK;
     case STEP_ACTION_APPLYING: return log_step(co, a, err);
     case STEP_ACTION_ADVANCED: feeder_set_version(&co->feeder, a->version); return RT_OK;

@@ -13,6 +13,7 @@
 
 #include "cli/launch/children.h"
 #include "cli/launch/progress.h"
+#include "cli/launch/smoke_lines.h"
 #include "cli/stats_client.h"
 #include "common/base/clock.h"
 #include "common/base/fs.h"
@@ -23,6 +24,8 @@
 #define STATS_TIMEOUT_MS 500
 #define LEAVE_MS         5000  /* for workers, after the coordinator has finished */
 #define DRAIN_MS         20000 /* for everybody, after Ctrl-C */
+#define SMOKE_BYTES_MAX  ((size_t)4 << 20)
+#define SMOKE_COLUMNS    100
 
 typedef struct launcher {
     children all;
@@ -30,9 +33,10 @@ typedef struct launcher {
     run_stats stats;
     bool have_stats;
     uint64_t stats_next_ms;
-    bool finished; /* the coordinator says that the run is complete */
-    bool ending;   /* everybody was asked to leave */
-    bool killed;   /* and then made to */
+    bool smoke_shown; /* or there is none to be shown */
+    bool finished;    /* the coordinator says that the run is complete */
+    bool ending;      /* everybody was asked to leave */
+    bool killed;      /* and then made to */
     uint64_t deadline_ms;
     exit_code code;
     rt_error *err;
@@ -155,6 +159,40 @@ static void refresh_stats(launcher *l, uint64_t now_ms)
     rt_buf_free(&body);
 }
 
+static bool read_smoke(const launcher *l, rt_buf *out)
+{
+    char path[4200];
+    snprintf(path, sizeof path, "%s/smoke.json", l->all.run_dir);
+    return rt_fs_read(path, SMOKE_BYTES_MAX, out, NULL) == RT_OK;
+}
+
+/* Of an earlier start: one that was passed is not repeated, one that failed is. */
+static void look_for_old_smoke(launcher *l)
+{
+    rt_buf json = {0};
+    char path[4200];
+    snprintf(path, sizeof path, "%s/smoke.json", l->all.run_dir);
+    l->smoke_shown = l->all.how->quiet || l->all.how->stage == LAUNCH_TRAIN ||
+                     (read_smoke(l, &json) && smoke_has_passed(json.data, json.n));
+    if (!l->smoke_shown) unlink(path);
+    rt_buf_free(&json);
+}
+
+static void show_smoke(launcher *l)
+{
+    rt_buf json = {0}, text = {0};
+    char *rest = NULL;
+    if (!l->smoke_shown && read_smoke(l, &json)) {
+        l->smoke_shown = true;
+        if (smoke_lines(json.data, json.n, SMOKE_COLUMNS, &text, NULL) == RT_OK)
+            for (char *line = strtok_r(text.data, "\n", &rest); line != NULL;
+                 line = strtok_r(NULL, "\n", &rest))
+                progress_say(&l->progress, "%s", line);
+    }
+    rt_buf_free(&json);
+    rt_buf_free(&text);
+}
+
 static void heed_stop(launcher *l)
 {
     rt_stop stop = rt_stop_requested();
@@ -210,6 +248,7 @@ exit_code launch_run(const config *c, const launch_options *how, rt_error *err)
     char stale[4200];
     result_path(&l, stale);
     unlink(stale);
+    look_for_old_smoke(&l);
     rt_stop_install();
     progress_begin(&l.progress, STDERR_FILENO, isatty(STDERR_FILENO) == 1);
     for (;;) {
@@ -218,11 +257,13 @@ exit_code launch_run(const config *c, const launch_options *how, rt_error *err)
         heed_stop(&l);
         press_on(&l, now_ms);
         start_due(&l, now_ms);
+        show_smoke(&l);
         refresh_stats(&l, now_ms);
         if ((l.finished || l.ending) && !workers_left(&l)) break;
         rt_sleep_ms(TICK_MS);
     }
     stop_redis(&l);
+    show_smoke(&l);
     progress_end(&l.progress);
     children_free(&l.all);
     return l.code;

@@ -64,6 +64,17 @@ static rt_status add_bar(rt_buf *out, double share, unsigned columns, rt_error *
     return st == RT_OK ? rt_buf_add_text(out, " ", err) : st;
 }
 
+/* "  1.25/5.00 USD", and what it will come to while it is not done. */
+static rt_status add_money(const run_stats *s, rt_buf *out, rt_error *err)
+{
+    if (!s->has_money) return RT_OK;
+    rt_status st = s->budget > 0
+                       ? rt_buf_printf(out, err, "  %.2f/%.2f %s", s->spent, s->budget, s->currency)
+                       : rt_buf_printf(out, err, "  %.2f %s", s->spent, s->currency);
+    if (st != RT_OK || s->labelling_done) return st;
+    return rt_buf_printf(out, err, " (~%.2f)", s->projected);
+}
+
 rt_status progress_label_line(const run_stats *s, unsigned columns, rt_buf *out, rt_error *err)
 {
     char done[32], total[32], rejected[32], rate[16], eta[16];
@@ -78,6 +89,7 @@ rt_status progress_label_line(const run_stats *s, unsigned columns, rt_buf *out,
         st = add_bar(out, s->n_examples ? (double)n_done / (double)s->n_examples : 0, columns, err);
     if (st == RT_OK) st = rt_buf_printf(out, err, "%s/%s", done, total);
     if (st == RT_OK && s->n_rejected > 0) st = rt_buf_printf(out, err, "  rejected %s", rejected);
+    if (st == RT_OK) st = add_money(s, out, err);
     if (st == RT_OK && s->labelling_done) return rt_buf_add_text(out, "  done", err);
     return st == RT_OK ? rt_buf_printf(out, err, "  %s/s  ETA %s", rate, eta) : st;
 }

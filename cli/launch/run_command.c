@@ -19,6 +19,21 @@ static int fail_with(const options *o, rt_error *err, exit_code code)
     return code;
 }
 
+/* The run is complete; a script should still see that examples were left out. */
+static int budget_code(const options *o, const char *run_dir)
+{
+    rt_error err = {0};
+    uint64_t n_left_out = 0;
+    rt_status st = summary_stopped(run_dir, &n_left_out, &err);
+    if (st != RT_OK) return command_fail(o, &err);
+    if (n_left_out == 0) return EXIT_CODE_OK;
+    fprintf(stderr,
+            "retort: limits.budget is spent, %llu examples are left unlabelled; docs/costs.md says "
+            "how to go on\n",
+            (unsigned long long)n_left_out);
+    return EXIT_CODE_BUDGET;
+}
+
 int run_command(const options *o, launch_stage stage, const char *dataset)
 {
     rt_error err = {0};
@@ -49,6 +64,7 @@ int run_command(const options *o, launch_stage stage, const char *dataset)
         goto out;
     }
     fputs(text.data, stdout);
+    code = budget_code(o, run_dir);
 out:
     rt_buf_free(&text);
     config_free(c);

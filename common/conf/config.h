@@ -142,16 +142,53 @@ typedef struct prompt_config {
     uint64_t max_prompt_tokens; /* 0: the teacher's own limit */
 } prompt_config;
 
+typedef enum quality_vote { QUALITY_MAJORITY, QUALITY_WEIGHTED, QUALITY_CLUSTER } quality_vote;
+
+/* How far a teacher's word is trusted: several samples, their vote, filters of rationales. */
+typedef struct quality_config {
+    uint64_t samples;        /* texts asked for each example */
+    uint64_t samples_min;    /* of the first round, when the vote may end early */
+    double stop_probability; /* the vote ends early when its leader is ahead so surely; 1: never */
+    double temperature;      /* of several samples; teacher.temperature counts for one */
+    quality_vote vote;
+    double size_weight, logprob_weight; /* for cluster */
+    double confidence_min;              /* a vote less sure rejects the row; 0: none */
+    text_list note_if;                  /* filters written into meta */
+    text_list drop_rationale_if;        /* ... that drop the rationale and keep the label */
+    text_list reject_if;                /* ... that make the text count as no answer */
+    uint64_t words_min, words_max;      /* of a rationale; 0: no limit */
+    double copied_max, leaked_max, repeated_max;
+} quality_config;
+
+/* A second teacher for what the first is not sure of. */
+typedef struct escalate_config {
+    char *config; /* YAML file with the second teacher's sections; "" = none */
+    bool when_rejected;
+    double when_confidence_below; /* 0: never */
+} escalate_config;
+
 typedef struct label_config {
     uint64_t shard_size; /* examples a lease carries */
     uint64_t lease_ms;
     double rejected_share_max; /* stop when a larger share of a run's rows is rejected; 1: never */
+    uint64_t smoke_rows;       /* go first, before the rest; 0: no smoke phase */
+    double smoke_rejected_share_max;
 } label_config;
 
 /* Answers that were paid for, shared by runs. */
 typedef struct cache_config {
     char *dir; /* "" = .answers beside the folder of the run; "off": none */
 } cache_config;
+
+/* What all teachers of a run share: see docs/costs.md. 0: no limit, free. */
+typedef struct limits_config {
+    uint64_t in_flight_max;
+    uint64_t requests_per_minute;
+    uint64_t tokens_per_minute; /* prompt and completion */
+    double budget;
+    char *currency;                                       /* for people */
+    double price_input, price_cached_input, price_output; /* per million tokens */
+} limits_config;
 
 typedef struct queue_config {
     char *url;               /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
@@ -250,8 +287,11 @@ typedef struct config {
     corpus_config corpus;
     teacher_config teacher;
     prompt_config prompt;
+    quality_config quality;
+    escalate_config escalate;
     label_config label;
     cache_config cache;
+    limits_config limits;
     queue_config queue;
     tokenizer_config tokenizer;
     student_config student;
@@ -274,6 +314,12 @@ void config_free(config *c);
  * dataset does without.) */
 RT_MUST_USE rt_status config_check_corpus(const config *c, rt_error *err);
 
+/* The config of the second teacher, as escalate.config names it: *base with the sections of that
+ * file in the place of its own. The file holds `teacher`, and may hold `prompt` and `quality`; what it
+ * leaves out of a section has its default. RT_INVALID for any other section. Returns new;
+ * config_free(). */
+RT_MUST_USE rt_status config_load_second(const config *base, config **out, rt_error *err);
+
 /* Resolved settings as YAML in schema order; secrets are left out ("file:..." and "${...}" stay as
  * written). What it prints loads again to an equal config. */
 RT_MUST_USE rt_status config_print(const config *c, rt_buf *out, rt_error *err);
@@ -283,6 +329,8 @@ RT_MUST_USE rt_status config_reference(rt_buf *out, rt_error *err);
  * corpus, teacher, prompt, shard size, tokenizer, student, train), not over names of machines or
  * numbers of workers. A run directory refuses to go on with another one. */
 RT_MUST_USE rt_status config_fingerprint(const config *c, char out[33], rt_error *err);
+/* Whether there is a limit or a price that teachers share through the coordinator. */
+bool config_has_limits(const config *c);
 /* Value of a secret setting (queue.password): the first line of the file, or the environment
  * variable; empty when nothing is written. No message holds it. */
 RT_MUST_USE rt_status config_secret(const char *setting, const char *written, rt_buf *out,

@@ -45,6 +45,7 @@ struct archive {
     place *places; /* parallel to ids.ids */
     size_t places_capacity;
     uint64_t n_labelled, n_rejected, n_rationales, n_gold, n_gold_equal, n_repeats;
+    record_tokens tokens;
     reason_count reasons[ARCHIVE_REASONS_MAX];
     size_t n_reasons;
     rt_buf line; /* scratch */
@@ -115,6 +116,7 @@ static rt_status admit(archive *a, const label_record *r, place where, rt_error 
     if ((st = id_index_add(&a->ids, r->id, &i, &added, err)) != RT_OK) return st;
     if (!added) return RT_EXISTS;
     a->places[i] = where;
+    record_tokens_add(&a->tokens, r->meta);
     if (rejected) {
         a->n_rejected++;
         a->reasons[i_reason].n++;
@@ -272,6 +274,11 @@ uint64_t archive_n_rationales(const archive *a)
 uint64_t archive_n_gold(const archive *a)
 {
     return a->n_gold;
+}
+
+record_tokens archive_tokens(const archive *a)
+{
+    return a->tokens;
 }
 
 uint64_t archive_n_gold_equal(const archive *a)

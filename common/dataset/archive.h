@@ -10,6 +10,7 @@
 #define RT_DATASET_ARCHIVE_H
 
 #include "common/dataset/label_record.h"
+#include "common/dataset/record_tokens.h"
 
 /* A longer line is refused: on append RT_FULL, in a file RT_CORRUPT. */
 #define ARCHIVE_LINE_MAX (64u << 20)
@@ -40,6 +41,8 @@ uint64_t archive_n_rejected(const archive *a);
 uint64_t archive_n_rationales(const archive *a);
 uint64_t archive_n_gold(const archive *a);
 uint64_t archive_n_gold_equal(const archive *a);
+/* Tokens of all records, labelled or rejected, as their meta says (every attempt of an example). */
+record_tokens archive_tokens(const archive *a);
 /* Lines met at opening whose id had been there before; they count nowhere else. */
 uint64_t archive_n_repeats(const archive *a);
 /* Reasons and their counts: returns how many distinct (at most ARCHIVE_REASONS_MAX; further ones

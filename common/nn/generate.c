@@ -36,24 +36,38 @@ typedef struct generation {
     size_t n_live;
 } generation;
 
+rt_status generate_check_prompt(const model_config *config, const generate_prompt *prompt,
+                                rt_error *err)
+{
+    if (prompt->n_ids == 0 || prompt->n_ids >= config->seq_len_max)
+        return rt_fail(err, RT_INVALID,
+                       "prompt has %zu tokens, expected 1 to %zu (the model reads %zu in all)",
+                       prompt->n_ids, config->seq_len_max - 1, config->seq_len_max);
+    for (size_t j = 0; j < prompt->n_ids; j++)
+        if (prompt->ids[j] >= config->n_vocab)
+            return rt_fail(err, RT_INVALID, "prompt: token %zu has id %u, expected below %zu", j,
+                           prompt->ids[j], config->n_vocab);
+    return RT_OK;
+}
+
+rng_key generate_key(const generate_prompt *prompt, uint64_t seed)
+{
+    return rng_key_make(seed, "sample", prompt->record_id, prompt->sample);
+}
+
+double generate_draw(rng_key key, size_t i)
+{
+    return (double)(rng_u64(key, i) >> 11) * 0x1p-53;
+}
+
 static rt_status check_prompts(const model_config *c, const generate_prompt *prompts, size_t n,
                                const generate_options *options, rt_error *err)
 {
     if (options->max_new_tokens == 0)
         return rt_fail(err, RT_INVALID, "decoding: max_new_tokens is 0, expected at least 1");
     for (size_t i = 0; i < n; i++) {
-        const generate_prompt *p = &prompts[i];
-        if (p->n_ids == 0 || p->n_ids >= c->seq_len_max)
-            return rt_fail(
-                err, RT_INVALID,
-                "decoding: prompt %zu has %zu tokens, expected 1 to %zu (the model reads "
-                "%zu in all)",
-                i, p->n_ids, c->seq_len_max - 1, c->seq_len_max);
-        for (size_t j = 0; j < p->n_ids; j++)
-            if (p->ids[j] >= c->n_vocab)
-                return rt_fail(err, RT_INVALID,
-                               "decoding: token %zu of prompt %zu has id %u, expected below %zu", j,
-                               i, p->ids[j], c->n_vocab);
+        rt_status st = generate_check_prompt(c, &prompts[i], err);
+        if (st != RT_OK) return rt_wrap(err, st, "decoding, number %zu", i);
     }
     return RT_OK;
 }
@@ -104,8 +118,7 @@ static void begin_group(generation *g, const generate_prompt *prompts, generated
     g->first = first;
     g->n = g->n_live = n;
     for (size_t i = 0; i < n; i++) {
-        const generate_prompt *p = &g->prompts[i];
-        g->keys[i] = rng_key_make(g->options->seed, "sample", p->record_id, p->sample);
+        g->keys[i] = generate_key(&g->prompts[i], g->options->seed);
         g->live[i] = (uint32_t)i;
     }
     g->m->arch->decoder_begin(g->d, g->capacities + first, n);
@@ -121,7 +134,7 @@ static rt_status read_prompts(generation *g, rt_error *err)
             n_tokens += g->prompts[first + n].n_ids;
             if (n_tokens > PREFILL_TOKENS) break;
         }
-        st = g->m->arch->prefill(g->d, first, n, g->prompts + first,
+        st = g->m->arch->prefill(g->d, n, g->live + first, g->prompts + first,
                                  g->hidden + first * g->m->config.d_model, err);
     }
     return st;
@@ -132,7 +145,7 @@ static bool take(generation *g, size_t i_seq, const float *logits, uint32_t *id)
 {
     generated *out = &g->out[i_seq];
     double logprob;
-    double u = (double)(rng_u64(g->keys[i_seq], out->n_ids) >> 11) * 0x1p-53;
+    double u = generate_draw(g->keys[i_seq], out->n_ids);
     *id = sampler_choose(g->choose, logits, u, &logprob);
     out->sum_logprob += logprob;
     if (*id == g->m->config.eos_id) {

@@ -6,6 +6,7 @@
 #ifndef RT_NN_GENERATE_H
 #define RT_NN_GENERATE_H
 
+#include "common/base/rng.h"
 #include "common/nn/model.h"
 
 typedef enum finish_reason {
@@ -40,6 +41,13 @@ typedef struct generated {
 RT_MUST_USE rt_status generate(model *m, const generate_prompt *prompts, size_t n_prompts,
                                const generate_options *options, generated *out, rt_error *err);
 void generated_free(generated *items, size_t n);
+
+/* Whether a model can read this prompt; RT_INVALID says why not. */
+RT_MUST_USE rt_status generate_check_prompt(const model_config *config,
+                                            const generate_prompt *prompt, rt_error *err);
+/* The random number that chooses new token `i` of a sequence whose key is generate_key(). */
+rng_key generate_key(const generate_prompt *prompt, uint64_t seed);
+double generate_draw(rng_key key, size_t i);
 
 /* Sum of log-probabilities of each sequence's target given its prompt, in nats: out[n_seqs]. */
 RT_MUST_USE rt_status model_score(model *m, const packed_batch *batch, double *out, rt_error *err);

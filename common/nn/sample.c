@@ -17,20 +17,34 @@ struct sampler {
     generate_options options;
     float *weights;        /* [n_vocab] */
     candidate *candidates; /* [n_vocab] */
+    double log_sum;        /* of the logits read last */
 };
 
-rt_status sampler_new(size_t n_vocab, const generate_options *options, sampler **out, rt_error *err)
+static rt_status check_options(const generate_options *o, rt_error *err)
 {
-    const generate_options *o = options;
     if (!(o->temperature >= 0 && isfinite(o->temperature)))
         return rt_fail(err, RT_INVALID, "decoding: temperature is %g, expected at least 0",
                        (double)o->temperature);
     if (!(o->top_p > 0 && o->top_p <= 1))
         return rt_fail(err, RT_INVALID, "decoding: top_p is %g, expected above 0 and at most 1",
                        (double)o->top_p);
+    return RT_OK;
+}
+
+rt_status sampler_set(sampler *s, const generate_options *options, rt_error *err)
+{
+    rt_status st = check_options(options, err);
+    if (st == RT_OK) s->options = *options;
+    return st;
+}
+
+rt_status sampler_new(size_t n_vocab, const generate_options *options, sampler **out, rt_error *err)
+{
+    rt_status st = check_options(options, err);
+    if (st != RT_OK) return st;
     sampler *s = rt_calloc(1, sizeof *s);
     if (s == NULL) return rt_fail(err, RT_NOMEM, "sampler");
-    *s = (sampler){.n_vocab = n_vocab, .options = *o};
+    *s = (sampler){.n_vocab = n_vocab, .options = *options};
     s->weights = rt_calloc(n_vocab, sizeof *s->weights);
     s->candidates = rt_calloc(n_vocab, sizeof *s->candidates);
     if (s->weights == NULL || s->candidates == NULL) {
@@ -148,12 +162,26 @@ uint32_t sampler_choose(sampler *s, const float *logits, double u, double *logpr
     size_t n = s->n_vocab;
     float top = vec_max(logits, n);
     memcpy(s->weights, logits, n * sizeof *logits);
-    double log_sum = log((double)vec_exp_sum(s->weights, n, top)) + (double)top;
+    s->log_sum = log((double)vec_exp_sum(s->weights, n, top)) + (double)top;
     uint32_t id = 0;
     if (s->options.temperature > 0)
         id = draw(s, logits, top, u);
     else
         while (id + 1 < n && logits[id] != top) id++;
-    *logprob = (double)logits[id] - log_sum;
+    *logprob = (double)logits[id] - s->log_sum;
     return id;
+}
+
+size_t sampler_top(sampler *s, const float *logits, size_t n, token_choice *out)
+{
+    n = RT_MIN(n, s->n_vocab);
+    if (n == 0) return 0;
+    memcpy(s->weights, logits, s->n_vocab * sizeof *logits);
+    keep_top_k(s, n);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (token_choice){
+            .id = s->candidates[i].id,
+            .logprob = (float)((double)s->candidates[i].weight - s->log_sum),
+        };
+    return n;
 }

@@ -14,9 +14,21 @@ typedef struct sampler sampler;
 RT_MUST_USE rt_status sampler_new(size_t n_vocab, const generate_options *options, sampler **out,
                                   rt_error *err);
 void sampler_free(sampler *s);
+/* Choose by other options from now on. RT_INVALID names the one that is wrong. */
+RT_MUST_USE rt_status sampler_set(sampler *s, const generate_options *options, rt_error *err);
 
 /* @param u        uniform in [0, 1); not read when greedy.
  * @param logprob  out: log-probability of the choice at temperature 1, over the whole vocabulary. */
 uint32_t sampler_choose(sampler *s, const float *logits, double u, double *logprob);
+
+/* A token and its log-probability at temperature 1, over the whole vocabulary, in nats. */
+typedef struct token_choice {
+    uint32_t id;
+    float logprob;
+} token_choice;
+
+/* The n likeliest tokens, likeliest first, of the logits that sampler_choose() has just read; equal
+ * ones by id. Returns how many there are: n, or fewer for a smaller vocabulary. */
+size_t sampler_top(sampler *s, const float *logits, size_t n, token_choice *out);
 
 #endif

@@ -16,6 +16,15 @@ RT_MUST_USE rt_status wire_body_check(const Retort__Envelope *e, rt_status bad, 
  * failure is left in *m for wire_message_free(). */
 RT_MUST_USE rt_status wire_body_from_pb(const Retort__Envelope *e, wire_message *m, rt_error *err);
 
+/* quota_body.c: the pair of messages about limits and money. */
+bool wire_quota_report_to_pb(const wire_quota_report *in, arena *a, Retort__QuotaReport *pb);
+void wire_quota_report_from_pb(const Retort__QuotaReport *pb, wire_quota_report *out);
+/* What is wrong with it, or NULL. */
+const char *wire_quota_report_wrong(const Retort__QuotaReport *pb);
+bool wire_quota_grant_to_pb(const wire_quota_grant *in, arena *a, Retort__QuotaGrant *pb);
+void wire_quota_grant_from_pb(const Retort__QuotaGrant *pb, wire_quota_grant *out);
+const char *wire_quota_grant_wrong(const Retort__QuotaGrant *pb);
+
 #define WIRE_MICRO_BATCHES_MAX (1u << 20) /* of one step */
 
 /* New copy of a string, "" for NULL; false on out of memory. */

@@ -431,6 +431,14 @@ rt_status wire_body_to_pb(const wire_message *m, arena *a, Retort__Envelope *e, 
         ok = MAKE(server_order, retort__server_order__init);
         if (ok) server_order_to_pb(&m->server_order, e->server_order);
         break;
+    case WIRE_QUOTA_REPORT:
+        ok = MAKE(quota_report, retort__quota_report__init) &&
+             wire_quota_report_to_pb(&m->quota_report, a, e->quota_report);
+        break;
+    case WIRE_QUOTA_GRANT:
+        ok = MAKE(quota_grant, retort__quota_grant__init) &&
+             wire_quota_grant_to_pb(&m->quota_grant, a, e->quota_grant);
+        break;
     case WIRE_PUSH: ok = MAKE(push, retort__push__init) && push_to_pb(&m->push, a, e->push); break;
     case WIRE_LEASE_REQUEST:
     case WIRE_LEASE_DONE:
@@ -502,6 +510,10 @@ static const char *wrong_relation(const Retort__Envelope *e)
         (e->push->n_micro_batches > WIRE_MICRO_BATCHES_MAX ||
          e->push->index >= e->push->n_micro_batches))
         return "push: index is not below n_micro_batches, or that is beyond its limit";
+    if (e->body_case == RETORT__ENVELOPE__BODY_QUOTA_REPORT)
+        return wire_quota_report_wrong(e->quota_report);
+    if (e->body_case == RETORT__ENVELOPE__BODY_QUOTA_GRANT)
+        return wire_quota_grant_wrong(e->quota_grant);
     return NULL;
 }
 
@@ -522,6 +534,10 @@ rt_status wire_body_from_pb(const Retort__Envelope *e, wire_message *m, rt_error
     case WIRE_SERVER_REPORT: ok = server_report_from_pb(e->server_report, &m->server_report); break;
     case WIRE_SERVER_ORDER: ok = server_order_from_pb(e->server_order, &m->server_order); break;
     case WIRE_REFUSED: ok = refused_from_pb(e->refused, &m->refused); break;
+    case WIRE_QUOTA_REPORT:
+        wire_quota_report_from_pb(e->quota_report, &m->quota_report);
+        return RT_OK;
+    case WIRE_QUOTA_GRANT: wire_quota_grant_from_pb(e->quota_grant, &m->quota_grant); return RT_OK;
     default: ok = small_from_pb(e, m); break;
     }
     return ok ? RT_OK : no_memory(err);

@@ -33,6 +33,8 @@ static const type_name type_names[] = {
     {WIRE_PUSHED, "pushed"},
     {WIRE_ACK, "ack"},
     {WIRE_REFUSED, "refused"},
+    {WIRE_QUOTA_REPORT, "quota_report"},
+    {WIRE_QUOTA_GRANT, "quota_grant"},
 };
 
 const char *wire_type_name(wire_type type)

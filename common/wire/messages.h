@@ -37,6 +37,8 @@ typedef enum wire_type {
     WIRE_PUSHED,
     WIRE_ACK,
     WIRE_REFUSED,
+    WIRE_QUOTA_REPORT,
+    WIRE_QUOTA_GRANT,
 } wire_type;
 
 typedef enum wire_role { ROLE_UNKNOWN, ROLE_TEACHER, ROLE_STUDENT, ROLE_SERVER } wire_role;
@@ -60,6 +62,8 @@ typedef enum wire_push_status {
     PUSH_STALE,
     PUSH_AHEAD,
 } wire_push_status;
+
+typedef enum wire_quota_stop { QUOTA_GOES_ON, QUOTA_BUDGET_SPENT } wire_quota_stop;
 
 const char *wire_role_name(wire_role role); /* "teacher" ... */
 const char *wire_type_name(wire_type type); /* "register" ... */
@@ -206,6 +210,38 @@ typedef struct wire_refused {
     bool register_again;
 } wire_refused;
 
+/* What teachers share. */
+typedef enum wire_resource {
+    RESOURCE_REQUESTS,
+    RESOURCE_TOKENS,
+    RESOURCE_COST, /* in 10^-9 of the currency */
+    RESOURCE_IN_FLIGHT,
+    RESOURCE_COUNT,
+} wire_resource;
+
+/* Larger amounts are refused; as a ceiling it means that there is no limit. */
+#define WIRE_AMOUNT_MAX (UINT64_C(1) << 53)
+
+typedef struct wire_amounts {
+    uint64_t of[RESOURCE_COUNT];
+} wire_amounts;
+
+typedef struct wire_quota_report {
+    uint64_t seq;
+    wire_amounts settled, reserved, ceilings, need;
+    uint32_t n_wanted;
+    uint64_t n_overloads, pause_ms;
+    bool leaving;
+    uint64_t n_prompt_tokens, n_cached_tokens, n_completion_tokens;
+} wire_quota_report;
+
+typedef struct wire_quota_grant {
+    uint64_t seq;
+    wire_amounts ceilings;
+    uint64_t pause_ms, retry_ms;
+    wire_quota_stop stop;
+} wire_quota_grant;
+
 typedef struct wire_message {
     /* Envelope. */
     char *run_id;
@@ -230,6 +266,8 @@ typedef struct wire_message {
         wire_push push;
         wire_pushed pushed;
         wire_refused refused;
+        wire_quota_report quota_report;
+        wire_quota_grant quota_grant;
     };
 } wire_message;
 

@@ -46,6 +46,7 @@ shows() { # shows HTTP_PORT PATTERN: a line of /metrics
 }
 
 @test "random bytes on every port are dropped and counted, and the run ends as if nothing had been" {
+  write_config 300 # long enough for heartbeats to tell what the shard counted
   "$RETORT" run --config retort.yaml --set run_dir=base --json > /dev/null 2>&1
   start_run
   wait_until 60 at_least step 3

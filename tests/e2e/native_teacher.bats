@@ -5,7 +5,7 @@ load helpers
 
 setup() {
   make_folder
-  "$PROBLEMS" corpus 150 > corpus.jsonl
+  "$PROBLEMS" corpus 400 > corpus.jsonl
   write_config 20
   sed -i -e 's|^corpus:.*|corpus: {files: [corpus.jsonl], input: "{question}"}|' \
          -e "s|^teacher:.*|teacher: {backend: native, model: $SOURCE/examples/arithmetic/teacher, max_new_tokens: 80}|" \

@@ -21,6 +21,7 @@ teardown() { drop_folder; }
   [ "$(json run/summary.json malformed)" -eq 1 ]
   [ "$(json run/summary.json labelled)" -eq 300 ]
   [ "$(json run/summary.json steps)" -eq 40 ]
+  [ "$(json run/summary.json tokens)" -gt 0 ]
   [ "$(json run/summary.json weights_sha256)" = "$(sha256sum < run/student/model.safetensors | cut -d' ' -f1)" ]
   grep -q '"reason": *"no_marker"' run/dataset/rejected.jsonl
   for f in config.yaml plan.jsonl tokenizer.model metrics.jsonl student/config.json \

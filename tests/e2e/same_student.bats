@@ -64,6 +64,16 @@ finish_same() {
   finish_same
 }
 
+@test "a shard killed with -9 while more lies in the stream than a student holds" {
+  # No mark before the end: a hundred micro-batches of later steps lie before the first one again.
+  "$RETORT" run --config retort.yaml --set run_dir=whole --set train.eval_every=0 --json > /dev/null 2>&1
+  start_run --set launch.servers=2 --set train.eval_every=0 --set train.lookahead_steps=50
+  wait_until 60 at_least step 3
+  kill -KILL "$(pid_of server-0)"
+  wait_run || { cat run.err >&2; show_logs; false; }
+  [ "$(json run/summary.json weights_sha256)" = "$(json whole/summary.json weights_sha256)" ]
+}
+
 @test "the coordinator killed with -9" {
   start_run
   wait_until 60 at_least step 14

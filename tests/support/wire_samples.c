@@ -81,6 +81,22 @@ static wire_message sample_body(wire_type type)
     case WIRE_ACK: return (wire_message){0};
     case WIRE_REFUSED:
         return (wire_message){.refused = {"refused", "sender 'student-0' is unknown", true}};
+    case WIRE_QUOTA_REPORT:
+        return (wire_message){.quota_report = {.seq = 9,
+                                               .settled = {{120, 84000, 12345678901, 0}},
+                                               .reserved = {{0, 9000, 4500000, 6}},
+                                               .ceilings = {{140, 120000, 13000000000, 12}},
+                                               .need = {{1, 1500, 750000, 1}},
+                                               .n_wanted = 14,
+                                               .n_overloads = 2,
+                                               .pause_ms = 1500,
+                                               .leaving = true,
+                                               .n_prompt_tokens = 60000,
+                                               .n_cached_tokens = 20000,
+                                               .n_completion_tokens = 24000}};
+    case WIRE_QUOTA_GRANT:
+        return (wire_message){
+            .quota_grant = {9, {{150, 130000, WIRE_AMOUNT_MAX, 12}}, 700, 50, QUOTA_BUDGET_SPENT}};
     }
     return (wire_message){0};
 }

@@ -5,7 +5,7 @@
 #include "common/wire/messages.h"
 
 #define WIRE_SAMPLE_FIRST WIRE_REGISTER
-#define WIRE_SAMPLE_LAST  WIRE_REFUSED
+#define WIRE_SAMPLE_LAST  WIRE_QUOTA_GRANT
 
 /* Borrows static storage: never free it, and never change what it points to. */
 wire_message wire_sample(wire_type type);

@@ -31,6 +31,8 @@ typedef struct student {
     gradient_pusher *pusher;
     batch_hand hand;
     uint64_t generation;  /* of the view that was looked at last */
+    uint64_t n_read_on;   /* entries read since it changed, without asking for a version */
+    bool caught_up;       /* what was published since it changed has been reached */
     const char *away;     /* what was away when last tried, NULL: nothing */
     double waiting_since; /* seconds; 0: not waiting */
 } student;
@@ -116,6 +118,10 @@ static rt_status follow(student *s, bool *ready, rt_error *err)
     }
     /* After a rewind the shards may hold an older version than the one in the model. */
     if (changed || view.generation != s->generation) weight_cache_forget(s->cache);
+    if (view.generation != s->generation) {
+        s->n_read_on = 0;
+        s->caught_up = false;
+    }
     s->generation = view.generation;
     *ready = true;
 out:
@@ -138,14 +144,21 @@ static rt_status forgive_queue(student *s, rt_status st, const rt_error *why, rt
     return st;
 }
 
-static rt_status take(student *s, uint64_t block_ms, rt_error *err)
+static rt_status take(student *s, uint64_t block_ms, size_t *n_taken, rt_error *err)
 {
     rt_error why = {0};
-    size_t n = 0;
+    rt_status st = RT_OK;
+    size_t n_max = 1;
     bool pending = !s->took_pending;
-    rt_status st =
-        take_batch(s->queue, &s->names, runtime_identity(s->rt)->sender, pending,
-                   pending ? BATCH_HAND_MAX : 1, block_ms, s->generation, &s->hand, &n, &why);
+    if (pending) n_max = BATCH_HAND_MAX;
+    if (s->hand.n == BATCH_HAND_MAX) {
+        n_max = BATCH_HAND_MAX / 2;
+        st = give_back(s->queue, &s->names, n_max, &s->hand, &why);
+        runtime_count(s->rt, "given_back", (double)(BATCH_HAND_MAX - s->hand.n));
+    }
+    if (st == RT_OK)
+        st = take_batch(s->queue, &s->names, runtime_identity(s->rt)->sender, pending, n_max,
+                        block_ms, s->generation, &s->hand, n_taken, &why);
     if (st != RT_OK) return forgive_queue(s, st, &why, err);
     s->took_pending = true;
     note_back(s);
@@ -275,9 +288,20 @@ static rt_status advance(student *s, held_batch *held, rt_error *err)
     return RT_OK;
 }
 
+/* The run went back: what it needs now lies behind all that was published before, so there is no
+ * use in asking for the versions of that. The stream holds no more than queue.batches_max. */
+static bool should_read_on(student *s, size_t n_taken)
+{
+    const held_batch *lowest = batch_hand_lowest(&s->hand);
+    s->n_read_on += n_taken;
+    if (lowest != NULL && lowest->generation == s->generation) s->caught_up = true;
+    return n_taken > 0 && !s->caught_up && s->n_read_on <= s->config->queue.batches_max;
+}
+
 static rt_status turn(student *s, rt_error *err)
 {
     bool ready = false;
+    size_t n_taken = 0;
     rt_status st = follow(s, &ready, err);
     if (st != RT_OK) return st;
     if (!ready) {
@@ -289,7 +313,8 @@ static rt_status turn(student *s, rt_error *err)
     if (!draining && batch_hand_wants_more(&s->hand, s->generation, rt_clock_mono_ms())) {
         start_waiting(s);
         if (s->hand.n == 0) runtime_busy(s->rt, "waiting for a micro-batch");
-        if ((st = take(s, s->hand.n == 0 ? TAKE_MS : 0, err)) != RT_OK) return st;
+        if ((st = take(s, s->hand.n == 0 ? TAKE_MS : 0, &n_taken, err)) != RT_OK) return st;
+        if (should_read_on(s, n_taken)) return RT_OK;
     }
     held_batch *held = batch_hand_lowest(&s->hand);
     if (held != NULL) return advance(s, held, err);

@@ -59,7 +59,6 @@ bool batch_hand_wants_more(batch_hand *hand, uint64_t generation, uint64_t now_m
 {
     const held_batch *lowest = batch_hand_lowest(hand);
     if (lowest == NULL) return true;
-    if (hand->n == BATCH_HAND_MAX) return false;
     return lowest->generation != generation || now_ms - lowest->taken_ms > BATCH_PATIENCE_MS;
 }
 
@@ -91,5 +90,28 @@ rt_status take_batch(queue *q, const queue_names *names, const char *consumer, b
         st = take_entry(q, names, &entries[i], generation, hand, &n_good, err);
     queue_entries_free(entries, n);
     *n_taken = n_good;
+    return st;
+}
+
+static int compare_held(const void *a, const void *b)
+{
+    const micro_batch *left = &((const held_batch *)a)->batch;
+    const micro_batch *right = &((const held_batch *)b)->batch;
+    return comes_before(left, right) ? -1 : comes_before(right, left);
+}
+
+/* In their order, so that the stream stays sorted and the next step is found where it should be. */
+rt_status give_back(queue *q, const queue_names *names, size_t n, batch_hand *hand, rt_error *err)
+{
+    rt_status st = RT_OK;
+    qsort(hand->items, hand->n, sizeof *hand->items, compare_held);
+    size_t first = hand->n - RT_MIN(n, hand->n);
+    while (st == RT_OK && hand->n > first) {
+        held_batch *far = &hand->items[first];
+        const queue_entry *e = &far->entry;
+        st = queue_add(q, names->batches, e->bytes, e->n_bytes, e->attempts, err);
+        if (st == RT_OK) st = queue_ack(q, names->batches, e, 1, err);
+        if (st == RT_OK) batch_hand_drop(hand, far);
+    }
     return st;
 }

@@ -4,7 +4,9 @@
  *     next       step 7 index 1
  *
  * Normally one is in hand. Only while its version does not come is more taken: what everybody waits
- * for may lie behind it (docs/protocol.md, "Steps"). The hand is pure; take_batch() reads.
+ * for may lie behind it (docs/protocol.md, "Steps"). A hand that is full of later steps gives the
+ * farthest ones back to the end of the stream, so that what lies behind always comes within reach,
+ * however much is before it. The hand is pure; take_batch() reads, give_back() writes.
  *
  *     batch_hand hand = {0};
  *     if (batch_hand_wants_more(&hand, generation, now_ms)) st = take_batch(...);
@@ -42,7 +44,7 @@ void batch_hand_add(batch_hand *hand, queue_entry *entry, micro_batch *batch, ui
 held_batch *batch_hand_lowest(batch_hand *hand);
 void batch_hand_drop(batch_hand *hand, held_batch *held);
 /* Whether to take more: nothing is in hand, or the lowest one has waited too long or comes from the
- * time before a rewind. */
+ * time before a rewind. A full hand makes room first: give_back(). */
 bool batch_hand_wants_more(batch_hand *hand, uint64_t generation, uint64_t now_ms);
 
 /* Read up to n_max entries into the hand, waiting at most block_ms for the first. With `pending`
@@ -51,5 +53,9 @@ bool batch_hand_wants_more(batch_hand *hand, uint64_t generation, uint64_t now_m
 RT_MUST_USE rt_status take_batch(queue *q, const queue_names *names, const char *consumer,
                                  bool pending, size_t n_max, uint64_t block_ms, uint64_t generation,
                                  batch_hand *hand, size_t *n_taken, rt_error *err);
+/* Put the highest n of the hand back at the end of the stream, lowest first. A failure in the middle leaves at
+ * worst a copy in the stream, whose effect is dropped by its id. */
+RT_MUST_USE rt_status give_back(queue *q, const queue_names *names, size_t n, batch_hand *hand,
+                                rt_error *err);
 
 #endif

@@ -10,7 +10,9 @@
  *     }
  *
  * One thread. A take reserves the most that the request can cost, so that what is spent never
- * exceeds a limit, requests in flight included.
+ * exceeds a limit, requests in flight included. Each attempt is a request of its own: take again
+ * before a retry. A request that surely cost nothing (refused with 429, no connection) is settled
+ * with `known` and zeros; it still counts as a request.
  */
 #ifndef RT_WORKER_TEACHER_ALLOWANCE_H
 #define RT_WORKER_TEACHER_ALLOWANCE_H
@@ -49,6 +51,8 @@ typedef struct allowance_ops {
     void (*settle)(void *self, const allowance_need *need, allowance_use *use, uint64_t now_ms);
     /* Talk to whoever shares the limits, without waiting; called often while requests fly. */
     void (*turn)(void *self, uint64_t now_ms);
+    /* Nothing will be taken for a while: others may have what is not used. */
+    void (*rest)(void *self, uint64_t now_ms);
     void (*close)(void *self);
 } allowance_ops;
 
@@ -57,21 +61,15 @@ struct allowance {
     void *self;
 };
 
-static inline allowance_verdict allowance_take(allowance *a, const allowance_need *need,
-                                               uint64_t now_ms, uint64_t *retry_ms)
-{
-    return a == NULL ? ALLOWANCE_GO : a->ops->take(a->self, need, now_ms, retry_ms);
-}
-
-static inline void allowance_settle(allowance *a, const allowance_need *need, allowance_use *use,
-                                    uint64_t now_ms)
-{
-    if (a != NULL) a->ops->settle(a->self, need, use, now_ms);
-}
-
-static inline void allowance_turn(allowance *a, uint64_t now_ms)
-{
-    if (a != NULL) a->ops->turn(a->self, now_ms);
-}
+/* NULL is an allowance without limits: everything may go. */
+allowance_verdict allowance_take(allowance *a, const allowance_need *need, uint64_t now_ms,
+                                 uint64_t *retry_ms);
+/* Exactly once for each take that said GO, with the same need. */
+void allowance_settle(allowance *a, const allowance_need *need, allowance_use *use,
+                      uint64_t now_ms);
+void allowance_turn(allowance *a, uint64_t now_ms);
+void allowance_rest(allowance *a, uint64_t now_ms);
+/* Everything that was taken should be settled; what is not counts as paid. */
+void allowance_close(allowance *a);
 
 #endif

@@ -28,6 +28,8 @@ enum {
 /* Reason codes of requests that got no text, beside those of the parse machine. */
 #define REASON_NOT_RECORDED    "not_recorded"
 #define REASON_PROMPT_TOO_LONG "prompt_too_long"
+/* Not asked because the budget is spent: no record is made, the example stays pending. */
+#define REASON_NOT_SENT "not_sent"
 
 /* Borrows its texts; absent ones are "" and 0. */
 typedef struct backend_request {

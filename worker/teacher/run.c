@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "worker/runtime/run_path.h"
 #include "worker/teacher/publish.h"
+#include "worker/teacher/shared_allowance.h"
 #include "worker/teacher/take_shard.h"
 
 /* After a request to stop, how long labelled records may wait for the stream. */
@@ -15,6 +16,7 @@
 typedef struct teacher {
     runtime *rt;
     labeller labeller;
+    allowance *allowance; /* NULL without limits and prices */
     queue *queue;
     queue_names names;
     answer_cache *cache;
@@ -68,6 +70,7 @@ static void count_shard(teacher *t, const label_counts *counts, double seconds)
     runtime_count(t->rt, "labelled", (double)counts->n_labelled);
     runtime_count(t->rt, "rejected", (double)counts->n_rejected);
     runtime_count(t->rt, "retries", (double)counts->n_retries);
+    runtime_count(t->rt, "escalated", (double)counts->n_escalated);
     runtime_count(t->rt, "prompt_tokens", (double)counts->n_prompt_tokens);
     runtime_count(t->rt, "completion_tokens", (double)counts->n_completion_tokens);
     runtime_count(t->rt, "label_seconds", seconds);
@@ -87,6 +90,7 @@ static rt_status work_shard(teacher *t, const wire_lease_grant *grant, rt_error 
     runtime_busy(t->rt, "labels shard %" PRIu64, grant->shard);
     double start_s = rt_clock_mono_s();
     st = label_shard(&t->labeller, examples, n, records, &counts, err);
+    allowance_rest(t->allowance, rt_clock_mono_ms());
     if (st != RT_OK) {
         st = rt_wrap(err, st, "shard %" PRIu64, grant->shard);
         goto out;
@@ -111,6 +115,7 @@ static rt_status work_until_finished(teacher *t, rt_error *err)
         leased_shard shard = {0};
         uint64_t retry_ms = 0;
         rt_status st = runtime_refusal(t->rt, err);
+        allowance_turn(t->allowance, rt_clock_mono_ms());
         if (st != RT_OK) return st;
         if (runtime_phase(t->rt) == PHASE_FINISHED) return RT_OK;
         if (runtime_stopping(t->rt)) return rt_fail(err, RT_CANCELLED, "stopped on request");
@@ -141,18 +146,22 @@ rt_status teacher_run(const config *c, const char *name, rt_error *err)
     runtime_busy(t.rt, "opens its backend");
     if ((st = labeller_open(c, &t.labeller, err)) != RT_OK) goto out;
     if ((st = open_cache(&t, c, err)) != RT_OK) goto out;
-    labeller_use(&t.labeller, &(backend_means){.cache = t.cache,
+    t.labeller.should_leave = should_leave;
+    t.labeller.leave_context = t.rt;
+    if (config_has_limits(c) && (st = shared_allowance_open(t.rt, &t.allowance, err)) != RT_OK)
+        goto out;
+    labeller_use(&t.labeller, &(backend_means){.allowance = t.allowance,
+                                               .cache = t.cache,
                                                .report = report_trouble,
                                                .count = count_in_backend,
                                                .context = &t});
-    t.labeller.should_leave = should_leave;
-    t.labeller.leave_context = t.rt;
     runtime_busy(t.rt, "opens the queue");
     if ((st = runtime_open_queue(t.rt, &t.queue, err)) != RT_OK) goto out;
     st = work_until_finished(&t, err);
 out:
     queue_close(t.queue);
     labeller_close(&t.labeller);
+    allowance_close(t.allowance);
     answer_cache_close(t.cache);
     runtime_close(t.rt);
     return st;

@@ -19,7 +19,9 @@ RT_MUST_USE rt_status teacher_run(const config *c, const char *name, rt_error *e
  * their own. Keeps config. labeller_close() frees what it opened. */
 RT_MUST_USE rt_status labeller_open(const config *c, labeller *out, rt_error *err);
 void labeller_close(labeller *l);
-/* What its backend may use, see backend_use(). */
+/* Its prompts alone, without a backend. Returns new; prompt_profile_free(). */
+RT_MUST_USE rt_status labeller_prompts(const config *c, prompt_profile **out, rt_error *err);
+/* What its backends may use, see backend_use(). */
 void labeller_use(const labeller *l, const backend_means *means);
 
 #endif

@@ -25,7 +25,7 @@ typedef struct model_trace {
     tensor **fused;  /* [n_layers]: [q | k | v] after rotation, which a decoder keeps */
 } model_trace;
 
-/* Key-value memory of the sequences of one generate() call. */
+/* Key-value memory of sequences that are decoded together. */
 typedef struct decoder decoder;
 
 typedef struct arch {
@@ -47,10 +47,10 @@ typedef struct arch {
     /* Start a group: capacities[n_seqs] are the tokens that each sequence may reach. */
     void (*decoder_begin)(decoder *d, const size_t *capacities, size_t n_seqs);
     void (*decoder_free)(decoder *d);
-    /* Read the prompts of sequences [i_first, i_first + n); hidden[n, d_model] receives the final
-     * norm's output at the last token of each. */
-    rt_status (*prefill)(decoder *d, size_t i_first, size_t n, const generate_prompt *prompts,
-                         float *hidden, rt_error *err);
+    /* Begin each of n sequences, whatever it held, with its prompt; hidden[n, d_model] receives the
+     * final norm's output at the last token of each. */
+    rt_status (*prefill)(decoder *d, size_t n, const uint32_t *i_seqs,
+                         const generate_prompt *prompts, float *hidden, rt_error *err);
     /* One more token for each of n sequences; hidden as above. */
     rt_status (*step)(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *ids,
                       float *hidden, rt_error *err);

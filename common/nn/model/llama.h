@@ -27,8 +27,8 @@ rt_status llama_decoder_new(model *m, size_t n_seqs, size_t n_tokens, size_t n_l
                             decoder **out, rt_error *err);
 void llama_decoder_begin(decoder *d, const size_t *capacities, size_t n_seqs);
 void llama_decoder_free(decoder *d);
-rt_status llama_prefill(decoder *d, size_t i_first, size_t n, const generate_prompt *prompts,
-                        float *hidden, rt_error *err);
+rt_status llama_prefill(decoder *d, size_t n, const uint32_t *i_seqs,
+                        const generate_prompt *prompts, float *hidden, rt_error *err);
 rt_status llama_step(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *ids,
                      float *hidden, rt_error *err);
 

@@ -156,8 +156,8 @@ static rt_status prefill_input(tape *t, size_t n, const generate_prompt *prompts
     return RT_OK;
 }
 
-rt_status llama_prefill(decoder *d, size_t i_first, size_t n, const generate_prompt *prompts,
-                        float *hidden, rt_error *err)
+rt_status llama_prefill(decoder *d, size_t n, const uint32_t *i_seqs,
+                        const generate_prompt *prompts, float *hidden, rt_error *err)
 {
     model *m = d->m;
     model_input in = {0};
@@ -176,10 +176,10 @@ rt_status llama_prefill(decoder *d, size_t i_first, size_t n, const generate_pro
         const tensor *fused = trace.fused[l];
         for (size_t i = 0; i < n; i++)
             for (size_t j = 0; j < in.spans[i].n; j++)
-                cache_append(d, l, i_first + i, j,
+                cache_append(d, l, i_seqs[i], j,
                              fused->data + (in.spans[i].first + j) * fused->n_cols);
     }
-    for (size_t i = 0; i < n; i++) d->lengths[i_first + i] = in.spans[i].n;
+    for (size_t i = 0; i < n; i++) d->lengths[i_seqs[i]] = in.spans[i].n;
     return RT_OK;
 }
 

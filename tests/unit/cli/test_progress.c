@@ -45,6 +45,26 @@ Test(progress, a_labelling_line_shows_done_total_rejected_rate_and_time_left)
     rt_buf_free(&out);
 }
 
+Test(progress, a_labelling_line_shows_what_was_spent_the_budget_and_what_is_expected)
+{
+    rt_buf out = {0};
+    run_stats s = labelling;
+    s.has_money = true;
+    s.spent = 1.254;
+    s.budget = 5;
+    s.projected = 2.031;
+    strcpy(s.currency, "EUR");
+    cr_assert_eq(progress_label_line(&s, 0, &out, NULL), RT_OK);
+    cr_expect_str_eq(out.data,
+                     "label 6,188/10,000  rejected 12  1.25/5.00 EUR (~2.03)  212/s  ETA 0:18");
+    rt_buf_clear(&out);
+    s.budget = 0;
+    s.labelling_done = true;
+    cr_assert_eq(progress_label_line(&s, 0, &out, NULL), RT_OK);
+    cr_expect_str_eq(out.data, "label 6,188/10,000  rejected 12  1.25 EUR  done");
+    rt_buf_free(&out);
+}
+
 Test(progress, a_bar_is_drawn_only_where_there_is_room_for_it)
 {
     rt_buf narrow = {0}, wide = {0};

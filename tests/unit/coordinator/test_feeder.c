@@ -51,10 +51,22 @@ Test(feeder, starts_again_from_the_version_after_a_rewind)
     feeder f = make();
     feeder_set_version(&f, 10);
     publish(&f, 100, 100);
-    feeder_set_version(&f, 4);
+    feeder_rewind(&f, 4);
     cr_expect_eq(f.next, 4);
     cr_expect_not(feeder_is_resend(&f, 4));
     cr_expect_eq(publish(&f, 100, 100), 7);
+}
+
+Test(feeder, publishes_anew_what_a_shard_lost_of_the_very_version_it_restores)
+{
+    feeder f = make();
+    feeder_set_version(&f, 10);
+    cr_expect_eq(publish(&f, 100, 100), 13);
+    feeder_resend(&f);
+    feeder_rewind(&f, 10);
+    cr_expect_eq(f.next, 10);
+    cr_expect_not(feeder_is_resend(&f, 10), "what was received is forgotten");
+    cr_expect_eq(publish(&f, 100, 100), 13);
 }
 
 Test(feeder, sends_again_what_a_flushed_stream_held)

@@ -224,3 +224,53 @@ Test(lease_table, labels_every_example_in_any_order_of_faults)
         close_table();
     }
 }
+
+Test(lease_table, grants_nothing_beyond_its_limit_until_it_is_lifted)
+{
+    lease l;
+    open_table(40, 10);
+    lease_table_limit(t, 2);
+    cr_assert(grant("a", 0, 0, &l));
+    cr_assert(grant("b", 0, 0, &l));
+    cr_expect_eq(l.shard, 1);
+    cr_expect_not(grant("c", 0, 0, &l));
+    archive_shard(0);
+    cr_expect_not(grant("a", 0, 0, &l));
+    lease_table_return(t, "b"); /* what lies below the limit comes again */
+    cr_assert(grant("a", 0, 0, &l));
+    cr_expect_eq(l.shard, 1);
+    archive_shard(1);
+    cr_expect_not(grant("a", 0, 0, &l));
+    lease_table_limit(t, UINT64_MAX);
+    cr_assert(grant("a", 0, 0, &l));
+    cr_expect_eq(l.shard, 2);
+}
+
+Test(lease_table, a_closed_table_grants_nothing_new_and_repeats_what_was_granted)
+{
+    lease first, again;
+    open_table(30, 10);
+    cr_assert(grant("a", 0, 0, &first));
+    lease_table_close(t);
+    cr_expect_not(grant("b", 0, 0, &again));
+    cr_assert(grant("a", 0, 0, &again));
+    cr_expect_eq(again.id, first.id);
+    cr_expect_eq(lease_table_return(t, "a"), 1);
+    cr_expect_not(grant("a", 0, 0, &again), "what came back is granted again");
+    cr_expect_eq(lease_table_n_leases(t), 0);
+    cr_expect_not(lease_table_all_done(t));
+}
+
+Test(lease_table, a_finished_table_leaves_out_what_is_missing_and_still_counts_it)
+{
+    lease_counts counts;
+    open_table(30, 10);
+    archive_shard(1);
+    cr_expect_not(lease_table_range_done(t, 0, 10));
+    lease_table_finish(t);
+    cr_expect(lease_table_all_done(t));
+    cr_expect(lease_table_range_done(t, 0, 30));
+    cr_expect_not(lease_table_is_archived(t, 0));
+    lease_table_count(t, &counts);
+    cr_expect_eq(counts.n_examples_pending, 20);
+}

@@ -9,9 +9,10 @@
 #include "tests/support/wire_samples.h"
 
 static wire_type all_types[] = {
-    WIRE_REGISTER,   WIRE_HEARTBEAT,   WIRE_RUN_STATE,     WIRE_LEASE_REQUEST, WIRE_LEASE_GRANT,
-    WIRE_LEASE_DONE, WIRE_EVAL_RESULT, WIRE_SERVER_REPORT, WIRE_SERVER_ORDER,  WIRE_PULL,
-    WIRE_PULLED,     WIRE_PUSH,        WIRE_PUSHED,        WIRE_ACK,           WIRE_REFUSED,
+    WIRE_REGISTER,     WIRE_HEARTBEAT,   WIRE_RUN_STATE,     WIRE_LEASE_REQUEST, WIRE_LEASE_GRANT,
+    WIRE_LEASE_DONE,   WIRE_EVAL_RESULT, WIRE_SERVER_REPORT, WIRE_SERVER_ORDER,  WIRE_PULL,
+    WIRE_PULLED,       WIRE_PUSH,        WIRE_PUSHED,        WIRE_ACK,           WIRE_REFUSED,
+    WIRE_QUOTA_REPORT, WIRE_QUOTA_GRANT,
 };
 
 static rt_buf encoded(wire_type type)
@@ -311,4 +312,31 @@ Test(messages, names_are_stable)
     cr_assert_str_eq(wire_role_name(ROLE_SERVER), "server");
     cr_assert_str_eq(wire_role_name((wire_role)42), "unknown");
     wire_message_free(NULL);
+}
+
+Test(messages, amounts_beyond_the_limit_are_refused_in_both_directions)
+{
+    for (int r = 0; r < RESOURCE_COUNT; r++) {
+        rt_buf bytes = {0};
+        rt_error err = {0};
+        wire_message report = wire_sample(WIRE_QUOTA_REPORT);
+        wire_message grant = wire_sample(WIRE_QUOTA_GRANT);
+        report.quota_report.reserved.of[r] = WIRE_AMOUNT_MAX + 1;
+        grant.quota_grant.ceilings.of[r] = WIRE_AMOUNT_MAX + 1;
+        cr_expect_eq(wire_encode(&report, &bytes, &err), RT_INVALID);
+        cr_expect_eq(wire_encode(&grant, &bytes, &err), RT_INVALID);
+        rt_buf_free(&bytes);
+    }
+    Retort__Amounts much = RETORT__AMOUNTS__INIT;
+    Retort__QuotaReport body = RETORT__QUOTA_REPORT__INIT;
+    Retort__Envelope e = RETORT__ENVELOPE__INIT;
+    uint8_t bytes[256];
+    wire_message m = {0};
+    much.cost = WIRE_AMOUNT_MAX + 1;
+    body.settled = &much;
+    e.protocol = WIRE_PROTOCOL;
+    e.body_case = RETORT__ENVELOPE__BODY_QUOTA_REPORT;
+    e.quota_report = &body;
+    size_t n = retort__envelope__pack(&e, bytes);
+    cr_expect_eq(wire_decode(bytes, n, &m, NULL), RT_CORRUPT);
 }

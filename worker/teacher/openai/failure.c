@@ -22,7 +22,7 @@ uint64_t failure_backoff_ms(rng_key jitter, uint32_t attempt)
 static uint64_t wait_of(const failure_event *e)
 {
     uint64_t own_ms = failure_backoff_ms(e->jitter, e->attempt);
-    if (!e->headers.has_retry) return own_ms;
+    if (!e->headers.has_retry || e->headers.retry_ms == 0) return own_ms; /* "at once" ends never */
     double u = (double)rng_uniform(e->jitter, (uint64_t)e->attempt + UINT32_MAX);
     uint64_t wait_ms =
         e->headers.retry_ms + (uint64_t)((double)RT_MIN(own_ms, (uint64_t)1000) * 0.25 * u);
@@ -47,7 +47,7 @@ static failure_verdict reject(const char *reason, const char *text)
 static failure_verdict stop(const char *why, const char *text)
 {
     failure_verdict v = {.action = FAILURE_STOP};
-    snprintf(v.message, sizeof v.message, "%.150s; it says: %.340s", why,
+    snprintf(v.message, sizeof v.message, "%.150s; it says: %.330s", why,
              text[0] != '\0' ? text : "nothing");
     return v;
 }

@@ -78,6 +78,7 @@ static rt_status split_thought(openai_choice *out, bool *open, rt_error *err)
         if (st != RT_OK) return st;
         out->rationale_source = "think";
     }
+    RT_ASSERT(out->text.data != NULL); /* a thought was found in it */
     memmove(out->text.data, out->text.data + p.answer, p.n_answer);
     out->text.n = p.n_answer;
     out->text.data[p.n_answer] = '\0';

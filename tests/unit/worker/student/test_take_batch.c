@@ -44,7 +44,7 @@ Test(batch_hand, takes_more_only_when_empty_or_stuck)
     add(&hand, MICRO_BATCH_TRAIN, 4, 0, 2, 1000);
     cr_expect_not(batch_hand_wants_more(&hand, 2, 1000), "the lowest one is of this time");
     for (uint32_t i = 2; i < BATCH_HAND_MAX; i++) add(&hand, MICRO_BATCH_TRAIN, 9, i, 1, 0);
-    cr_expect_not(batch_hand_wants_more(&hand, 3, 100000), "full");
+    cr_expect(batch_hand_wants_more(&hand, 3, 100000), "what is needed may lie behind");
     batch_hand_free(&hand);
 }
 
@@ -146,5 +146,47 @@ Test(take_batch, a_stream_that_is_gone_is_told_apart)
     cr_assert_eq(queue_drop(t.q, t.names.batches, NULL), RT_OK);
     cr_expect_eq(take_batch(t.q, &t.names, "student-0", false, 1, 0, 1, &hand, &n, NULL),
                  RT_NOTFOUND);
+    queue_close(t.q);
+}
+
+Test(take_batch, gives_back_the_highest_in_their_order)
+{
+    toy_stream t;
+    batch_hand hand = {0};
+    size_t n = 0;
+    static const uint64_t steps[] = {7, 3, 9, 8, 1};
+    toy_stream_open(&t);
+    for (size_t i = 0; i < RT_COUNT(steps); i++) publish(&t, steps[i], 0);
+    cr_assert_eq(take_batch(t.q, &t.names, "a", false, 5, 0, 1, &hand, &n, NULL), RT_OK);
+    cr_assert_eq(give_back(t.q, &t.names, 3, &hand, NULL), RT_OK);
+    cr_assert_eq(hand.n, 2);
+    batch_hand_free(&hand);
+    cr_assert_eq(take_batch(t.q, &t.names, "b", false, 5, 0, 1, &hand, &n, NULL), RT_OK);
+    cr_assert_eq(n, 3);
+    for (size_t i = 0; i < 3; i++) cr_expect_eq(hand.items[i].batch.step, 7 + i);
+    batch_hand_free(&hand);
+    queue_close(t.q);
+}
+
+Test(take_batch, a_step_behind_any_number_of_later_ones_is_reached)
+{
+    toy_stream t;
+    batch_hand hand = {0};
+    size_t n = 0, n_turns = 0;
+    uint64_t n_left = 0;
+    toy_stream_open(&t);
+    for (uint32_t i = 0; i < 100; i++) publish(&t, 23 + i / 4, i % 4);
+    publish(&t, 20, 3);
+    while (hand.n == 0 || batch_hand_lowest(&hand)->batch.step != 20) {
+        cr_assert_lt(n_turns++, 50, "the hand is full and step 20 never comes");
+        if (hand.n == BATCH_HAND_MAX)
+            cr_assert_eq(give_back(t.q, &t.names, BATCH_HAND_MAX / 2, &hand, NULL), RT_OK);
+        cr_assert_eq(
+            take_batch(t.q, &t.names, "student-0", false, BATCH_HAND_MAX, 0, 1, &hand, &n, NULL),
+            RT_OK);
+    }
+    cr_assert_eq(queue_length(t.q, t.names.batches, &n_left, NULL), RT_OK);
+    cr_expect_eq(n_left, 101, "nothing was lost and nothing doubled");
+    batch_hand_free(&hand);
     queue_close(t.q);
 }

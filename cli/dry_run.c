@@ -1,0 +1,420 @@
+/* Reads corpus and dataset, renders prompts, counts tokens.
+ *
+ * All prompts of a large corpus need not be counted to know what they cost: at most SAMPLE_MAX rows,
+ * evenly spaced among those that are to be asked about, stand for all.
+ */
+#include "cli/dry_run.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/launch/progress.h"
+#include "cli/projection.h"
+#include "common/base/fs.h"
+#include "common/dataset/archive.h"
+#include "common/text/display.h"
+#include "common/text/token_estimate.h"
+#include "coordinator/corpus_source.h"
+#include "worker/runtime/model_tokenizer.h"
+#include "worker/runtime/run_path.h"
+#include "worker/teacher/run.h"
+
+#define SAMPLE_MAX          2000
+#define EXEMPLARS_BYTES_MAX ((size_t)16 << 20)
+#define COLUMNS             96
+
+typedef struct shown_row {
+    example example;
+    rt_buf prompt;
+    uint64_t n_tokens;
+} shown_row;
+
+typedef struct dry_run {
+    const config *config;
+    corpus_source *corpus;
+    archive *dataset; /* NULL: none yet */
+    prompt_profile *prompts;
+    tokenizer *tokenizer; /* NULL: tokens are estimated */
+    uint64_t n_labelled, n_rejected, n_pending;
+    shown_row *rows;       /* [n_rows], the first that are pending */
+    label_record *records; /* [n_rows]: what a recorded teacher wrote; NULL for others */
+    size_t n_rows, n_show;
+    uint64_t n_sampled, n_tokens_max;
+    double n_tokens_sum;
+    projection projection;
+    double answer_likely;
+} dry_run;
+
+static bool is_recorded(const dry_run *d)
+{
+    return d->config->teacher.backend == TEACHER_RECORDED;
+}
+
+static rt_status open_dataset(dry_run *d, rt_error *err)
+{
+    char folder[PATH_MAX];
+    rt_status st = run_path(d->config, "dataset", folder, sizeof folder, err);
+    if (st != RT_OK || !rt_fs_exists(folder)) return st;
+    return archive_open_read_only(folder, &d->dataset, err);
+}
+
+static rt_status open_all(dry_run *d, rt_error *err)
+{
+    char folder[PATH_MAX];
+    const config *c = d->config;
+    rt_status st = run_path(c, "corpus", folder, sizeof folder, err);
+    if (st == RT_OK) st = corpus_source_of_corpus(c, folder, &d->corpus, err);
+    if (st == RT_OK) st = open_dataset(d, err);
+    if (st == RT_OK) st = labeller_prompts(c, &d->prompts, err);
+    if (st == RT_OK && c->teacher.backend == TEACHER_NATIVE)
+        st = model_tokenizer_load(c->teacher.model, &d->tokenizer, err);
+    if (st != RT_OK) return st;
+    d->rows = rt_calloc(d->n_show, sizeof *d->rows);
+    return d->rows == NULL ? rt_fail(err, RT_NOMEM, "%zu rows", d->n_show) : RT_OK;
+}
+
+static void close_all(dry_run *d)
+{
+    for (size_t i = 0; d->rows != NULL && i < d->n_rows; i++) {
+        example_free(&d->rows[i].example);
+        rt_buf_free(&d->rows[i].prompt);
+    }
+    if (d->records != NULL) label_records_free(d->records, d->n_rows);
+    free(d->records);
+    free(d->rows);
+    tokenizer_free(d->tokenizer);
+    prompt_profile_free(d->prompts);
+    archive_close(d->dataset);
+    corpus_source_free(d->corpus);
+}
+
+static archive_state state_of(const dry_run *d, size_t i)
+{
+    if (d->dataset == NULL) return ARCHIVE_ABSENT;
+    return archive_find(d->dataset, corpus_source_ids(d->corpus)[i]);
+}
+
+static void count_states(dry_run *d)
+{
+    for (size_t i = 0; i < corpus_source_n(d->corpus); i++) {
+        archive_state state = state_of(d, i);
+        d->n_labelled += state == ARCHIVE_LABELLED;
+        d->n_rejected += state == ARCHIVE_REJECTED;
+        d->n_pending += state == ARCHIVE_ABSENT;
+    }
+}
+
+static rt_status count_tokens(const dry_run *d, const char *text, size_t n, uint64_t *out,
+                              rt_error *err)
+{
+    id_list ids = {0};
+    if (d->tokenizer == NULL) {
+        *out = token_estimate(text, n);
+        return RT_OK;
+    }
+    rt_status st = tokenizer_encode(d->tokenizer, text, n, &ids, err);
+    if (st == RT_OK) *out = ids.n + 1; /* bos */
+    id_list_free(&ids);
+    return st;
+}
+
+/* Row i is pending: its prompt counts when it is one of the sample, and is kept when it is one of
+ * the first. */
+static rt_status take_row(dry_run *d, size_t i, bool is_shown, bool is_sampled, rt_error *err)
+{
+    shown_row one = {0};
+    rt_status st = corpus_source_read(d->corpus, i, &one.example, err);
+    if (st == RT_OK && !is_recorded(d))
+        st = prompt_profile_render(d->prompts, one.example.input, &one.prompt, err);
+    if (st == RT_OK && !is_recorded(d))
+        st = count_tokens(d, one.prompt.data, one.prompt.n, &one.n_tokens, err);
+    if (st == RT_OK && is_sampled) {
+        d->n_sampled++;
+        d->n_tokens_sum += (double)one.n_tokens;
+        d->n_tokens_max = RT_MAX(d->n_tokens_max, one.n_tokens);
+    }
+    if (st == RT_OK && is_shown) {
+        d->rows[d->n_rows++] = one;
+        return RT_OK;
+    }
+    example_free(&one.example);
+    rt_buf_free(&one.prompt);
+    return st;
+}
+
+static rt_status take_rows(dry_run *d, rt_error *err)
+{
+    rt_status st = RT_OK;
+    uint64_t every = d->n_pending / SAMPLE_MAX + 1, i_pending = 0;
+    for (size_t i = 0; st == RT_OK && i < corpus_source_n(d->corpus); i++) {
+        if (state_of(d, i) != ARCHIVE_ABSENT) continue;
+        bool is_shown = i_pending < d->n_show, is_sampled = i_pending % every == 0;
+        i_pending++;
+        if (is_shown || (is_sampled && !is_recorded(d)))
+            st = take_row(d, i, is_shown, is_sampled, err);
+    }
+    return st;
+}
+
+/* A recorded teacher costs nothing: what it says about the rows can be shown. */
+static rt_status ask_recorded(dry_run *d, rt_error *err)
+{
+    labeller l = {0};
+    label_counts counts = {0};
+    shard_example *examples = rt_calloc(d->n_rows, sizeof *examples);
+    label_record *records = rt_calloc(d->n_rows, sizeof *records);
+    rt_status st = examples == NULL || records == NULL ? rt_fail(err, RT_NOMEM, "rows")
+                                                       : labeller_open(d->config, &l, err);
+    if (st != RT_OK) goto out;
+    for (size_t i = 0; i < d->n_rows; i++) {
+        const example *e = &d->rows[i].example;
+        const char *source_id = e->source_id == NULL ? "" : e->source_id;
+        examples[i] = (shard_example){.id = e->id, .input = e->input, .source_id = source_id};
+    }
+    if ((st = label_shard(&l, examples, d->n_rows, records, &counts, err)) != RT_OK) goto out;
+    d->records = records;
+    records = NULL;
+out:
+    labeller_close(&l);
+    free(examples);
+    free(records);
+    return st;
+}
+
+/* As long as the worked examples' answers are, on average; 0 without them. */
+static rt_status find_answer_length(dry_run *d, rt_error *err)
+{
+    rt_buf file = {0};
+    double sum = 0;
+    size_t n = 0;
+    const char *path = d->config->prompt.exemplars;
+    if (path[0] == '\0') return RT_OK;
+    rt_status st = rt_fs_read(path, EXEMPLARS_BYTES_MAX, &file, err);
+    char *rest = NULL;
+    for (char *line = st == RT_OK && file.n > 0 ? strtok_r(file.data, "\n", &rest) : NULL;
+         st == RT_OK && line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+        uint64_t n_rationale = 0, n_label = 0;
+        json_t *root = json_loads(line, 0, NULL); /* checked when the prompts were made */
+        const char *rationale = json_string_value(json_object_get(root, "rationale"));
+        const char *label = json_string_value(json_object_get(root, "label"));
+        if (rationale != NULL)
+            st = count_tokens(d, rationale, strlen(rationale), &n_rationale, err);
+        if (st == RT_OK && label != NULL) st = count_tokens(d, label, strlen(label), &n_label, err);
+        json_decref(root);
+        sum += (double)(n_rationale + n_label);
+        n++;
+    }
+    if (n > 0) d->answer_likely = sum / (double)n;
+    rt_buf_free(&file);
+    return st;
+}
+
+static rt_status take_dry_run(dry_run *d, rt_error *err)
+{
+    const config *c = d->config;
+    rt_status st = open_all(d, err);
+    if (st != RT_OK) return st;
+    count_states(d);
+    if ((st = take_rows(d, err)) != RT_OK) return st;
+    if (is_recorded(d)) return ask_recorded(d, err);
+    if ((st = find_answer_length(d, err)) != RT_OK) return st;
+    d->projection = project(&(projection_basis){
+        .n_rows = d->n_pending,
+        .prompt_tokens_mean = d->n_sampled == 0 ? 0 : d->n_tokens_sum / (double)d->n_sampled,
+        .answer_tokens_likely = d->answer_likely,
+        .answer_tokens_max = c->teacher.max_new_tokens,
+        .attempts_max = c->teacher.attempts_max,
+        .price_input = c->limits.price_input,
+        .price_output = c->limits.price_output,
+    });
+    return RT_OK;
+}
+
+static const char *way_of_counting(const dry_run *d)
+{
+    return d->tokenizer != NULL ? "tokenizer" : "estimate";
+}
+
+/* ---- for people ---- */
+
+static void print_text(const char *name, const char *text)
+{
+    rt_buf line = {0};
+    if (text != NULL && display_line(text, strlen(text), COLUMNS, &line, NULL) == RT_OK)
+        printf("  %-10s %s\n", name, line.data);
+    rt_buf_free(&line);
+}
+
+static void print_row(const dry_run *d, size_t i)
+{
+    char hex[RT_ID_HEX_SIZE];
+    rt_buf block = {0};
+    const shown_row *one = &d->rows[i];
+    rt_id_to_hex(one->example.id, hex);
+    printf("\nrow %zu  %s", i + 1, hex);
+    if (d->records == NULL) {
+        printf("  %" PRIu64 " tokens\n", one->n_tokens);
+        if (display_block(one->prompt.data, one->prompt.n, "  | ", &block, NULL) == RT_OK)
+            fputs(block.data, stdout);
+    } else {
+        printf("\n");
+        print_text("input", one->example.input);
+        print_text("rationale", d->records[i].rationale);
+        print_text("label", d->records[i].label);
+        print_text("rejected", d->records[i].reason);
+        print_text("raw", d->records[i].raw);
+    }
+    rt_buf_free(&block);
+}
+
+static void print_count(const char *name, uint64_t likely, uint64_t most)
+{
+    char a[32], b[32];
+    progress_thousands(likely, a);
+    progress_thousands(most, b);
+    printf("  %-11s about %s tokens, at most %s\n", name, a, b);
+}
+
+/* Small sums keep their digits. */
+static void print_money(const char *before, double sum, const char *currency)
+{
+    printf("%s%.*f %s", before, sum >= 1 ? 2 : 4, sum, currency);
+}
+
+static void print_price(const dry_run *d)
+{
+    const projection *p = &d->projection;
+    const limits_config *l = &d->config->limits;
+    if (!p->is_priced) {
+        if (d->tokenizer == NULL)
+            printf("  %-11s not known: set limits.price_input and limits.price_output\n", "price");
+        return;
+    }
+    printf("  %-11s ", "price");
+    print_money("about ", p->cost_likely, l->currency);
+    print_money(", at most ", p->cost_max, l->currency);
+    if (l->budget > 0) {
+        printf("\n  %-11s ", "budget");
+        print_money("", l->budget, l->currency);
+        if (p->cost_likely > l->budget)
+            printf(": it will not do, the run stops when it is reached");
+    }
+    printf("\n");
+}
+
+static void print_costs(const dry_run *d)
+{
+    const projection *p = &d->projection;
+    double mean = d->n_sampled == 0 ? 0 : d->n_tokens_sum / (double)d->n_sampled;
+    printf("  %-11s %.0f tokens on average, the longest seen %" PRIu64 " (%s%s)\n", "a prompt",
+           mean, d->n_tokens_max,
+           d->tokenizer != NULL ? "counted by the model's tokenizer"
+                                : "estimated: a Latin letter is a quarter of a token",
+           d->n_sampled < d->n_pending ? ", from a sample" : "");
+    print_count("prompts", p->n_prompt_likely, p->n_prompt_max);
+    print_count("answers", p->n_completion_likely, p->n_completion_max);
+    print_price(d);
+}
+
+static void print_all(const dry_run *d)
+{
+    char n[6][32];
+    const manifest_counts *rows = corpus_source_counts(d->corpus);
+    const uint64_t counts[] = {rows->n_examples, rows->n_duplicates, rows->n_malformed,
+                               d->n_labelled,    d->n_rejected,      d->n_pending};
+    for (size_t i = 0; i < RT_COUNT(counts); i++) progress_thousands(counts[i], n[i]);
+    printf("A dry run: nothing is started, nobody is asked.\n\n");
+    printf("  %-11s %s examples, %s duplicates, %s malformed rows\n", "corpus", n[0], n[1], n[2]);
+    printf("  %-11s %s labelled, %s rejected, %s to be asked about\n", "state", n[3], n[4], n[5]);
+    if (is_recorded(d))
+        printf("  %-11s recorded texts: no prompt is sent, nothing is paid\n", "teacher");
+    else
+        print_costs(d);
+    for (size_t i = 0; i < d->n_rows; i++) print_row(d, i);
+}
+
+/* ---- for programs ---- */
+
+static void set_text(json_t *to, const char *key, const char *text)
+{
+    if (text != NULL) json_object_set_new(to, key, json_string(text));
+}
+
+static json_t *row_to_json(const dry_run *d, size_t i)
+{
+    char hex[RT_ID_HEX_SIZE];
+    const shown_row *one = &d->rows[i];
+    rt_id_to_hex(one->example.id, hex);
+    json_t *out = json_pack("{s:s, s:s}", "id", hex, "input", one->example.input);
+    if (d->records == NULL) {
+        set_text(out, "prompt", one->prompt.data);
+        json_object_set_new(out, "prompt_tokens", json_integer((json_int_t)one->n_tokens));
+    } else {
+        set_text(out, "rationale", d->records[i].rationale);
+        set_text(out, "label", d->records[i].label);
+        set_text(out, "reason", d->records[i].reason);
+        set_text(out, "raw", d->records[i].raw);
+    }
+    return out;
+}
+
+static json_t *costs_to_json(const dry_run *d)
+{
+    const projection *p = &d->projection;
+    json_t *out =
+        json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "counted_by", way_of_counting(d),
+                  "prompt_tokens_longest", (json_int_t)d->n_tokens_max, "prompt_tokens",
+                  (json_int_t)p->n_prompt_likely, "prompt_tokens_max", (json_int_t)p->n_prompt_max,
+                  "completion_tokens", (json_int_t)p->n_completion_likely, "completion_tokens_max",
+                  (json_int_t)p->n_completion_max);
+    if (!p->is_priced) return out;
+    json_object_set_new(out, "currency", json_string(d->config->limits.currency));
+    json_object_set_new(out, "cost", json_real(p->cost_likely));
+    json_object_set_new(out, "cost_max", json_real(p->cost_max));
+    return out;
+}
+
+static rt_status print_json(const dry_run *d, rt_error *err)
+{
+    const manifest_counts *rows = corpus_source_counts(d->corpus);
+    json_t *shown = json_array();
+    for (size_t i = 0; i < d->n_rows; i++) json_array_append_new(shown, row_to_json(d, i));
+    json_t *root =
+        json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "dry_run", 1, "rows",
+                  (json_int_t)rows->n_rows, "examples", (json_int_t)rows->n_examples, "duplicates",
+                  (json_int_t)rows->n_duplicates, "malformed", (json_int_t)rows->n_malformed,
+                  "labelled", (json_int_t)d->n_labelled, "rejected", (json_int_t)d->n_rejected,
+                  "pending", (json_int_t)d->n_pending, "shown", shown);
+    if (root == NULL) return rt_fail(err, RT_NOMEM, "dry run");
+    if (!is_recorded(d)) json_object_set_new(root, "projection", costs_to_json(d));
+    json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
+    printf("\n");
+    json_decref(root);
+    return RT_OK;
+}
+
+int dry_run_command(const options *o)
+{
+    rt_error err = {0};
+    config *c = NULL;
+    dry_run d = {0};
+    uint64_t n_show = 0;
+    rt_status st = options_u64(o, "--show", 0, 100000, &n_show, &err);
+    if (st == RT_OK) st = options_load_config(o, &c, &err);
+    if (st == RT_OK) st = config_check_corpus(c, &err);
+    d.config = c;
+    d.n_show = n_show;
+    if (st == RT_OK) st = take_dry_run(&d, &err);
+    if (st == RT_OK && options_json(o))
+        st = print_json(&d, &err);
+    else if (st == RT_OK)
+        print_all(&d);
+    close_all(&d);
+    config_free(c);
+    return st == RT_OK ? EXIT_CODE_OK : command_fail(o, &err);
+}

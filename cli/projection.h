@@ -1,0 +1,31 @@
+/* What labelling will use and cost, before anything is sent. Pure.
+ *
+ *     projection p = project(&(projection_basis){.n_rows = 797, .prompt_tokens_mean = 412, ...});
+ *     if (p.is_priced) printf("about %.2f, at most %.2f\n", p.cost_likely, p.cost_max);
+ *
+ * Likely: each row is asked about once and answered as long as `answer_tokens_likely`. At most: each
+ * row fails until its last attempt, each time with the longest answer.
+ */
+#ifndef RT_CLI_PROJECTION_H
+#define RT_CLI_PROJECTION_H
+
+#include "common/base/status.h"
+
+typedef struct projection_basis {
+    uint64_t n_rows; /* to be asked about, and paid for */
+    double prompt_tokens_mean;
+    double answer_tokens_likely; /* 0: not known, then as long as may be */
+    uint64_t answer_tokens_max, attempts_max;
+    double price_input, price_output; /* per million tokens; both 0: no prices */
+} projection_basis;
+
+typedef struct projection {
+    uint64_t n_prompt_likely, n_prompt_max;
+    uint64_t n_completion_likely, n_completion_max;
+    bool is_priced;
+    double cost_likely, cost_max;
+} projection;
+
+projection project(const projection_basis *basis);
+
+#endif

@@ -1,0 +1,63 @@
+#include "cli/projection.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+
+static projection_basis toy_basis(void)
+{
+    return (projection_basis){.n_rows = 1000,
+                              .prompt_tokens_mean = 400.5,
+                              .answer_tokens_likely = 60,
+                              .answer_tokens_max = 256,
+                              .attempts_max = 2,
+                              .price_input = 0.15,
+                              .price_output = 0.6};
+}
+
+Test(projection, counts_one_attempt_as_likely_and_all_as_most)
+{
+    projection_basis b = toy_basis();
+    projection p = project(&b);
+    cr_expect_eq(p.n_prompt_likely, 400500);
+    cr_expect_eq(p.n_prompt_max, 801000);
+    cr_expect_eq(p.n_completion_likely, 60000);
+    cr_expect_eq(p.n_completion_max, 512000);
+    cr_assert(p.is_priced);
+    cr_expect_float_eq(p.cost_likely, 0.4005 * 0.15 + 0.06 * 0.6, 1e-12);
+    cr_expect_float_eq(p.cost_max, 0.801 * 0.15 + 0.512 * 0.6, 1e-12);
+}
+
+Test(projection, takes_the_longest_answer_when_it_knows_no_better)
+{
+    projection_basis b = toy_basis();
+    b.answer_tokens_likely = 0;
+    cr_expect_eq(project(&b).n_completion_likely, 256000);
+    b.answer_tokens_likely = 1000; /* longer than may be */
+    cr_expect_eq(project(&b).n_completion_likely, 256000);
+}
+
+Test(projection, has_a_price_when_either_side_has)
+{
+    projection_basis b = toy_basis();
+    b.price_input = 0;
+    cr_expect(project(&b).is_priced);
+    b.price_output = 0;
+    cr_expect_not(project(&b).is_priced);
+    cr_expect_eq(project(&b).cost_max, 0);
+}
+
+Test(projection, stays_a_number_for_any_size)
+{
+    projection_basis b = toy_basis();
+    b.n_rows = UINT64_MAX;
+    b.prompt_tokens_mean = 1e9;
+    b.answer_tokens_max = UINT64_MAX;
+    b.attempts_max = UINT64_MAX;
+    projection p = project(&b);
+    cr_expect_gt(p.n_prompt_max, 0);
+    cr_expect_lt(p.n_prompt_max, (uint64_t)1 << 53);
+    cr_expect(isfinite(p.cost_max));
+    b.n_rows = 0;
+    cr_expect_eq(project(&b).n_prompt_max, 0);
+    cr_expect_eq(project(&b).cost_max, 0);
+}
