@@ -137,7 +137,10 @@ static void fill_report(allowance_account *a, uint32_t n_wanted, uint64_t now_ms
                                .n_completion_tokens = a->n_completion_tokens};
     a->under_way = true;
     a->sent_ms = now_ms;
-    a->n_begun_before = a->n_begun;
+    a->asked_nothing = n_wanted == 0;
+    /* Whoever rests between two shards goes on at the pace it had. */
+    bool rests = n_wanted == 0 && a->n_begun_before > a->n_begun;
+    if (!rests) a->n_begun_before = a->n_begun;
     a->n_begun = 0;
     a->was_blocked = a->changed = false;
     a->needs_renewal = true;
@@ -153,7 +156,8 @@ static bool holds_unused(const allowance_account *a)
 
 bool allowance_account_report(allowance_account *a, uint64_t now_ms, wire_quota_report *out)
 {
-    if (a->under_way && now_ms < a->sent_ms + ALLOWANCE_ANSWER_MS) return false;
+    bool waits = a->under_way && !(a->asked_nothing && a->was_blocked);
+    if (waits && now_ms < a->sent_ms + ALLOWANCE_ANSWER_MS) return false;
     bool lost = a->under_way;
     a->under_way = false;
     if (now_ms < a->next_ms) return false;
@@ -167,7 +171,6 @@ bool allowance_account_report(allowance_account *a, uint64_t now_ms, wire_quota_
 void allowance_account_rest(allowance_account *a, uint64_t now_ms)
 {
     a->asked_ms = 0;
-    a->n_begun = a->n_begun_before = 0;
     if (!holds_unused(a) && !a->changed) return;
     a->changed = true;
     a->under_way = false; /* its answer, if one comes, is not used any more */

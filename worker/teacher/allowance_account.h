@@ -36,8 +36,8 @@ typedef struct allowance_account {
     bool spent; /* the coordinator said so: nothing more */
 
     uint64_t seq, sent_ms, next_ms;
-    bool under_way;
-    wire_amounts need;                /* the largest asked for since the last report */
+    bool under_way, asked_nothing; /* the report under way wanted nothing: no need to wait for it */
+    wire_amounts need;             /* the largest asked for since the last report */
     uint64_t n_begun, n_begun_before; /* in this interval between reports, and in the last */
     bool was_blocked, changed, needs_renewal;
     uint64_t asked_ms;                /* of the newest take */

@@ -166,6 +166,23 @@ Test(allowance_account, rest_gives_back_at_once_and_forgets_the_answer_under_way
     cr_expect(second.leaving);
 }
 
+Test(allowance_account, does_not_wait_for_the_answer_to_a_rest_and_goes_on_at_its_pace)
+{
+    wire_quota_report r;
+    allowance_account a = make();
+    (void)granted(&a, 9, NOW);
+    for (int i = 0; i < 8; i++) cr_expect_eq(take(&a, NOW), ALLOWANCE_GO);
+    (void)granted(&a, 9, NOW + 50);
+    allowance_account_rest(&a, NOW + 60);
+    cr_assert(allowance_account_report(&a, NOW + 60, &r));
+    cr_expect_eq(r.n_wanted, 0);
+    cr_expect_not(allowance_account_report(&a, NOW + 70, &r), "nothing is wanted yet");
+    cr_expect_eq(take(&a, NOW + 80), ALLOWANCE_WAIT);
+    cr_assert(allowance_account_report(&a, NOW + 80, &r), "somebody else dropped the answer");
+    cr_expect_eq(r.n_wanted, 18);
+    cr_expect_not(allowance_account_report(&a, NOW + 90, &r), "this one matters");
+}
+
 Test(allowance_account, obeys_a_pause_and_a_stop)
 {
     wire_quota_report r;
