@@ -117,23 +117,53 @@ static void check_files(problems *p, const char *path, const text_list *files)
     }
 }
 
-/* Everything the settings name on this machine: input files, model folders, secrets. */
-static void check_machine(const config *c, problems *p)
+static void check_secret(problems *p, const char *path, const char *written)
 {
     rt_buf secret = {0};
     rt_error err = {0};
+    if (config_secret(path, written, &secret, &err) != RT_OK) add_problem(p, path, "", err.text);
+    if (secret.data != NULL) explicit_bzero(secret.data, secret.n);
+    rt_buf_free(&secret);
+}
+
+/* A server's teacher: its files and secrets, and the texts that must be JSON. */
+static void check_openai(const config *c, problems *p)
+{
+    json_error_t why = {0};
+    const teacher_config *t = &c->teacher;
+    json_t *schema = NULL, *extra = NULL;
+    check_secret(p, "teacher.api_key", t->api_key);
+    check_secret(p, "teacher.proxy_login", t->proxy_login);
+    check_readable(p, "teacher.ca_file", t->ca_file);
+    if (t->schema_file[0] != '\0') {
+        schema = json_load_file(t->schema_file, JSON_REJECT_DUPLICATES, &why);
+        if (!json_is_object(schema))
+            add_problem(p, "teacher.schema_file", t->schema_file,
+                        schema != NULL ? "is no JSON object" : why.text);
+    }
+    if (t->extra_body[0] != '\0') {
+        extra = json_loads(t->extra_body, JSON_REJECT_DUPLICATES, &why);
+        if (!json_is_object(extra))
+            add_problem(p, "teacher.extra_body", "",
+                        extra != NULL ? "is no JSON object" : why.text);
+    }
+    json_decref(schema);
+    json_decref(extra);
+}
+
+/* Everything the settings name on this machine: input files, model folders, secrets. */
+static void check_machine(const config *c, problems *p)
+{
     check_files(p, "corpus.files", &c->corpus.files);
     check_files(p, "eval.files", &c->eval.files);
     if (c->teacher.backend == TEACHER_RECORDED) check_files(p, "teacher.files", &c->teacher.files);
     if (c->teacher.backend == TEACHER_NATIVE) check_readable(p, "teacher.model", c->teacher.model);
+    if (c->teacher.backend == TEACHER_OPENAI) check_openai(c, p);
     check_readable(p, "prompt.exemplars", c->prompt.exemplars);
     check_readable(p, "tokenizer.model", c->tokenizer.model);
     check_readable(p, "student.init_from", c->student.init_from);
     check_readable(p, "net.curve_key_file", c->net.curve_key_file);
-    if (config_secret("queue.password", c->queue.password, &secret, &err) != RT_OK)
-        add_problem(p, "queue.password", "", err.text);
-    if (secret.data != NULL) explicit_bzero(secret.data, secret.n);
-    rt_buf_free(&secret);
+    check_secret(p, "queue.password", c->queue.password);
 }
 
 static int run_check(const options *o, const config *c)

@@ -57,6 +57,52 @@ static rt_status check_task(const checker *k)
     return RT_OK;
 }
 
+/* http://HOST... or https://HOST..., without a user, whose password would be printed. */
+static rt_status check_http_url(const checker *k, const char *path, const char *url,
+                                const char *secret)
+{
+    size_t n_scheme = strncmp(url, "http://", 7) == 0    ? 7
+                      : strncmp(url, "https://", 8) == 0 ? 8
+                                                         : 0;
+    size_t n_host = strcspn(url + n_scheme, "/?#");
+    if (memchr(url + n_scheme, '@', n_host) != NULL) /* not shown: it may hold a password */
+        return fail_on(k, path, "found a user or password in it; that belongs in %s", secret);
+    if (n_scheme == 0 || n_host == 0 || strpbrk(url, " \t\r\n") != NULL) {
+        char found[FOUND_SIZE];
+        quote_found(url, strlen(url), found);
+        return fail_on(k, path, "found '%s', expected http://HOST:PORT/... or https://...", found);
+    }
+    return RT_OK;
+}
+
+static rt_status check_openai(const checker *k)
+{
+    const teacher_config *t = &k->c->teacher;
+    if (t->model[0] == '\0')
+        return fail_on(k, "teacher.model",
+                       "found nothing, expected the name of a model, because teacher.backend is "
+                       "openai");
+    rt_status st = check_http_url(k, "teacher.base_url", t->base_url, "teacher.api_key");
+    if (st == RT_OK && t->proxy[0] != '\0')
+        st = check_http_url(k, "teacher.proxy", t->proxy, "teacher.proxy_login");
+    if (st != RT_OK) return st;
+    if (t->api_key_header[strspn(t->api_key_header, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst"
+                                                    "uvwxyz0123456789-_")] != '\0' ||
+        t->api_key_header[0] == '\0')
+        return fail_on(k, "teacher.api_key_header", "expected the name of a header");
+    if (t->top_logprobs > 0 && !t->logprobs)
+        return fail_on(k, "teacher.top_logprobs", "found %llu, which needs teacher.logprobs: true",
+                       (unsigned long long)t->top_logprobs);
+    if (t->two_step && (t->think_text[0] == '\0' || t->extract_text[0] == '\0'))
+        return fail_on(k, t->think_text[0] == '\0' ? "teacher.think_text" : "teacher.extract_text",
+                       "found nothing, expected a sentence, because teacher.two_step is true");
+    if (t->two_step && k->c->prompt.kind == PROMPT_REASONING)
+        return fail_on(k, "teacher.two_step",
+                       "found true, expected false, because prompt.kind is reasoning: such a model "
+                       "thinks by itself");
+    return RT_OK;
+}
+
 static rt_status check_inputs(const checker *k)
 {
     const config *c = k->c;
@@ -90,7 +136,7 @@ static rt_status check_inputs(const checker *k)
     if (c->teacher.backend == TEACHER_NATIVE && c->teacher.model[0] == '\0')
         return fail_on(k, "teacher.model",
                        "found nothing, expected a model folder, because teacher.backend is native");
-    return RT_OK;
+    return c->teacher.backend == TEACHER_OPENAI ? check_openai(k) : RT_OK;
 }
 
 static rt_status check_student(const checker *k)

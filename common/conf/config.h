@@ -38,7 +38,16 @@ typedef enum corpus_format {
 } corpus_format;
 typedef enum text_unit { TEXT_LINE, TEXT_PARAGRAPH } text_unit;
 
-typedef enum teacher_backend { TEACHER_RECORDED, TEACHER_NATIVE } teacher_backend;
+typedef enum teacher_backend { TEACHER_RECORDED, TEACHER_NATIVE, TEACHER_OPENAI } teacher_backend;
+typedef enum teacher_api { API_CHAT, API_COMPLETIONS } teacher_api;
+typedef enum max_tokens_field { MAX_TOKENS, MAX_COMPLETION_TOKENS } max_tokens_field;
+typedef enum instruction_role {
+    INSTRUCTION_AUTO,
+    INSTRUCTION_SYSTEM,
+    INSTRUCTION_DEVELOPER,
+    INSTRUCTION_USER
+} instruction_role;
+typedef enum prompt_kind { PROMPT_CLASSIC, PROMPT_REASONING } prompt_kind;
 typedef enum recorded_match { MATCH_INPUT, MATCH_ID } recorded_match;
 typedef enum tokenizer_kind { TOKENIZER_UNIGRAM, TOKENIZER_BPE } tokenizer_kind;
 typedef enum student_arch { STUDENT_LLAMA } student_arch;
@@ -89,16 +98,42 @@ typedef struct teacher_config {
     recorded_match match; /* recorded: find a row by its rendered input, or by source id */
     char *match_field;    /* recorded: template of the input (or id) in the file's rows */
     char *text_field;     /* recorded: template of the raw model text; default "{teacher_raw}" */
-    char *model;          /* native: model folder */
+    char *model;          /* native: model folder; openai: its name at the server */
     double temperature;   /* 0: greedy */
     uint64_t top_k;       /* 0: off */
     double top_p;         /* 1: off */
     uint64_t max_new_tokens;
     uint64_t attempts_max; /* tries per example before it is rejected */
+    /* openai: where, and what is asked there */
+    char *base_url; /* "http://127.0.0.1:8000/v1" */
+    teacher_api api;
+    char *api_key;        /* secret; "" = none */
+    char *api_key_header; /* "Authorization": as a bearer; any other: the key alone */
+    max_tokens_field max_tokens_field;
+    instruction_role instruction_role;
+    text_list stop;
+    bool logprobs;
+    uint64_t top_logprobs;
+    uint64_t choices_max;            /* samples of one example in one request */
+    char *schema_file;               /* JSON schema of the answer; "" = free text */
+    char *label_key, *rationale_key; /* of an answer in JSON */
+    char *extra_body;                /* JSON object merged into each request; "" = none */
+    bool two_step;                   /* think first, then extract the answer */
+    char *think_text, *extract_text;
+    /* openai: how hard it is asked */
+    uint64_t in_flight_max;
+    uint64_t retries_max;
+    uint64_t timeout_ms, connect_timeout_ms;
+    double hedge_after;        /* times the median latency; 0: off */
+    uint64_t breaker_failures; /* in a row; 0: never */
+    char *proxy, *proxy_login; /* proxy_login: secret */
+    char *ca_file;
+    bool tls_verify;
 } teacher_config;
 
 /* How a prompt is rendered; apart from the task, because teachers differ in what they need. */
 typedef struct prompt_config {
+    prompt_kind kind;
     char *instruction;          /* text before everything; "" = none */
     char *exemplars;            /* JSON lines {"input","rationale","label"}; "" = zero-shot */
     char *exemplar_template;    /* over {input} {rationale} {label} */

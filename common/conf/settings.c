@@ -65,7 +65,11 @@
 static const char *const answer_names[] = {"choice", "number", "equation", "text", "class", NULL};
 static const char *const format_names[] = {"auto", "jsonl", "text", "csv", "tsv", NULL};
 static const char *const unit_names[] = {"line", "paragraph", NULL};
-static const char *const backend_names[] = {"recorded", "native", NULL};
+static const char *const backend_names[] = {"recorded", "native", "openai", NULL};
+static const char *const api_names[] = {"chat", "completions", NULL};
+static const char *const max_tokens_names[] = {"max_tokens", "max_completion_tokens", NULL};
+static const char *const role_names[] = {"auto", "system", "developer", "user", NULL};
+static const char *const prompt_kind_names[] = {"classic", "reasoning", NULL};
 static const char *const match_names[] = {"input", "id", NULL};
 static const char *const tokenizer_names[] = {"unigram", "bpe", NULL};
 static const char *const arch_names[] = {"llama", NULL};
@@ -116,7 +120,8 @@ REAL(IN(corpus, bad_share_max), 0, 1, 0.01, "", FREE,
      "Stop when a larger share of the rows is malformed."),
 
 ENUM(IN(teacher, backend), backend_names, "recorded", DECIDES,
-     "Where labels come from: texts recorded earlier, or a model run by Retort."),
+     "Where labels come from: texts recorded earlier, a model run by Retort, or a server that speaks "
+     "the OpenAI interface."),
 TEXT(IN(teacher, name), "", DECIDES, "Name in the records' meta. Empty: the backend's own."),
 LIST(IN(teacher, files), "", DECIDES,
      "recorded: JSON-lines files with the texts, also .gz .zst; paths and globs."),
@@ -126,7 +131,8 @@ TEXT(IN(teacher, match_field), "", DECIDES,
      "recorded: template of the input (or id) over the fields of the recorded rows."),
 TEXT(IN(teacher, text_field), "{teacher_raw}", DECIDES,
      "recorded: template of the teacher's text over the fields of the recorded rows."),
-TEXT(IN(teacher, model), "", DECIDES, "native: folder of the model."),
+TEXT(IN(teacher, model), "", DECIDES,
+     "native: folder of the model. openai: name of the model at the server."),
 REAL(IN(teacher, temperature), 0, 10, 0, "", DECIDES, "Sampling temperature; 0: greedy."),
 U64(IN(teacher, top_k), 0, 1e6, 0, "tokens", DECIDES, "Sample among the k likeliest tokens; 0: off."),
 REAL(IN(teacher, top_p), 1e-6, 1, 1, "", DECIDES,
@@ -134,7 +140,63 @@ REAL(IN(teacher, top_p), 1e-6, 1, 1, "", DECIDES,
 U64(IN(teacher, max_new_tokens), 1, 32768, 128, "tokens", DECIDES, "Longest text of a teacher."),
 U64(IN(teacher, attempts_max), 1, 100, 2, "", DECIDES,
     "Tries for each example before it is rejected."),
+TEXT(IN(teacher, base_url), "", FREE,
+     "openai: where the interface begins, such as `http://127.0.0.1:8000/v1`."),
+ENUM(IN(teacher, api), api_names, "chat", DECIDES,
+     "openai: chat completions, or plain completions of the prompt as one text."),
+SECRET(IN(teacher, api_key), "openai: key of the server; a local one needs none."),
+TEXT(IN(teacher, api_key_header), "Authorization", FREE,
+     "openai: header that carries the key; `Authorization` as a bearer token, any other as it is."),
+ENUM(IN(teacher, max_tokens_field), max_tokens_names, "max_tokens", DECIDES,
+     "openai: field that carries `teacher.max_new_tokens` in a chat. OpenAI's own models expect "
+     "`max_completion_tokens`."),
+ENUM(IN(teacher, instruction_role), role_names, "auto", DECIDES,
+     "openai: role of the message with `prompt.instruction`; `auto`: system for classic prompts, "
+     "developer for reasoning ones; `user`: one message holds all."),
+LIST(IN(teacher, stop), "", DECIDES, "openai: the server ends a text before one of these."),
+BOOL(IN(teacher, logprobs), false, DECIDES, "openai: ask for log-probabilities."),
+U64(IN(teacher, top_logprobs), 0, 20, 0, "tokens", DECIDES,
+    "openai: with `logprobs`, also of so many other tokens at each place."),
+U64(IN(teacher, choices_max), 1, 128, 1, "samples", DECIDES,
+    "openai: samples of one example asked for in one request (`n`). Those that do not come are asked "
+    "for again; a server that refuses `n` needs 1."),
+TEXT(IN(teacher, schema_file), "", DECIDES,
+     "openai: file with a JSON schema that answers must follow. Empty: free text."),
+TEXT(IN(teacher, label_key), "label", DECIDES, "openai: field of the label in an answer by schema."),
+TEXT(IN(teacher, rationale_key), "rationale", DECIDES,
+     "openai: field of the rationale in an answer by schema."),
+TEXT(IN(teacher, extra_body), "", DECIDES,
+     "openai: JSON object whose fields are put into each request last; null takes a field out."),
+BOOL(IN(teacher, two_step), false, DECIDES,
+     "openai: ask twice: first for a thought, then, with the thought, for the label."),
+TEXT(IN(teacher, think_text), "Let's think step by step.", DECIDES,
+     "openai: end of the first prompt of two."),
+TEXT(IN(teacher, extract_text), "Therefore, the answer is", DECIDES,
+     "openai: end of the second prompt of two."),
+U64(IN(teacher, in_flight_max), 1, 1024, 32, "requests", FREE,
+    "openai: most requests at once of one teacher process; how many are of use is found out."),
+U64(IN(teacher, retries_max), 0, 1000, 8, "", FREE,
+    "openai: times that a failed request is sent again before its row is rejected."),
+U64(IN(teacher, timeout_ms), 10, MS_MAX, 300000, "ms", FREE,
+    "openai: longest wait for one whole answer."),
+U64(IN(teacher, connect_timeout_ms), 10, 600000, 10000, "ms", FREE,
+    "openai: longest wait for a connection."),
+REAL(IN(teacher, hedge_after), 0, 1000, 0, "", FREE,
+     "openai: a request that takes so many times the median is sent a second time, and the first "
+     "answer counts; 0: never. May be paid twice."),
+U64(IN(teacher, breaker_failures), 0, 1e6, 10, "", FREE,
+    "openai: so many failures of the server in a row pause the asking; 0: never."),
+TEXT(IN(teacher, proxy), "", FREE,
+     "openai: URL of a proxy. Empty: none; variables of the environment are not read."),
+SECRET(IN(teacher, proxy_login), "openai: USER:PASSWORD for the proxy."),
+TEXT(IN(teacher, ca_file), "", FREE,
+     "openai: PEM file of the authorities that vouch for the server. Empty: the system's."),
+BOOL(IN(teacher, tls_verify), true, FREE,
+     "openai: check the server's certificate. Never switch this off beyond a test."),
 
+ENUM(IN(prompt, kind), prompt_kind_names, "classic", DECIDES,
+     "`classic`: worked examples and plain text. `reasoning`: for models that think by themselves; "
+     "the input stands between tags, and nothing may tell the model to think."),
 TEXT(IN(prompt, instruction), "", DECIDES, "Text before everything else. Empty: none."),
 TEXT(IN(prompt, exemplars), "", DECIDES,
      "JSON-lines file of worked examples `{\"input\",\"rationale\",\"label\"}`. Empty: zero-shot."),
@@ -176,6 +238,10 @@ REAL(IN(limits, price_cached_input), 0, 1e6, 0, "per million tokens", FREE,
      "Price of prompt tokens that the server had cached; 0: as `price_input`."),
 REAL(IN(limits, price_output), 0, 1e6, 0, "per million tokens", FREE,
      "Price of completion tokens, reasoning included; 0: free."),
+
+TEXT(IN(cache, dir), "", FREE,
+     "Folder of the answers that were paid for, shared by all runs that name it. Empty: `.answers` "
+     "beside the folder of the run; `off`: none."),
 
 TEXT(IN(queue, url), "", FREE,
      "Redis: `redis://HOST:PORT` or `unix:PATH`. Empty: the launcher starts one."),

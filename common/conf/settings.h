@@ -52,7 +52,7 @@ bool settings_is_section(const char *name);
 RT_MUST_USE rt_status settings_expected(const setting *s, rt_buf *out, rt_error *err);
 
 /* The libcyaml schema of the whole config, built from the table. Self-referential: do not copy. */
-#define SETTINGS_MAX          160
+#define SETTINGS_MAX          256
 #define SETTINGS_SECTIONS_MAX 24
 typedef struct settings_schema {
     cyaml_schema_value_t top;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/fs.h"
+#include "common/text/prompt_lint.h"
 #include "common/text/template.h"
 
 #define EXEMPLARS_BYTES_MAX ((size_t)16 << 20)
@@ -13,6 +14,7 @@
 struct prompt_profile {
     rt_buf prefix;
     template *question;
+    bool reasoning;
     size_t n_exemplars;
     char hash[RT_SHA256_HEX_SIZE];
 };
@@ -70,12 +72,19 @@ static rt_status member_text(const json_t *row, const char *name, char **out, rt
     return *out != NULL ? RT_OK : rt_fail(err, RT_NOMEM, "exemplar");
 }
 
+/* Data, told apart from what is to be done with it. */
+static rt_status tag_input(const char *input, rt_buf *out, rt_error *err)
+{
+    return rt_buf_printf(out, err, "<input>\n%s\n</input>", input);
+}
+
 static rt_status render_exemplar(prompt_profile *p, const template *t, const char *separator,
                                  const char *line, size_t n, rt_error *err)
 {
     static const char *const names[] = {"input", "rationale", "label"};
     char *values[RT_COUNT(names)] = {NULL};
     template_pair pairs[RT_COUNT(names)];
+    rt_buf tagged = {0};
     json_error_t problem;
     rt_status st = RT_OK;
     json_t *row = json_loadb(line, n, JSON_REJECT_DUPLICATES, &problem);
@@ -92,12 +101,19 @@ static rt_status render_exemplar(prompt_profile *p, const template *t, const cha
         if ((st = member_text(row, names[i], &values[i], err)) != RT_OK) goto out;
         pairs[i] = (template_pair){.name = names[i], .value = values[i]};
     }
+    if (p->reasoning) {
+        if (values[0] != NULL && (st = tag_input(values[0], &tagged, err)) != RT_OK) goto out;
+        pairs[0].value = tagged.data;
+        if ((st = rt_buf_add_text(&p->prefix, "<example>\n", err)) != RT_OK) goto out;
+    }
     st = template_render_pairs(t, pairs, RT_COUNT(pairs), &p->prefix, err);
     if (st == RT_NOTFOUND) st = rt_wrap(err, RT_CORRUPT, "exemplar");
+    if (st == RT_OK && p->reasoning) st = rt_buf_add_text(&p->prefix, "\n</example>", err);
     if (st == RT_OK) st = rt_buf_add_text(&p->prefix, separator, err);
     if (st == RT_OK) p->n_exemplars++;
 out:
     for (size_t i = 0; i < RT_COUNT(names); i++) free(values[i]);
+    rt_buf_free(&tagged);
     json_decref(row);
     return st;
 }
@@ -152,7 +168,14 @@ static void hash_profile(prompt_profile *p, const char *question)
     rt_sha256_add(&state, n, sizeof n);
     if (p->prefix.n > 0) rt_sha256_add(&state, p->prefix.data, p->prefix.n);
     rt_sha256_add(&state, question, strlen(question));
+    if (p->reasoning) rt_sha256_add(&state, "reasoning", 9);
     rt_sha256_end(&state, p->hash);
+}
+
+static rt_status lint_settings(const prompt_profile_settings *s, rt_error *err)
+{
+    rt_status st = prompt_lint_reasoning("prompt.instruction", s->instruction, err);
+    return st != RT_OK ? st : prompt_lint_reasoning("prompt.template", s->question_template, err);
 }
 
 rt_status prompt_profile_new(const prompt_profile_settings *settings, prompt_profile **out,
@@ -161,8 +184,11 @@ rt_status prompt_profile_new(const prompt_profile_settings *settings, prompt_pro
     static const char *const allowed[] = {"input"};
     prompt_profile *p = rt_calloc(1, sizeof *p);
     if (p == NULL) return rt_fail(err, RT_NOMEM, "prompt profile");
-    rt_status st = parse_checked(settings->question_template, "question template", allowed, 1,
-                                 "{input}", &p->question, err);
+    p->reasoning = settings->reasoning;
+    rt_status st = settings->reasoning ? lint_settings(settings, err) : RT_OK;
+    if (st == RT_OK)
+        st = parse_checked(settings->question_template, "question template", allowed, 1, "{input}",
+                           &p->question, err);
     if (st == RT_OK && template_n_fields(p->question) == 0)
         st = rt_fail(err, RT_INVALID,
                      "question template: {input} is missing, every prompt would "
@@ -185,9 +211,14 @@ rt_status prompt_profile_render(const prompt_profile *p, const char *input, rt_b
                                 rt_error *err)
 {
     size_t n_before = out->n;
+    rt_buf tagged = {0};
     template_pair pair = {.name = "input", .value = input};
-    rt_status st = rt_buf_add(out, p->prefix.n > 0 ? p->prefix.data : "", p->prefix.n, err);
+    rt_status st = p->reasoning ? tag_input(input, &tagged, err) : RT_OK;
+    if (st != RT_OK) return st;
+    if (p->reasoning) pair.value = tagged.data;
+    st = rt_buf_add(out, p->prefix.n > 0 ? p->prefix.data : "", p->prefix.n, err);
     if (st == RT_OK) st = template_render_pairs(p->question, &pair, 1, out, err);
+    rt_buf_free(&tagged);
     if (st != RT_OK && out->data != NULL) {
         out->n = n_before;
         out->data[n_before] = '\0';

@@ -11,6 +11,10 @@ typedef struct prompt_profile prompt_profile;
 
 /* All borrowed during prompt_profile_new(). */
 typedef struct prompt_profile_settings {
+    /* For models that think by themselves: each input stands between <input> and </input>, each
+     * exemplar between <example> and </example>, and a text that tells the model to think is
+     * refused (prompt_lint.h). */
+    bool reasoning;
     const char *instruction;       /* "" = none */
     const char *exemplars_path;    /* JSON lines {"input","rationale","label"}; "" = zero-shot */
     const char *exemplar_template; /* over {input} {rationale} {label} */

@@ -27,6 +27,7 @@ rt_status backend_open(const config *c, backend **out, rt_error *err)
     switch (c->teacher.backend) {
     case TEACHER_RECORDED: return backend_open_recorded(c, out, err);
     case TEACHER_NATIVE: return backend_open_native(c, out, err);
+    case TEACHER_OPENAI: return backend_open_openai(c, out, err);
     }
     return rt_fail(err, RT_UNSUPPORTED, "teacher.backend: number %d is not known here",
                    (int)c->teacher.backend);
@@ -37,6 +38,11 @@ void backend_close(backend *b)
     if (b == NULL) return;
     if (b->ops->close != NULL) b->ops->close(b->self);
     free(b);
+}
+
+void backend_use(backend *b, const backend_means *means)
+{
+    if (b->ops->use != NULL) b->ops->use(b->self, means);
 }
 
 const char *backend_name(const backend *b)

@@ -14,7 +14,9 @@
 #define RT_WORKER_TEACHER_BACKEND_H
 
 #include "common/base/hash.h"
+#include "common/cache/answer_cache.h"
 #include "common/conf/config.h"
+#include "worker/teacher/allowance.h"
 
 enum {
     BACKEND_CAN_GENERATE = 1, /* writes text for a prompt; another sample may differ */
@@ -65,6 +67,17 @@ void backend_answers_free(backend_answer *answers, size_t n);
 
 typedef struct backend backend;
 
+/* What a backend may use beside its config; each may be NULL, none is owned. */
+typedef struct backend_means {
+    allowance *allowance; /* NULL: no limits */
+    answer_cache *cache;  /* NULL: none */
+    /* Why no answers come, for people; NULL when they come again. */
+    void (*report)(void *context, const char *trouble);
+    /* Something that happened `n` times: "requests", "cache_hits", ... */
+    void (*count)(void *context, const char *what, uint64_t n);
+    void *context;
+} backend_means;
+
 typedef struct backend_ops {
     const char *name; /* "recorded" */
     unsigned flags;
@@ -75,6 +88,8 @@ typedef struct backend_ops {
     rt_status (*score)(void *self, const backend_request *requests, const char *const *texts,
                        size_t n, double *out, rt_error *err);
     void (*close)(void *self);
+    /* NULL: needs none. Called before the first complete(). */
+    void (*use)(void *self, const backend_means *means);
 } backend_ops;
 
 struct backend {
@@ -87,6 +102,9 @@ RT_MUST_USE rt_status backend_open(const config *c, backend **out, rt_error *err
 /* One of the caller's own: takes self when it succeeds. */
 RT_MUST_USE rt_status backend_new(const backend_ops *ops, void *self, backend **out, rt_error *err);
 void backend_close(backend *b);
+
+/* Give it its means, which must live until it is closed. Backends that cost nothing ignore them. */
+void backend_use(backend *b, const backend_means *means);
 
 const char *backend_name(const backend *b);
 bool backend_can(const backend *b, unsigned flags);
@@ -101,5 +119,6 @@ RT_MUST_USE rt_status backend_score(backend *b, const backend_request *requests,
 /* The kinds. */
 RT_MUST_USE rt_status backend_open_recorded(const config *c, backend **out, rt_error *err);
 RT_MUST_USE rt_status backend_open_native(const config *c, backend **out, rt_error *err);
+RT_MUST_USE rt_status backend_open_openai(const config *c, backend **out, rt_error *err);
 
 #endif

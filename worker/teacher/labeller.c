@@ -6,6 +6,7 @@
 rt_status labeller_prompts(const config *c, prompt_profile **out, rt_error *err)
 {
     prompt_profile_settings settings = {
+        .reasoning = c->prompt.kind == PROMPT_REASONING,
         .instruction = c->prompt.instruction,
         .exemplars_path = c->prompt.exemplars,
         .exemplar_template = c->prompt.exemplar_template,
@@ -37,6 +38,11 @@ rt_status labeller_open(const config *c, labeller *out, rt_error *err)
 out:
     prompt_profile_free(prompts);
     return st;
+}
+
+void labeller_use(const labeller *l, const backend_means *means)
+{
+    backend_use(l->backend, means);
 }
 
 void labeller_close(labeller *l)

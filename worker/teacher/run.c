@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "worker/runtime/run_path.h"
 #include "worker/teacher/publish.h"
 #include "worker/teacher/take_shard.h"
 
@@ -16,11 +17,34 @@ typedef struct teacher {
     labeller labeller;
     queue *queue;
     queue_names names;
+    answer_cache *cache;
 } teacher;
 
 static bool should_leave(void *context)
 {
     return runtime_stopping(context);
+}
+
+static void report_trouble(void *context, const char *trouble)
+{
+    const teacher *t = context;
+    runtime_busy(t->rt, "%s", trouble != NULL ? trouble : "labels a shard");
+}
+
+static void count_in_backend(void *context, const char *what, uint64_t n)
+{
+    const teacher *t = context;
+    runtime_count(t->rt, what, (double)n);
+}
+
+/* Answers that cost something are kept where other runs find them too. */
+static rt_status open_cache(teacher *t, const config *c, rt_error *err)
+{
+    char folder[4096];
+    if (c->teacher.backend != TEACHER_OPENAI) return RT_OK;
+    rt_status st = cache_path(c, folder, sizeof folder, err);
+    if (st != RT_OK || folder[0] == '\0') return st;
+    return answer_cache_open(folder, &t->cache, err);
 }
 
 /* Borrows the grant's texts. */
@@ -116,6 +140,11 @@ rt_status teacher_run(const config *c, const char *name, rt_error *err)
     if ((st = runtime_open(c, ROLE_TEACHER, name, 0, "", &t.rt, err)) != RT_OK) goto out;
     runtime_busy(t.rt, "opens its backend");
     if ((st = labeller_open(c, &t.labeller, err)) != RT_OK) goto out;
+    if ((st = open_cache(&t, c, err)) != RT_OK) goto out;
+    labeller_use(&t.labeller, &(backend_means){.cache = t.cache,
+                                               .report = report_trouble,
+                                               .count = count_in_backend,
+                                               .context = &t});
     t.labeller.should_leave = should_leave;
     t.labeller.leave_context = t.rt;
     runtime_busy(t.rt, "opens the queue");
@@ -124,6 +153,7 @@ rt_status teacher_run(const config *c, const char *name, rt_error *err)
 out:
     queue_close(t.queue);
     labeller_close(&t.labeller);
+    answer_cache_close(t.cache);
     runtime_close(t.rt);
     return st;
 }

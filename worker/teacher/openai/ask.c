@@ -1,0 +1,316 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/rng.h"
+#include "worker/teacher/openai/answer_bytes.h"
+#include "worker/teacher/openai/asking.h"
+
+#define SEED_BITS 31 /* servers differ in what they take; all take this */
+
+static openai_question question_of(const asking *w, size_t i_request, openai_stage stage)
+{
+    const backend_request *r = &w->requests[i_request];
+    return (openai_question){.stage = stage,
+                             .prompt = r->prompt,
+                             .n_prompt = r->n_prompt,
+                             .n = 1,
+                             .temperature = w->sampling->temperature,
+                             .top_k = w->sampling->top_k,
+                             .top_p = w->sampling->top_p,
+                             .seed = w->sampling->seed};
+}
+
+static openai_stage first_stage(const asking *w)
+{
+    return w->t->config->teacher.two_step ? OPENAI_THINK : OPENAI_ANSWER;
+}
+
+rt_status ask_body(asking *w, const ask *a, rt_error *err)
+{
+    const backend_request *r = &w->requests[w->order[a->first]];
+    openai_question q = question_of(w, w->order[a->first], a->stage);
+    rng_key key = rng_key_make(w->sampling->seed, "openai.seed", r->record_id, r->sample);
+    q.n = a->stage == OPENAI_ANSWER ? a->n : 1;
+    q.seed = rng_u64(key, a->n_rounds) >> (64 - SEED_BITS);
+    q.thought = a->thought.data != NULL ? a->thought.data : "";
+    q.n_thought = a->thought.n;
+    return openai_request_body(&w->t->shape, &q, &w->body, err);
+}
+
+/* The body as if it were asked alone, with the run's seed: what shapes the answer, and not for
+ * which record or in whose company it was asked. Overwrites w->body. */
+static rt_status key_of(asking *w, size_t i_request, rt_id *out, rt_error *err)
+{
+    openai_question q = question_of(w, i_request, first_stage(w));
+    rt_status st = openai_request_body(&w->t->shape, &q, &w->body, err);
+    if (st != RT_OK) return st;
+    answer_key_parts parts = {.base_url = w->t->config->teacher.base_url,
+                              .kind = w->t->kind.data,
+                              .body = w->body.data,
+                              .n_body = w->body.n,
+                              .sample = w->requests[i_request].sample};
+    return answer_key(&parts, out, err);
+}
+
+/* A cache that cannot be read is as good as none. */
+static rt_status take_cached(asking *w, size_t i_request, bool *found, rt_error *err)
+{
+    rt_id key;
+    rt_buf bytes = {0};
+    rt_error why = {0};
+    *found = false;
+    if (w->t->means.cache == NULL) return RT_OK;
+    rt_status st = key_of(w, i_request, &key, err);
+    if (st != RT_OK) return st;
+    st = answer_cache_get(w->t->means.cache, key, &bytes, &why);
+    if (st == RT_OK) st = answer_from_bytes(bytes.data, bytes.n, &w->answers[i_request], &why);
+    *found = st == RT_OK;
+    if (st != RT_OK && st != RT_NOTFOUND) rt_log_warn("teacher.cache_get", "why=\"%s\"", why.text);
+    rt_buf_free(&bytes);
+    return RT_OK;
+}
+
+static rt_status keep_answer(asking *w, size_t i_request, rt_error *err)
+{
+    rt_id key;
+    rt_buf bytes = {0};
+    rt_error why = {0};
+    if (w->t->means.cache == NULL) return RT_OK;
+    rt_status st = key_of(w, i_request, &key, err);
+    if (st != RT_OK) return st;
+    st = answer_to_bytes(&w->answers[i_request], &bytes, &why);
+    if (st == RT_OK) st = answer_cache_put(w->t->means.cache, key, bytes.data, bytes.n, &why);
+    if (st != RT_OK) rt_log_warn("teacher.cache_put", "why=\"%s\"", why.text);
+    rt_buf_free(&bytes);
+    return RT_OK;
+}
+
+static int by_record(const void *a, const void *b, void *context)
+{
+    const backend_request *requests = context;
+    size_t i = *(const size_t *)a, k = *(const size_t *)b;
+    int order = rt_id_compare(requests[i].record_id, requests[k].record_id);
+    return order != 0 ? order : (i > k) - (i < k);
+}
+
+static int by_first_request(const void *a, const void *b, void *context)
+{
+    const size_t *order = context;
+    size_t i = order[((const ask *)a)->first], k = order[((const ask *)b)->first];
+    return (i > k) - (i < k);
+}
+
+static bool are_one_question(const backend_request *a, const backend_request *b)
+{
+    return rt_id_equal(a->record_id, b->record_id) && a->n_prompt == b->n_prompt &&
+           memcmp(a->prompt, b->prompt, a->n_prompt) == 0;
+}
+
+rt_status asks_make(asking *w, rt_error *err)
+{
+    size_t n = 0, n_max = (size_t)w->t->config->teacher.choices_max;
+    if (w->t->config->teacher.two_step) n_max = 1; /* each sample has a thought of its own */
+    w->order = rt_calloc(w->n, sizeof *w->order);
+    w->asks = rt_calloc(w->n, sizeof *w->asks);
+    if (w->order == NULL || w->asks == NULL)
+        return rt_fail(err, RT_NOMEM, "requests of a shard of %zu", w->n);
+    for (size_t i = 0; i < w->n; i++) {
+        bool found;
+        rt_status st = take_cached(w, i, &found, err);
+        if (st != RT_OK) return st;
+        if (!found) w->order[n++] = i;
+    }
+    openai_count(w->t, "cache_hits", w->n - n);
+    if (n_max > 1) qsort_r(w->order, n, sizeof *w->order, by_record, (void *)w->requests);
+    for (size_t i = 0; i < n;) {
+        ask *a = &w->asks[w->n_asks++];
+        *a = (ask){.first = i, .n = 1, .stage = first_stage(w)};
+        while (a->n < n_max && i + a->n < n &&
+               are_one_question(&w->requests[w->order[i]], &w->requests[w->order[i + a->n]]))
+            a->n++;
+        i += a->n;
+    }
+    if (n_max > 1) qsort_r(w->asks, w->n_asks, sizeof *w->asks, by_first_request, (void *)w->order);
+    rt_status st = due_queue_init(&w->due, w->n_asks, err);
+    for (size_t i = 0; st == RT_OK && i < w->n_asks; i++) due_queue_add(&w->due, i, 0);
+    w->n_open = w->n_asks;
+    return st;
+}
+
+void asks_free(asking *w)
+{
+    for (size_t i = 0; w->asks != NULL && i < w->n_asks; i++) rt_buf_free(&w->asks[i].thought);
+    free(w->asks);
+    free(w->order);
+    due_queue_free(&w->due);
+    rt_buf_free(&w->body);
+}
+
+/* An answer in JSON becomes a text. What is no such thing is not usable, or cut. */
+static rt_status read_json(const asking *w, openai_choice *c, bool *usable, rt_error *err)
+{
+    rt_buf text = {0}, rationale = {0};
+    rt_status st = json_answer_text(&w->t->json, c->text.data, c->text.n, &text, &rationale, err);
+    if (st == RT_OK) {
+        rt_buf_free(&c->text);
+        c->text = text;
+        text = (rt_buf){0};
+        if (rationale.n > 0 && c->reasoning.n == 0) {
+            rt_buf_free(&c->reasoning);
+            c->reasoning = rationale;
+            c->rationale_source = "json";
+            rationale = (rt_buf){0};
+        }
+    } else if (st == RT_CORRUPT) {
+        st = RT_OK;
+        *usable = c->truncated;
+        if (c->truncated) c->reason = REASON_TRUNCATED;
+    }
+    rt_buf_free(&text);
+    rt_buf_free(&rationale);
+    return st;
+}
+
+static bool has_marker(const text_list *markers, const char *text)
+{
+    for (unsigned i = 0; i < markers->n; i++)
+        if (strcasestr(text, markers->items[i]) != NULL) return true;
+    return markers->n == 0;
+}
+
+/* The second of two answers holds a bare label: put the marker there that the parser looks for. The
+ * thought is its rationale. */
+static rt_status join_steps(const asking *w, ask *a, openai_choice *c, rt_error *err)
+{
+    rt_buf text = {0};
+    const text_list *markers = &w->t->config->task.markers;
+    const char *label = c->text.data != NULL ? c->text.data : "";
+    if (!has_marker(markers, label)) {
+        rt_status st = rt_buf_printf(&text, err, "%s %s", markers->items[0], label);
+        if (st != RT_OK) return st;
+        rt_buf_free(&c->text);
+        c->text = text;
+    }
+    rt_buf_free(&c->reasoning);
+    c->reasoning = a->thought;
+    a->thought = (rt_buf){0};
+    c->rationale_source = "two_step";
+    return RT_OK;
+}
+
+/* Part i of n of what was counted for n together. */
+static uint64_t share_of(uint64_t total, size_t i, size_t n)
+{
+    return total / n + (i < total % n);
+}
+
+static rt_status fill_answer(const ask *a, openai_choice *c, const openai_usage *usage, size_t i,
+                             size_t n, backend_answer *out, rt_error *err)
+{
+    rt_status st = rt_buf_add_text(&c->text, "", err); /* an empty text is a text too */
+    if (st != RT_OK) return st;
+    *out = (backend_answer){
+        .reason = c->reason,
+        .text = c->text.data,
+        .n_text = c->text.n,
+        .finish_reason = c->finish_reason,
+        .truncated = c->truncated,
+        .n_prompt_tokens = share_of(usage->n_prompt, i, n),
+        .n_completion_tokens = share_of(usage->n_completion, i, n),
+        .n_reasoning_tokens = share_of(usage->n_reasoning, i, n),
+        .n_cached_tokens = share_of(usage->n_cached, i, n),
+        .has_logprob = c->has_logprob,
+        .sum_logprob = c->sum_logprob,
+        .cost = a->cost / (double)n,
+    };
+    c->text = (rt_buf){0};
+    if (c->reasoning.n > 0) {
+        out->reasoning = c->reasoning.data;
+        out->rationale_source = c->rationale_source;
+        c->reasoning = (rt_buf){0};
+    }
+    return RT_OK;
+}
+
+/* The first of two answers: a thought, or a reason why there is none. */
+static rt_status take_thought(asking *w, ask *a, openai_reply *reply, size_t *n_used, rt_error *err)
+{
+    openai_choice *c = &reply->choices[0];
+    if (c->truncated && c->reason == NULL) c->reason = REASON_TRUNCATED_REASONING;
+    if (c->reason != NULL) {
+        size_t i = w->order[a->first];
+        rt_status st = fill_answer(a, c, &reply->usage, 0, 1, &w->answers[i], err);
+        if (st == RT_OK) st = keep_answer(w, i, err);
+        a->n = 0;
+        *n_used = 1;
+        return st;
+    }
+    if (c->text.n == 0) {
+        a->n_rounds++;
+        return RT_OK;
+    }
+    a->thought = c->text;
+    c->text = (rt_buf){0};
+    a->thought_usage = reply->usage;
+    a->stage = OPENAI_EXTRACT;
+    *n_used = 1;
+    return RT_OK;
+}
+
+static void add_usage(openai_usage *to, const openai_usage *more)
+{
+    to->n_prompt += more->n_prompt;
+    to->n_completion += more->n_completion;
+    to->n_reasoning += more->n_reasoning;
+    to->n_cached += more->n_cached;
+}
+
+/* Which choices hold something, at most as many as are wanted. */
+static rt_status find_usable(const asking *w, const ask *a, openai_reply *reply, size_t *i_usable,
+                             size_t *n_usable, rt_error *err)
+{
+    *n_usable = 0;
+    for (size_t i = 0; i < reply->n_choices && *n_usable < a->n; i++) {
+        openai_choice *c = &reply->choices[i];
+        bool usable = true;
+        if (w->t->schema != NULL && c->reason == NULL) {
+            rt_status st = read_json(w, c, &usable, err);
+            if (st != RT_OK) return st;
+        }
+        if (usable) i_usable[(*n_usable)++] = i;
+    }
+    return RT_OK;
+}
+
+rt_status ask_take_reply(asking *w, ask *a, openai_reply *reply, size_t *n_used, rt_error *err)
+{
+    size_t n = 0, i_usable[OPENAI_CHOICES_MAX];
+    *n_used = 0;
+    if (a->stage == OPENAI_THINK) return take_thought(w, a, reply, n_used, err);
+    rt_status st = find_usable(w, a, reply, i_usable, &n, err);
+    if (st != RT_OK) return st;
+    if (a->stage == OPENAI_EXTRACT) add_usage(&reply->usage, &a->thought_usage);
+    for (size_t k = 0; k < n; k++) {
+        size_t i = w->order[a->first + k];
+        openai_choice *c = &reply->choices[i_usable[k]];
+        if (a->stage == OPENAI_EXTRACT && c->reason == NULL)
+            if ((st = join_steps(w, a, c, err)) != RT_OK) return st;
+        st = fill_answer(a, c, &reply->usage, k, n, &w->answers[i], err);
+        if (st == RT_OK) st = keep_answer(w, i, err);
+        if (st != RT_OK) return st;
+    }
+    if (n > 0) a->cost = 0;
+    a->first += n;
+    a->n -= n;
+    if (a->n > 0) a->n_rounds++;
+    *n_used = n;
+    return RT_OK;
+}
+
+void ask_give_up(asking *w, ask *a, const char *reason)
+{
+    double cost = a->n > 0 ? a->cost / (double)a->n : 0;
+    for (; a->n > 0; a->n--, a->first++)
+        w->answers[w->order[a->first]] = (backend_answer){.reason = reason, .cost = cost};
+}
