@@ -239,10 +239,6 @@ REAL(IN(limits, price_cached_input), 0, 1e6, 0, "per million tokens", FREE,
 REAL(IN(limits, price_output), 0, 1e6, 0, "per million tokens", FREE,
      "Price of completion tokens, reasoning included; 0: free."),
 
-TEXT(IN(cache, dir), "", FREE,
-     "Folder of the answers that were paid for, shared by all runs that name it. Empty: `.answers` "
-     "beside the folder of the run; `off`: none."),
-
 TEXT(IN(queue, url), "", FREE,
      "Redis: `redis://HOST:PORT` or `unix:PATH`. Empty: the launcher starts one."),
 SECRET(IN(queue, password), "Password of Redis; needed beyond loopback."),

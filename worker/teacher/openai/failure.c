@@ -41,7 +41,7 @@ static failure_verdict reject(const char *reason, const char *text)
 static failure_verdict stop(const char *why, const char *text)
 {
     failure_verdict v = {.action = FAILURE_STOP};
-    snprintf(v.message, sizeof v.message, "%s; it says: %s", why,
+    snprintf(v.message, sizeof v.message, "%.150s; it says: %.300s", why,
              text[0] != '\0' ? text : "nothing");
     return v;
 }
