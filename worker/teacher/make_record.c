@@ -70,10 +70,11 @@ static void add_votes(json_t *meta, const answer_votes *votes)
 {
     const vote_result *r = &votes->result;
     json_t *counts = json_object();
+    json_int_t n_samples = (json_int_t)r->n_known + (json_int_t)r->n_unknown;
     for (size_t g = 0; g < votes->n_groups; g++)
         json_object_set_new(counts, votes->labels[g],
                             json_integer((json_int_t)votes->tallies[g].n));
-    json_object_set_new(meta, "samples", json_integer((json_int_t)(r->n_known + r->n_unknown)));
+    json_object_set_new(meta, "samples", json_integer(n_samples));
     add_count(meta, "unknown", r->n_unknown);
     json_object_set_new(meta, "votes", counts);
     if (r->winner == VOTE_NONE) return;

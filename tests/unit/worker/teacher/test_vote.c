@@ -104,6 +104,8 @@ Test(vote, ranks_clusters_by_size_and_likelihood)
     cr_expect_eq(count(&s, b, 3, t, 2).winner, 1, "log 1 - 1 > log 2 - 3");
     s.logprob_weight = 0.1;
     cr_expect_eq(count(&s, b, 3, t, 2).winner, 0, "log 2 - 0.3 > log 1 - 0.1");
+    s.size_weight = s.logprob_weight = 0;
+    cr_expect_eq(count(&s, b, 3, t, 2).winner, 0, "all equal: the larger, though less likely");
 }
 
 /* A teacher that is right with probability p and else says one of two other labels. */
