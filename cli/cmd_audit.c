@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/audit_quality.h"
 #include "cli/command.h"
 #include "cli/launch/launcher.h"
 #include "cli/launch/progress.h"
@@ -19,6 +20,7 @@ typedef struct audit {
     uint64_t n_twice;   /* lines of the dataset whose id was there before */
     uint64_t n_rationales;
     char sha256[RT_SHA256_HEX_SIZE];
+    audit_quality quality;
 } audit;
 
 typedef struct counter {
@@ -30,17 +32,21 @@ typedef struct counter {
 static rt_status count_record(void *context, const label_record *r, rt_error *err)
 {
     counter *c = context;
-    (void)err;
     size_t i = manifest_find(c->corpus, r->id);
-    if (i == SIZE_MAX)
+    if (i == SIZE_MAX) {
         c->out->n_foreign++;
-    else if (c->seen[i]++ > 0)
+        return RT_OK;
+    }
+    if (c->seen[i] > 0) {
         c->out->n_twice++;
-    else if (r->label != NULL)
+        return RT_OK;
+    }
+    c->seen[i] = 1;
+    if (r->label != NULL)
         c->out->n_labelled++;
     else
         c->out->n_rejected++;
-    return RT_OK;
+    return audit_quality_add(&c->out->quality, r, err);
 }
 
 static rt_status open_corpus(const config *c, const char *run_dir, manifest **out, rt_error *err)
@@ -123,7 +129,8 @@ static void print_json(const audit *a)
         "labelled", (json_int_t)a->n_labelled, "rejected", (json_int_t)a->n_rejected, "pending",
         (json_int_t)a->n_pending, "rationales", (json_int_t)a->n_rationales, "foreign",
         (json_int_t)a->n_foreign, "twice", (json_int_t)a->n_twice, "dataset_sha256", a->sha256);
-    json_dumpf(root, stdout, JSON_INDENT(2));
+    json_object_set_new(root, "quality", audit_quality_json(&a->quality));
+    json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     putchar('\n');
     json_decref(root);
 }
@@ -135,7 +142,7 @@ static void print_row(const char *name, uint64_t n, const char *note)
     printf("  %-12s %12s  %s\n", name, text, note);
 }
 
-static void print_table(const audit *a)
+static void print_table(const audit *a, const char *quality)
 {
     print_row("rows", a->corpus.n_rows, "read from the corpus files");
     print_row("- malformed", a->corpus.n_malformed, "listed in corpus/malformed.jsonl");
@@ -146,7 +153,7 @@ static void print_table(const audit *a)
     print_row("pending", a->n_pending, "not labelled yet, or leased to a teacher");
     if (a->n_foreign > 0) print_row("foreign", a->n_foreign, "in the dataset, not in the corpus");
     if (a->n_twice > 0) print_row("twice", a->n_twice, "lines whose id was there before");
-    printf("\n  dataset_sha256 %s\n  %s\n", a->sha256,
+    printf("%s\n  dataset_sha256 %s\n  %s\n", quality, a->sha256,
            closes(a) ? "The audit closes: every example is in exactly one state."
                      : "The audit does NOT close: see the lines above.");
 }
@@ -156,17 +163,27 @@ static int run(const options *o)
     rt_error err = {0};
     config *c = NULL;
     audit a = {0};
+    rt_buf quality = {0};
+    int code;
     char run_dir[4096];
     rt_status st = options_load_config(o, &c, &err);
     if (st == RT_OK) st = launch_run_dir(c, run_dir, sizeof run_dir, &err);
     if (st == RT_OK) st = take_audit(c, run_dir, &a, &err);
     config_free(c);
-    if (st != RT_OK) return command_fail(o, &err);
+    if (st == RT_OK && !options_json(o)) st = audit_quality_text(&a.quality, &quality, &err);
+    if (st != RT_OK) {
+        code = command_fail(o, &err);
+        goto out;
+    }
     if (options_json(o))
         print_json(&a);
     else
-        print_table(&a);
-    return closes(&a) ? EXIT_CODE_OK : EXIT_CODE_AUDIT;
+        print_table(&a, quality.data == NULL ? "" : quality.data);
+    code = closes(&a) ? EXIT_CODE_OK : EXIT_CODE_AUDIT;
+out:
+    rt_buf_free(&quality);
+    audit_quality_free(&a.quality);
+    return code;
 }
 
 const command cmd_audit = {
@@ -176,7 +193,10 @@ const command cmd_audit = {
     .description =
         "Reads the corpus manifest and the dataset of a run from disk, adds up the states of\n"
         "all examples, and says whether they make the whole: exit code 0 when they do, 5 when\n"
-        "they do not. It takes no lock and may be run at any time, also while a run is going.\n",
+        "they do not. Below that it shows how good the labels are as far as their records tell:\n"
+        "reasons of rejection, filters that a rationale tripped, how sure the votes were, rows\n"
+        "shown to a second teacher, and tokens and cost by teacher.\n"
+        "It takes no lock and may be run at any time, also while a run is going.\n",
     .examples = "retort audit --config retort.yaml\n"
                 "retort audit --config retort.yaml --json | jq .pending\n",
     .run = run,

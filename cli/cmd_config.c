@@ -63,7 +63,7 @@ static json_t *json_of_reference(void)
             json_object_set_new(row, "min", json_real(s->min));
             json_object_set_new(row, "max", json_real(s->max));
         }
-        if (s->type == SETTING_ENUM) {
+        if (s->names != NULL) {
             json_t *names = json_array();
             for (size_t j = 0; s->names[j] != NULL; j++)
                 json_array_append_new(names, json_string(s->names[j]));
@@ -151,15 +151,33 @@ static void check_openai(const config *c, problems *p)
     json_decref(extra);
 }
 
+static void check_teacher(const config *c, problems *p)
+{
+    if (c->teacher.backend == TEACHER_RECORDED) check_files(p, "teacher.files", &c->teacher.files);
+    if (c->teacher.backend == TEACHER_NATIVE) check_readable(p, "teacher.model", c->teacher.model);
+    if (c->teacher.backend == TEACHER_OPENAI) check_openai(c, p);
+    check_readable(p, "prompt.exemplars", c->prompt.exemplars);
+}
+
+static void check_second_teacher(const config *c, problems *p)
+{
+    rt_error err = {0};
+    config *second = NULL;
+    if (c->escalate.config[0] == '\0') return;
+    if (config_load_second(c, &second, &err) == RT_OK)
+        check_teacher(second, p);
+    else
+        add_problem(p, "escalate.config", "", err.text);
+    config_free(second);
+}
+
 /* Everything the settings name on this machine: input files, model folders, secrets. */
 static void check_machine(const config *c, problems *p)
 {
     check_files(p, "corpus.files", &c->corpus.files);
     check_files(p, "eval.files", &c->eval.files);
-    if (c->teacher.backend == TEACHER_RECORDED) check_files(p, "teacher.files", &c->teacher.files);
-    if (c->teacher.backend == TEACHER_NATIVE) check_readable(p, "teacher.model", c->teacher.model);
-    if (c->teacher.backend == TEACHER_OPENAI) check_openai(c, p);
-    check_readable(p, "prompt.exemplars", c->prompt.exemplars);
+    check_teacher(c, p);
+    check_second_teacher(c, p);
     check_readable(p, "tokenizer.model", c->tokenizer.model);
     check_readable(p, "student.init_from", c->student.init_from);
     check_readable(p, "net.curve_key_file", c->net.curve_key_file);

@@ -139,6 +139,36 @@ static rt_status check_inputs(const checker *k)
     return c->teacher.backend == TEACHER_OPENAI ? check_openai(k) : RT_OK;
 }
 
+static bool has_item(const text_list *list, const char *item)
+{
+    for (unsigned i = 0; i < list->n; i++)
+        if (strcmp(list->items[i], item) == 0) return true;
+    return false;
+}
+
+static rt_status check_quality(const checker *k)
+{
+    const quality_config *q = &k->c->quality;
+    const escalate_config *e = &k->c->escalate;
+    if (q->words_max > 0 && q->words_max < q->words_min)
+        return fail_on(k, "quality.words_max",
+                       "found %llu, expected at least quality.words_min (%llu), or 0",
+                       (unsigned long long)q->words_max, (unsigned long long)q->words_min);
+    if (has_item(&q->reject_if, "wrong_label") && k->c->corpus.gold[0] == '\0')
+        return fail_on(k, "quality.reject_if",
+                       "found wrong_label, which needs the true answers: set corpus.gold");
+    if (e->config[0] == '\0') return RT_OK;
+    if (!e->when_rejected && e->when_confidence_below <= 0)
+        return fail_on(k, "escalate.when_rejected",
+                       "found false and escalate.when_confidence_below 0, expected one of them, "
+                       "because escalate.config names a second teacher");
+    if (e->when_confidence_below > 0 && q->samples < 2)
+        return fail_on(k, "escalate.when_confidence_below",
+                       "found %g, but quality.samples is 1 and a single vote is always unanimous",
+                       e->when_confidence_below);
+    return RT_OK;
+}
+
 static rt_status check_student(const checker *k)
 {
     const student_config *s = &k->c->student;
@@ -305,7 +335,7 @@ static rt_status check_limits(const checker *k)
 rt_status check_config(const document *d, const config *c, rt_error *err)
 {
     static rt_status (*const checks[])(const checker *) = {
-        check_name,  check_task,   check_inputs, check_student,
+        check_name,  check_task,   check_inputs, check_quality, check_student,
         check_train, check_limits, check_net,    check_queue,
     };
     const checker k = {.d = d, .c = c, .err = err};

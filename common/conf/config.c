@@ -26,7 +26,7 @@ static rt_status fail_value(const document *d, const setting *s, const char *tex
 {
     char found[FOUND_SIZE];
     rt_buf expected = {0};
-    const char *nearest = s->type == SETTING_ENUM ? name_nearest(text, s->names) : NULL;
+    const char *nearest = s->names != NULL ? name_nearest(text, s->names) : NULL;
     quote_found(text, strlen(text), found);
     rt_status st = settings_expected(s, &expected, err);
     if (st == RT_OK)
@@ -84,6 +84,14 @@ static rt_status expand_written(const document *d, const setting *s, const char 
     return st == RT_OK ? st : document_fail(d, s, err, "%s", inner.text);
 }
 
+/* An item of a list that allows only some. */
+static rt_status check_item(const document *d, const setting *s, const char *text, rt_error *err)
+{
+    for (size_t i = 0; s->names[i] != NULL; i++)
+        if (strcmp(s->names[i], text) == 0) return RT_OK;
+    return fail_value(d, s, text, err);
+}
+
 static rt_status resolve_list(const document *d, const setting *s, writer *w, rt_error *err)
 {
     rt_status st = RT_OK;
@@ -101,6 +109,7 @@ static rt_status resolve_list(const document *d, const setting *s, writer *w, rt
             st = document_fail(d, s, err, "item %zu is empty", i + 1);
             goto out;
         }
+        if (s->names != NULL && (st = check_item(d, s, texts[i], err)) != RT_OK) goto out;
     }
     st = writer_add(w, s, texts, v->n_texts, err);
 out:
@@ -151,17 +160,13 @@ static rt_status resolve(const document *d, rt_buf *yaml, rt_error *err)
     return st;
 }
 
-rt_status config_parse(const char *name, const char *yaml, size_t n_yaml, const char *const *sets,
-                       config **out, rt_error *err)
+/* Types, ranges and rules, then the struct. `name` is used in messages. */
+static rt_status fill_config(const char *name, const document *d, config **out, rt_error *err)
 {
     rt_status st;
-    document *d = NULL;
     rt_buf resolved = {0};
     cyaml_data_t *c = NULL;
     settings_schema schema;
-    if ((st = document_parse(name, yaml, n_yaml, &d, err)) != RT_OK) goto out;
-    for (; sets != NULL && *sets != NULL; sets++)
-        if ((st = document_set(d, *sets, err)) != RT_OK) goto out;
     if ((st = resolve(d, &resolved, err)) != RT_OK) goto out;
     settings_build_schema(&schema);
     cyaml_err_t cyaml_st = cyaml_load_data((const uint8_t *)resolved.data, resolved.n,
@@ -177,6 +182,16 @@ rt_status config_parse(const char *name, const char *yaml, size_t n_yaml, const 
 out:
     config_free((config *)c);
     rt_buf_free(&resolved);
+    return st;
+}
+
+rt_status config_parse(const char *name, const char *yaml, size_t n_yaml, const char *const *sets,
+                       config **out, rt_error *err)
+{
+    document *d = NULL;
+    rt_status st = document_parse(name, yaml, n_yaml, &d, err);
+    for (; st == RT_OK && sets != NULL && *sets != NULL; sets++) st = document_set(d, *sets, err);
+    if (st == RT_OK) st = fill_config(name, d, out, err);
     document_free(d);
     return st;
 }
@@ -189,6 +204,58 @@ rt_status config_load(const char *path, const char *const *sets, config **out, r
         st = config_parse(path, text.data == NULL ? "" : text.data, text.n, sets, out, err);
     rt_buf_free(&text);
     return st;
+}
+
+static bool has_section(const document *d, const char *section)
+{
+    for (size_t i = 0; i < settings_count(); i++)
+        if (document_at(d, i)->is_set && strcmp(settings_at(i)->section, section) == 0) return true;
+    return false;
+}
+
+/* What a second teacher may have of its own. */
+static const char *const second_sections[] = {"teacher", "prompt", "quality"};
+
+static rt_status check_second(const document *d, const char *path, rt_error *err)
+{
+    for (size_t i = 0; i < settings_count(); i++) {
+        const setting *s = settings_at(i);
+        bool may = false;
+        for (size_t k = 0; k < RT_COUNT(second_sections); k++)
+            may = may || strcmp(s->section, second_sections[k]) == 0;
+        if (document_at(d, i)->is_set && !may)
+            return document_fail(d, s, err,
+                                 "does not belong here: a second teacher has the sections teacher, "
+                                 "prompt and quality; all else is the run's");
+    }
+    if (has_section(d, "teacher")) return RT_OK;
+    return rt_fail(err, RT_INVALID, "%s: found no section teacher, expected the second teacher",
+                   path);
+}
+
+rt_status config_load_second(const config *base, config **out, rt_error *err)
+{
+    rt_status st;
+    rt_buf text = {0}, base_text = {0};
+    document *d = NULL, *second = NULL;
+    const char *path = base->escalate.config;
+    if ((st = rt_fs_read(path, DOCUMENT_BYTES_MAX, &text, err)) != RT_OK) goto out;
+    st = document_parse(path, text.data == NULL ? "" : text.data, text.n, &second, err);
+    if (st != RT_OK) goto out;
+    if ((st = check_second(second, path, err)) != RT_OK) goto out;
+    if ((st = config_print(base, &base_text, err)) != RT_OK) goto out;
+    if ((st = document_parse(path, base_text.data, base_text.n, &d, err)) != RT_OK) goto out;
+    for (size_t i = 0; i < RT_COUNT(second_sections); i++)
+        if (has_section(second, second_sections[i]))
+            document_take_section(d, second, second_sections[i]);
+    document_take_section(d, second, "escalate"); /* empty there: nobody comes after the second */
+    st = fill_config(path, d, out, err);
+out:
+    rt_buf_free(&text);
+    rt_buf_free(&base_text);
+    document_free(d);
+    document_free(second);
+    return st == RT_OK ? st : rt_wrap(err, st, "escalate.config");
 }
 
 void config_free(config *c)

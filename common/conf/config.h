@@ -142,6 +142,31 @@ typedef struct prompt_config {
     uint64_t max_prompt_tokens; /* 0: the teacher's own limit */
 } prompt_config;
 
+typedef enum quality_vote { QUALITY_MAJORITY, QUALITY_WEIGHTED, QUALITY_CLUSTER } quality_vote;
+
+/* How far a teacher's word is trusted: several samples, their vote, filters of rationales. */
+typedef struct quality_config {
+    uint64_t samples;        /* texts asked for each example */
+    uint64_t samples_min;    /* of the first round, when the vote may end early */
+    double stop_probability; /* the vote ends early when its leader is ahead so surely; 1: never */
+    double temperature;      /* of several samples; teacher.temperature counts for one */
+    quality_vote vote;
+    double size_weight, logprob_weight; /* for cluster */
+    double confidence_min;              /* a vote less sure rejects the row; 0: none */
+    text_list note_if;                  /* filters written into meta */
+    text_list drop_rationale_if;        /* ... that drop the rationale and keep the label */
+    text_list reject_if;                /* ... that make the text count as no answer */
+    uint64_t words_min, words_max;      /* of a rationale; 0: no limit */
+    double copied_max, leaked_max, repeated_max;
+} quality_config;
+
+/* A second teacher for what the first is not sure of. */
+typedef struct escalate_config {
+    char *config; /* YAML file with the second teacher's sections; "" = none */
+    bool when_rejected;
+    double when_confidence_below; /* 0: never */
+} escalate_config;
+
 typedef struct label_config {
     uint64_t shard_size; /* examples a lease carries */
     uint64_t lease_ms;
@@ -262,6 +287,8 @@ typedef struct config {
     corpus_config corpus;
     teacher_config teacher;
     prompt_config prompt;
+    quality_config quality;
+    escalate_config escalate;
     label_config label;
     cache_config cache;
     limits_config limits;
@@ -286,6 +313,12 @@ void config_free(config *c);
 /* What labels needs a corpus: RT_INVALID when corpus.files is empty. (Training from an existing
  * dataset does without.) */
 RT_MUST_USE rt_status config_check_corpus(const config *c, rt_error *err);
+
+/* The config of the second teacher, as escalate.config names it: *base with the sections of that
+ * file in the place of its own. The file holds `teacher`, and may hold `prompt` and `quality`; what it
+ * leaves out of a section has its default. RT_INVALID for any other section. Returns new;
+ * config_free(). */
+RT_MUST_USE rt_status config_load_second(const config *base, config **out, rt_error *err);
 
 /* Resolved settings as YAML in schema order; secrets are left out ("file:..." and "${...}" stay as
  * written). What it prints loads again to an equal config. */

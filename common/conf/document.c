@@ -109,6 +109,16 @@ void document_free(document *d)
     free(d);
 }
 
+void document_take_section(document *d, document *from, const char *section)
+{
+    for (size_t i = 0; i < settings_count(); i++) {
+        if (strcmp(settings_at(i)->section, section) != 0) continue;
+        clear_value(&d->values[i]);
+        d->values[i] = from->values[i];
+        from->values[i] = (document_value){0};
+    }
+}
+
 const document_value *document_at(const document *d, size_t i_setting)
 {
     RT_ASSERT(i_setting < settings_count());

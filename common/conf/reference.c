@@ -39,6 +39,8 @@ static const struct {
     {"corpus", "Unlabeled examples"},
     {"teacher", "Where labels come from"},
     {"prompt", "What the teacher is shown"},
+    {"quality", "How far a teacher is trusted"},
+    {"escalate", "A second teacher"},
     {"label", "Labelling"},
     {"cache", "Answers that were paid for"},
     {"limits", "What all teachers share: flow and money"},
@@ -82,7 +84,9 @@ static rt_status add_expected(rt_buf *out, const setting *s, rt_error *err)
     switch (s->type) {
     case SETTING_TEXT: return rt_buf_add_text(out, "text", err);
     case SETTING_SECRET: return rt_buf_add_text(out, "secret", err);
-    case SETTING_LIST: return rt_buf_add_text(out, "list of texts", err);
+    case SETTING_LIST:
+        return s->names == NULL ? rt_buf_add_text(out, "list of texts", err)
+                                : settings_expected(s, out, err);
     case SETTING_BOOL: return rt_buf_add_text(out, "true, false", err);
     case SETTING_U64: return rt_buf_printf(out, err, "%.0f … %.0f", s->min, s->max);
     case SETTING_DOUBLE: return rt_buf_printf(out, err, "%.10g … %.10g, real", s->min, s->max);

@@ -39,6 +39,11 @@
         where, .type = SETTING_LIST, .default_text = def, .unit = "", .decides_student = counts, \
                .help = text                                                                      \
     }
+#define LIST_OF(where, list, counts, text)                                          \
+    {                                                                               \
+        where, .type = SETTING_LIST, .names = list, .default_text = "", .unit = "", \
+               .decides_student = counts, .help = text                              \
+    }
 #define U64(where, lo, hi, def, units, counts, text)                                           \
     {                                                                                          \
         where, .type = SETTING_U64, .min = lo, .max = hi, .default_text = #def, .unit = units, \
@@ -80,6 +85,11 @@ static const char *const best_names[] = {"loss", "exact", NULL};
 static const char *const answer_with_names[] = {"auto", "label", "rationale-first", NULL};
 static const char *const dtype_names[] = {"f32", "f16", "bf16", NULL};
 static const char *const control_names[] = {"none", "label-only", NULL};
+static const char *const vote_names[] = {"majority", "weighted", "cluster", NULL};
+/* Those of common/text/rationale_filter.h; a test keeps both equal. */
+static const char *const filter_names[] = {"no_rationale",      "too_short",   "too_long",
+                                           "copies_input",      "leaks_label", "repeats",
+                                           "contradicts_label", "wrong_label", NULL};
 
 /* clang-format off */
 static const setting table[] = {
@@ -206,6 +216,52 @@ TEXT(IN(prompt, template), "{input}\n", DECIDES, "Template of the question over 
 TEXT(IN(prompt, separator), "\n\n", DECIDES, "Text between worked examples."),
 U64(IN(prompt, max_prompt_tokens), 0, 1e6, 0, "tokens", DECIDES,
     "Longest prompt; 0: the teacher's own limit."),
+
+U64(IN(quality, samples), 1, 1000, 1, "texts", DECIDES,
+    "Texts that a teacher writes about each example; the labels are put to the vote."),
+U64(IN(quality, samples_min), 1, 1000, 3, "texts", DECIDES,
+    "Texts of the first round when `quality.stop_probability` is below 1."),
+REAL(IN(quality, stop_probability), 0.5, 1, 1, "", DECIDES,
+     "Ask no further once the leading label is ahead of the next with this probability; 1: always "
+     "ask for `quality.samples`."),
+REAL(IN(quality, temperature), 0.01, 10, 0.7, "", DECIDES,
+     "Sampling temperature when `quality.samples` is above 1, in the place of "
+     "`teacher.temperature`."),
+ENUM(IN(quality, vote), vote_names, "majority", DECIDES,
+     "Which label wins: the most frequent, the one of the largest share weighted by how likely its "
+     "texts are, or the cluster of like labels with the best score."),
+REAL(IN(quality, size_weight), 0, 1000, 1, "", DECIDES,
+     "`vote: cluster`: weight of the logarithm of a cluster's size."),
+REAL(IN(quality, logprob_weight), 0, 1000, 1, "", DECIDES,
+     "`vote: cluster`: weight of the mean log-probability of a cluster's texts."),
+REAL(IN(quality, confidence_min), 0, 1, 0, "", DECIDES,
+     "A row whose winning label has a smaller share of the votes is rejected as `low_confidence`; "
+     "0: none."),
+LIST_OF(IN(quality, note_if), filter_names, DECIDES,
+        "Filters that are only noted in a record's meta."),
+LIST_OF(IN(quality, drop_rationale_if), filter_names, DECIDES,
+        "Filters that drop the rationale and keep the label."),
+LIST_OF(IN(quality, reject_if), filter_names, DECIDES,
+        "Filters that make a text count as no answer: it has no vote and is asked for again; a row "
+        "without another is rejected with the filter's name as its reason. `wrong_label` rejects a "
+        "row whose winning label is not the gold one."),
+U64(IN(quality, words_min), 0, 1e6, 8, "words", DECIDES, "`too_short` is below; 0: no limit."),
+U64(IN(quality, words_max), 0, 1e6, 60, "words", DECIDES, "`too_long` is above; 0: no limit."),
+REAL(IN(quality, copied_max), 0, 1, 0.9, "", DECIDES,
+     "`copies_input` is above: longest run of words that the input has too, as a share."),
+REAL(IN(quality, leaked_max), 0, 1, 0.8, "", DECIDES,
+     "`leaks_label` is above: share of the words that are the label or only introduce it."),
+REAL(IN(quality, repeated_max), 0, 1, 0.3, "", DECIDES,
+     "`repeats` is above: share of the runs of four words that were there before."),
+
+TEXT(IN(escalate, config), "", DECIDES,
+     "File with the sections `teacher` and, where they differ, `prompt` and `quality` of a second "
+     "teacher. Empty: none."),
+BOOL(IN(escalate, when_rejected), true, DECIDES,
+     "The second teacher is asked about rows that the first could not label."),
+REAL(IN(escalate, when_confidence_below), 0, 1, 0, "", DECIDES,
+     "The second teacher is asked about rows whose winning label has a smaller share of the votes; "
+     "0: never."),
 
 U64(IN(label, shard_size), 1, 100000, 50, "examples", DECIDES,
     "Examples that a teacher takes at once."),
@@ -407,7 +463,11 @@ rt_status settings_expected(const setting *s, rt_buf *out, rt_error *err)
     switch (s->type) {
     case SETTING_TEXT: return rt_buf_add_text(out, "text", err);
     case SETTING_SECRET: return rt_buf_add_text(out, "file:PATH or ${NAME}", err);
-    case SETTING_LIST: return rt_buf_add_text(out, "a list of texts such as [\"a\", \"b\"]", err);
+    case SETTING_LIST:
+        if (s->names == NULL)
+            return rt_buf_add_text(out, "a list of texts such as [\"a\", \"b\"]", err);
+        st = rt_buf_add_text(out, "a list of: ", err);
+        break;
     case SETTING_BOOL: return rt_buf_add_text(out, "true or false", err);
     case SETTING_U64:
         return rt_buf_printf(out, err, "a whole number from %.0f to %.0f", s->min, s->max);

@@ -35,8 +35,10 @@ typedef struct setting {
     const char *default_text; /* as in YAML; of a list: one item, or "" for none */
     const char *unit;         /* "" = none */
     const char *help;
-    const char *const *names; /* of an enum, in order of value, ended by NULL */
-    bool decides_student;     /* counts for the fingerprint */
+    /* Of an enum, in order of value; of a list, the items that are allowed (NULL: any). Ends with
+     * NULL. */
+    const char *const *names;
+    bool decides_student; /* counts for the fingerprint */
 } setting;
 
 size_t settings_count(void);

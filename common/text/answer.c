@@ -201,6 +201,13 @@ rt_status answer_canonical(const answer_rules *rules, const char *input, const c
     return st;
 }
 
+size_t answer_n_labels(const answer_rules *rules, const char *input)
+{
+    choice choices[CHOICES_MAX];
+    if (rules->kind == RULE_CLASS) return rules->n_classes;
+    return rules->kind == RULE_CHOICE ? choices_read(input, choices) : 0;
+}
+
 bool answer_equal(const answer_rules *rules, const char *a, const char *b)
 {
     span s = span_trim(span_of(a)), t = span_trim(span_of(b));

@@ -83,6 +83,9 @@ RT_MUST_USE rt_status answer_canonical(const answer_rules *rules, const char *in
                                        const char *label, parse_status *status, char **out,
                                        rt_error *err);
 
+/* How many labels there can be: classes, or choices of this input. 0: not limited. */
+size_t answer_n_labels(const answer_rules *rules, const char *input);
+
 /* Whether two labels mean the same: by value for numbers and equations, else as trimmed text,
  * letter case ignored for choices and classes. */
 bool answer_equal(const answer_rules *rules, const char *a, const char *b);

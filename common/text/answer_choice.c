@@ -4,8 +4,6 @@
 
 #include "common/text/answer_label.h"
 
-#define CHOICES_MAX 26
-
 /* Marks that language models put around an answer and that are no part of it. */
 static span strip_marks(span s)
 {
@@ -28,15 +26,17 @@ static bool ends_word(span s, size_t i)
     return i >= s.n || !is_word_char(s.p[i]);
 }
 
+bool span_has_word_at(span s, size_t i, span word)
+{
+    if (word.n == 0 || i + word.n > s.n || (i > 0 && is_word_char(s.p[i - 1]))) return false;
+    return ends_word(s, i + word.n) && span_starts_fold((span){.p = s.p + i, .n = s.n - i}, word);
+}
+
 /* Whether `word` occurs in s from `start` on, between word ends. */
 static bool contains_word(span s, size_t start, span word)
 {
-    for (size_t i = start; word.n > 0 && i + word.n <= s.n; i++) {
-        bool begins = i == 0 || !is_word_char(s.p[i - 1]);
-        if (begins && ends_word(s, i + word.n) &&
-            span_starts_fold((span){.p = s.p + i, .n = s.n - i}, word))
-            return true;
-    }
+    for (size_t i = start; i < s.n; i++)
+        if (span_has_word_at(s, i, word)) return true;
     return false;
 }
 
@@ -93,11 +93,6 @@ rt_status label_read_class(const answer_rules *rules, const label_text *from, la
     return RT_OK;
 }
 
-typedef struct choice {
-    char letter; /* lower case */
-    span text;
-} choice;
-
 /* "(a) text" or "a) text" or "a. text" at the start: its letter, and *rest behind it; else 0. */
 static char leading_letter(span s, bool only_parenthesised, span *rest)
 {
@@ -111,7 +106,7 @@ static char leading_letter(span s, bool only_parenthesised, span *rest)
     return (char)tolower((unsigned char)s.p[i]);
 }
 
-static size_t read_choices(const char *input, choice choices[CHOICES_MAX])
+size_t choices_read(const char *input, choice choices[CHOICES_MAX])
 {
     size_t n = 0;
     while (input != NULL && *input != '\0' && n < CHOICES_MAX) {
@@ -186,7 +181,7 @@ rt_status label_read_choice(const char *input, const label_text *from, label_res
                             rt_error *err)
 {
     choice choices[CHOICES_MAX];
-    size_t n = read_choices(input, choices);
+    size_t n = choices_read(input, choices);
     span text = strip_quotes(span_trim(from->text));
     span rest = text;
     char letter = leading_letter(text, false, &rest);

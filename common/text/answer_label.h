@@ -43,6 +43,17 @@ RT_MUST_USE rt_status label_read_class(const answer_rules *rules, const label_te
                                        label_result *out, rt_error *err);
 RT_MUST_USE rt_status label_read_choice(const char *input, const label_text *from,
                                         label_result *out, rt_error *err);
+/* Whether `word` stands at s[i], in either case of letters, between word ends. */
+bool span_has_word_at(span s, size_t i, span word);
+
+/* A choice listed in the input as a line "(a) text". */
+#define CHOICES_MAX 26
+typedef struct choice {
+    char letter; /* lower case */
+    span text;
+} choice;
+size_t choices_read(const char *input, choice choices[CHOICES_MAX]);
+
 /* *out = PARSE_OK with a copy of `label`. */
 RT_MUST_USE rt_status label_accept(span label, unsigned flags, label_result *out, rt_error *err);
 

@@ -26,23 +26,22 @@ typedef struct glyph {
 /* False at the end of text[*i..n). *is_start: nothing is printed yet, or the space just was. */
 static bool next_glyph(const char *text, size_t n, size_t *i, bool *is_start, glyph *out)
 {
-    uint32_t code = 0;
-    size_t before = *i, length = 0;
-    while (*i < n) {
-        length = utf8_next(text + *i, n - *i, &code);
-        if (!is_space(code)) break;
-        *i += length;
+    uint32_t code = ' ';
+    size_t before = *i, from = *i;
+    while (*i < n && is_space(code)) {
+        from = *i;
+        code = utf8_next(text, n, i);
     }
-    if (*i >= n) return false;
-    if (*i > before && !*is_start) {
+    if (is_space(code)) return false;
+    if (from > before && !*is_start) {
         *out = (glyph){" ", 1, 1};
         *is_start = true; /* the character itself comes next */
+        *i = from;
         return true;
     }
     *is_start = false;
     *out = is_unsafe(code) ? (glyph){REPLACEMENT, 3, 1}
-                           : (glyph){text + *i, length, utf8_columns(text + *i, length)};
-    *i += length;
+                           : (glyph){text + from, *i - from, utf8_columns(text + from, *i - from)};
     return true;
 }
 
@@ -68,15 +67,15 @@ rt_status display_block(const char *text, size_t n, const char *indent, rt_buf *
 {
     rt_status st = RT_OK;
     bool is_line_start = true;
-    for (size_t i = 0, length; st == RT_OK && i < n; i += length) {
-        uint32_t code;
-        length = utf8_next(text + i, n - i, &code);
+    for (size_t i = 0; st == RT_OK && i < n;) {
+        size_t from = i;
+        uint32_t code = utf8_next(text, n, &i);
         if (is_line_start) st = rt_buf_add_text(out, indent, err);
         is_line_start = code == '\n';
         if (st != RT_OK) break;
         st = code != '\n' && code != '\t' && is_unsafe(code)
                  ? rt_buf_add_text(out, REPLACEMENT, err)
-                 : rt_buf_add(out, text + i, length, err);
+                 : rt_buf_add(out, text + from, i - from, err);
     }
     return st == RT_OK && !is_line_start ? rt_buf_add_text(out, "\n", err) : st;
 }

@@ -12,10 +12,10 @@ static uint64_t quarters_of(const char *bytes, size_t n, uint32_t code)
 uint64_t token_estimate(const char *text, size_t n)
 {
     uint64_t quarters = 0;
-    for (size_t i = 0, length; i < n; i += length) {
-        uint32_t code;
-        length = utf8_next(text + i, n - i, &code);
-        quarters += quarters_of(text + i, length, code);
+    for (size_t i = 0; i < n;) {
+        size_t from = i;
+        uint32_t code = utf8_next(text, n, &i);
+        quarters += quarters_of(text + from, i - from, code);
     }
     return (quarters + 3) / 4;
 }

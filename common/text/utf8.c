@@ -74,6 +74,14 @@ static uint32_t decode(const unsigned char *p, size_t length)
     }
 }
 
+uint32_t utf8_next(const char *text, size_t n, size_t *i)
+{
+    const unsigned char *p = (const unsigned char *)text + *i;
+    size_t length = sequence_length(p, n - *i);
+    *i += length == 0 ? 1 : length;
+    return length == 0 ? 0xFFFD : decode(p, length);
+}
+
 typedef struct code_range {
     uint32_t first, last;
 } code_range;
@@ -111,12 +119,4 @@ size_t utf8_columns(const char *text, size_t n)
         i += length == 0 ? 1 : length;
     }
     return columns;
-}
-
-size_t utf8_next(const char *text, size_t n, uint32_t *code)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    size_t length = sequence_length(p, n);
-    *code = length == 0 ? 0xFFFD : decode(p, length);
-    return length == 0 ? 1 : length;
 }

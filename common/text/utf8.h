@@ -9,9 +9,9 @@ size_t utf8_valid_prefix(const char *text, size_t n);
 bool utf8_is_valid(const char *text, size_t n);
 /* Copy with every invalid byte replaced by U+FFFD. */
 RT_MUST_USE rt_status utf8_repair(const char *text, size_t n, rt_buf *out, rt_error *err);
+/* The code point at text[*i], *i moved behind it; an invalid byte is U+FFFD. *i must be below n. */
+uint32_t utf8_next(const char *text, size_t n, size_t *i);
 /* Columns on a terminal (wide East Asian characters count two). */
 size_t utf8_columns(const char *text, size_t n);
-/* Length of the character at text[0..n), n > 0, and its number; an invalid byte is U+FFFD of 1. */
-size_t utf8_next(const char *text, size_t n, uint32_t *code);
 
 #endif

@@ -1,4 +1,8 @@
-/* One shard from examples to records: prompts, texts, parse, another attempt where it may help.
+/* One shard from examples to records: prompts, texts, parse, vote, another attempt where it may
+ * help, and a second teacher for what the first is not sure of.
+ *
+ *     ask_samples ──► choose_answer ──┬─ sure ────────────────────────────────► make_record
+ *                                     └─ not: the same with the second teacher ──► make_record
  *
  *     labeller l = {.rules = rules, .prompts = profile, .backend = b, .name = "my-teacher", ...};
  *     if ((st = label_shard(&l, examples, n, records, &counts, err)) != RT_OK) goto out;
@@ -15,6 +19,7 @@
 #include "common/dataset/label_record.h"
 #include "common/text/answer.h"
 #include "common/text/prompt.h"
+#include "worker/teacher/answer_policy.h"
 #include "worker/teacher/backend.h"
 
 /* Attempts after the first sample at least this warm: a greedy text would only come again. */
@@ -30,8 +35,14 @@ typedef struct labeller {
     const char *name; /* of the teacher, for meta */
     backend_sampling sampling;
     uint64_t attempts_max;
+    answer_policy policy;                /* zeros: one text an example, no filters */
     bool (*should_leave)(void *context); /* NULL, or asked between attempts */
     void *leave_context;
+    /* Asked about examples that this one rejects (when_rejected) or whose confidence is below
+     * when_confidence_below. NULL: nobody. Its own second is not looked at. */
+    const struct labeller *second;
+    bool when_rejected;
+    double when_confidence_below;
 } labeller;
 
 /* Borrows its texts. */
@@ -45,7 +56,8 @@ typedef struct shard_example {
 
 typedef struct label_counts {
     uint64_t n_labelled, n_rejected, n_retries;
-    uint64_t n_prompt_tokens, n_completion_tokens; /* of all attempts */
+    uint64_t n_escalated;                          /* examples shown to the second teacher */
+    uint64_t n_prompt_tokens, n_completion_tokens; /* of all attempts, of both teachers */
 } label_counts;
 
 /* Fills records[0..n) and *counts on success. RT_CANCELLED when should_leave() said so between two

@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/runtime/task_rules.h"
@@ -16,7 +17,8 @@ rt_status labeller_prompts(const config *c, prompt_profile **out, rt_error *err)
     return prompt_profile_new(&settings, out, err);
 }
 
-rt_status labeller_open(const config *c, labeller *out, rt_error *err)
+/* One teacher, without the one behind it. */
+static rt_status open_one(const config *c, labeller *out, rt_error *err)
 {
     rt_status st = RT_OK;
     prompt_profile *prompts = NULL;
@@ -33,6 +35,7 @@ rt_status labeller_open(const config *c, labeller *out, rt_error *err)
                      .top_p = c->teacher.top_p,
                      .seed = c->seed},
         .attempts_max = c->teacher.attempts_max,
+        .policy = answer_policy_of(c),
     };
     prompts = NULL;
 out:
@@ -40,15 +43,73 @@ out:
     return st;
 }
 
+/* The second teacher's config lives as long as its labeller. */
+typedef struct second_teacher {
+    labeller labeller; /* first: a labeller's `second` points to it */
+    config *config;
+} second_teacher;
+
+static void close_one(labeller *l)
+{
+    backend_close(l->backend);
+    prompt_profile_free((prompt_profile *)l->prompts);
+    memset(l, 0, sizeof *l);
+}
+
+static void close_second(second_teacher *second)
+{
+    if (second == NULL) return;
+    close_one(&second->labeller);
+    config_free(second->config);
+    free(second);
+}
+
+static rt_status open_second(const config *c, second_teacher **out, rt_error *err)
+{
+    rt_status st = RT_OK;
+    second_teacher *second = rt_calloc(1, sizeof *second);
+    if (second == NULL) return rt_fail(err, RT_NOMEM, "second teacher");
+    if ((st = config_load_second(c, &second->config, err)) != RT_OK) goto out;
+    st = open_one(second->config, &second->labeller, err);
+    if (st != RT_OK) {
+        st = rt_wrap(err, st, "escalate.config: %s", c->escalate.config);
+        goto out;
+    }
+    *out = second;
+    second = NULL;
+out:
+    close_second(second);
+    return st;
+}
+
+rt_status labeller_open(const config *c, labeller *out, rt_error *err)
+{
+    labeller l = {0};
+    second_teacher *second = NULL;
+    rt_status st = open_one(c, &l, err);
+    if (st != RT_OK) return st;
+    if (c->escalate.config[0] != '\0') {
+        if ((st = open_second(c, &second, err)) != RT_OK) {
+            close_one(&l);
+            return st;
+        }
+        l.second = &second->labeller;
+        l.when_rejected = c->escalate.when_rejected;
+        l.when_confidence_below = c->escalate.when_confidence_below;
+    }
+    *out = l;
+    return RT_OK;
+}
+
 void labeller_use(const labeller *l, const backend_means *means)
 {
     backend_use(l->backend, means);
+    if (l->second != NULL) backend_use(l->second->backend, means);
 }
 
 void labeller_close(labeller *l)
 {
     if (l == NULL) return;
-    backend_close(l->backend);
-    prompt_profile_free((prompt_profile *)l->prompts);
-    memset(l, 0, sizeof *l);
+    close_second((second_teacher *)l->second);
+    close_one(l);
 }

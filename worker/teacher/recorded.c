@@ -1,4 +1,6 @@
-/*     row -> key (trimmed, 128-bit hash) -> place in `keys` -> spans[place] -> text in `texts`
+/*     row -> key (trimmed, 128-bit hash) -> place in `keys` -> chains[place] -> spans -> `texts`
+ *
+ * The spans of one key are a list through span.next, in the order of their rows: its samples.
  *
  * Rejected: texts in memory (a large teacher's output for a million rows does not fit beside a
  * model), and offsets into the source files (they may be compressed).
@@ -24,12 +26,21 @@ typedef struct span {
     uint64_t offset;
     uint32_t n_bytes;
     bool truncated;
+    uint32_t next; /* 1 + the next span of the same key; 0: none */
 } span;
+
+/* Spans of one key. */
+typedef struct chain {
+    uint32_t first, last, n;
+} chain;
 
 struct recorded {
     id_index keys;
-    span *spans; /* [n_spans_max], by place in keys */
-    size_t n_spans_max;
+    chain *chains; /* by place in keys */
+    size_t n_chains_max;
+    span *spans;
+    size_t n_spans, n_spans_max;
+    size_t samples_max;
     FILE *texts;
     rt_buf pending; /* not yet written to texts */
     uint64_t n_written;
@@ -40,6 +51,7 @@ void recorded_close(recorded *r)
 {
     if (r == NULL) return;
     id_index_free(&r->keys);
+    free(r->chains);
     free(r->spans);
     if (r->texts != NULL) fclose(r->texts);
     rt_buf_free(&r->pending);
@@ -71,15 +83,36 @@ static rt_status flush_pending(recorded *r, rt_error *err)
     return RT_OK;
 }
 
-static rt_status reserve_span(recorded *r, rt_error *err)
+static rt_status reserve(recorded *r, rt_error *err)
 {
-    if (r->keys.n < r->n_spans_max) return RT_OK;
-    size_t n = r->n_spans_max == 0 ? 1024 : r->n_spans_max * 2;
-    span *bigger = realloc(r->spans, n * sizeof *bigger);
-    if (bigger == NULL) return rt_fail(err, RT_NOMEM, "index of %zu recorded texts", n);
-    r->spans = bigger;
-    r->n_spans_max = n;
-    return RT_OK;
+    if (r->n_spans == r->n_spans_max) {
+        size_t n = r->n_spans_max == 0 ? 1024 : r->n_spans_max * 2;
+        span *bigger = realloc(r->spans, n * sizeof *bigger);
+        if (bigger == NULL) return rt_fail(err, RT_NOMEM, "index of %zu recorded texts", n);
+        r->spans = bigger;
+        r->n_spans_max = n;
+    }
+    if (r->keys.n == r->n_chains_max) {
+        size_t n = r->n_chains_max == 0 ? 1024 : r->n_chains_max * 2;
+        chain *bigger = realloc(r->chains, n * sizeof *bigger);
+        if (bigger == NULL) return rt_fail(err, RT_NOMEM, "index of %zu recorded keys", n);
+        r->chains = bigger;
+        r->n_chains_max = n;
+    }
+    return r->n_spans < UINT32_MAX ? RT_OK : rt_fail(err, RT_FULL, "more than 2^32 recorded texts");
+}
+
+/* Hang the newest span onto its key's chain. */
+static void link_span(recorded *r, size_t place, bool is_new)
+{
+    uint32_t i_span = (uint32_t)r->n_spans++;
+    chain *c = &r->chains[place];
+    if (is_new)
+        *c = (chain){.first = i_span};
+    else
+        r->spans[c->last].next = i_span + 1;
+    c->last = i_span;
+    c->n++;
 }
 
 static rt_status add_text(recorded *r, rt_id key, const rt_buf *text, bool truncated, rt_error *err)
@@ -87,16 +120,17 @@ static rt_status add_text(recorded *r, rt_id key, const rt_buf *text, bool trunc
     rt_status st = RT_OK;
     size_t place = 0;
     bool added = false;
-    if ((st = reserve_span(r, err)) != RT_OK) return st;
+    if ((st = reserve(r, err)) != RT_OK) return st;
     if (r->pending.n >= WRITE_BUFFER_BYTES && (st = flush_pending(r, err)) != RT_OK) return st;
     if ((st = id_index_add(&r->keys, key, &place, &added, err)) != RT_OK) return st;
-    if (!added) {
+    if (!added && r->chains[place].n >= r->samples_max) {
         r->counts.n_duplicates++;
         return RT_OK;
     }
-    r->spans[place] = (span){.offset = r->n_written + r->pending.n,
-                             .n_bytes = (uint32_t)text->n,
-                             .truncated = truncated};
+    r->spans[r->n_spans] = (span){.offset = r->n_written + r->pending.n,
+                                  .n_bytes = (uint32_t)text->n,
+                                  .truncated = truncated};
+    link_span(r, place, added);
     return text->n == 0 ? RT_OK : rt_buf_add(&r->pending, text->data, text->n, err);
 }
 
@@ -185,6 +219,7 @@ rt_status recorded_open(const recorded_settings *settings, recorded **out, rt_er
         st = rt_fail(err, RT_NOMEM, "recorded teacher");
         goto out;
     }
+    r->samples_max = RT_MAX(settings->samples_max, 1);
     if ((r->texts = tmpfile()) == NULL) {
         st = rt_fail(err, RT_IO, "temporary file of recorded texts: %s", strerror(errno));
         goto out;
@@ -227,14 +262,16 @@ static rt_status read_span(recorded *r, const span *s, rt_buf *text, rt_error *e
     return RT_OK;
 }
 
-rt_status recorded_find(recorded *r, const char *key, size_t n_key, rt_buf *text, bool *truncated,
-                        bool *found, rt_error *err)
+rt_status recorded_find(recorded *r, const char *key, size_t n_key, uint32_t sample, rt_buf *text,
+                        bool *truncated, bool *found, rt_error *err)
 {
     size_t place = id_index_find(&r->keys, key_of(key, n_key));
-    *found = place != SIZE_MAX;
+    *found = place != SIZE_MAX && sample < r->chains[place].n;
     if (!*found) return RT_OK;
-    *truncated = r->spans[place].truncated;
-    return read_span(r, &r->spans[place], text, err);
+    const span *s = &r->spans[r->chains[place].first];
+    for (; sample > 0; sample--) s = &r->spans[s->next - 1];
+    *truncated = s->truncated;
+    return read_span(r, s, text, err);
 }
 
 const recorded_counts *recorded_get_counts(const recorded *r)
@@ -262,7 +299,8 @@ static rt_status complete_recorded(void *context, const backend_request *request
     for (size_t i = 0; i < n; i++) {
         const char *key = self->match == MATCH_ID ? requests[i].source_id : requests[i].input;
         bool found = false, truncated = false;
-        st = recorded_find(self->texts, key, strlen(key), &text, &truncated, &found, err);
+        st = recorded_find(self->texts, key, strlen(key), requests[i].sample, &text, &truncated,
+                           &found, err);
         if (st != RT_OK) goto out;
         if (!found) {
             fresh[i].reason = REASON_NOT_RECORDED;
@@ -315,11 +353,13 @@ rt_status backend_open_recorded(const config *c, backend **out, rt_error *err)
     recorded_settings settings = {.files = (const char *const *)c->teacher.files.items,
                                   .n_files = c->teacher.files.n,
                                   .key_template = c->teacher.match_field,
-                                  .text_template = c->teacher.text_field};
+                                  .text_template = c->teacher.text_field,
+                                  .samples_max = (size_t)c->quality.samples};
     if ((st = recorded_open(&settings, &self->texts, err)) != RT_OK) goto out;
     const recorded_counts *counts = recorded_get_counts(self->texts);
     rt_log_info("teacher.recorded", "rows=%" PRIu64 " texts=%" PRIu64 " duplicates=%" PRIu64,
-                counts->n_rows, counts->n_keys, counts->n_duplicates);
+                counts->n_rows, counts->n_rows - counts->n_bad - counts->n_duplicates,
+                counts->n_duplicates);
     if ((st = backend_new(&recorded_ops, self, out, err)) != RT_OK) goto out;
     self = NULL;
 out:

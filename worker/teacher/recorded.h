@@ -3,10 +3,11 @@
  *
  *     recorded *r = NULL;
  *     if ((st = recorded_open(&settings, &r, err)) != RT_OK) goto out;
- *     st = recorded_find(r, key, strlen(key), &text, &found, err);
+ *     st = recorded_find(r, key, strlen(key), 0, &text, &truncated, &found, err);
  *
  * Memory holds some forty bytes a row; the texts lie in an unlinked temporary file, so a recording
- * larger than memory is fine. The first row of a key wins.
+ * larger than memory is fine. The rows of one key, in their order, are its samples 0, 1, ...; with
+ * samples_max 1 the first row wins.
  */
 #ifndef RT_WORKER_TEACHER_RECORDED_H
 #define RT_WORKER_TEACHER_RECORDED_H
@@ -21,10 +22,12 @@ typedef struct recorded_settings {
     size_t n_files;
     const char *key_template;  /* of the input or the id, over a row's fields */
     const char *text_template; /* of the text */
+    size_t samples_max;        /* of one key; 0 counts as 1 */
 } recorded_settings;
 
 typedef struct recorded_counts {
-    uint64_t n_rows, n_keys, n_duplicates, n_bad;
+    uint64_t n_rows, n_keys, n_bad;
+    uint64_t n_duplicates; /* beyond samples_max of their key */
 } recorded_counts;
 
 /* RT_CORRUPT when no row can be used; rows that cannot are counted and the first is named in the
@@ -32,10 +35,10 @@ typedef struct recorded_counts {
 RT_MUST_USE rt_status recorded_open(const recorded_settings *settings, recorded **out,
                                     rt_error *err);
 void recorded_close(recorded *r);
-/* Replace *text with the row's text. White space around a key does not count. *truncated: the row
+/* Replace *text with the text of the key's row number `sample`. White space around a key does not count. *truncated: the row
  * says "finish_reason": "length". */
-RT_MUST_USE rt_status recorded_find(recorded *r, const char *key, size_t n_key, rt_buf *text,
-                                    bool *truncated, bool *found, rt_error *err);
+RT_MUST_USE rt_status recorded_find(recorded *r, const char *key, size_t n_key, uint32_t sample,
+                                    rt_buf *text, bool *truncated, bool *found, rt_error *err);
 const recorded_counts *recorded_get_counts(const recorded *r);
 
 #endif

@@ -51,13 +51,6 @@ ParameterizedTestParameters(config_errors, names_line_and_setting)
         {SMALLEST "train:\n  lr: 0.1\n  lr: 0.1\n", "",
          "t.yaml:5: train.lr: given twice, first on line 4", ""},
         {"[a]: 3\n", "", "t.yaml:1: found a list where the name of a setting was expected", ""},
-        /* limits */
-        {SMALLEST, "limits.currency=US$", "--set limits.currency: found 'US$', expected 1 to 8",
-         ""},
-        {SMALLEST, "limits.budget=5", "--set limits.budget: found 5 without a price",
-         "price_input"},
-        {SMALLEST "limits: {tokens_per_minute: 100}\n", "",
-         "t.yaml:3: limits.tokens_per_minute: found 100, expected more than", "(128)"},
         /* types */
         {SMALLEST "seed: abc\n", "",
          "t.yaml:3: seed: found 'abc', expected a whole number from 0 to 9007199254740991", ""},
@@ -130,6 +123,35 @@ ParameterizedTestParameters(config_errors, names_line_and_setting)
 ParameterizedTest(error_case *k, config_errors, names_line_and_setting)
 {
     unsetenv("RT_TEST_UNSET");
+    expect_error(k);
+}
+
+ParameterizedTestParameters(config_errors, names_wrong_limits_and_filters)
+{
+    static error_case cases[] = {
+        /* limits */
+        {SMALLEST, "limits.currency=US$", "--set limits.currency: found 'US$', expected 1 to 8",
+         ""},
+        {SMALLEST, "limits.budget=5", "--set limits.budget: found 5 without a price",
+         "price_input"},
+        {SMALLEST "limits: {tokens_per_minute: 100}\n", "",
+         "t.yaml:3: limits.tokens_per_minute: found 100, expected more than", "(128)"},
+        {SMALLEST "quality:\n  note_if: [repeets]\n", "",
+         "t.yaml:4: quality.note_if: found 'repeets', expected a list of: no_rationale, too_short",
+         "did you mean repeats?"},
+        {SMALLEST "quality: {reject_if: [wrong_label]}\n", "",
+         "t.yaml:3: quality.reject_if: found wrong_label, which needs the true answers", ""},
+        {SMALLEST "quality: {words_min: 9, words_max: 8}\n", "",
+         "t.yaml:3: quality.words_max: found 8, expected at least quality.words_min (9)", ""},
+        {SMALLEST "escalate: {config: x, when_rejected: false}\n", "",
+         "t.yaml:3: escalate.when_rejected: found false", ""},
+        {SMALLEST "escalate: {config: x, when_confidence_below: 0.5}\n", "",
+         "t.yaml:3: escalate.when_confidence_below: found 0.5, but quality.samples is 1", ""},
+    };
+    return cr_make_param_array(error_case, cases, RT_COUNT(cases));
+}
+ParameterizedTest(error_case *k, config_errors, names_wrong_limits_and_filters)
+{
     expect_error(k);
 }
 

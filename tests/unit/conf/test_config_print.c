@@ -138,6 +138,9 @@ Test(config_print, fingerprint_changes_with_what_decides_the_student)
                           "student.n_layers=7",
                           "train.lr=0.2",
                           "train.preset=label-only",
+                          "quality.samples=3",
+                          "quality.note_if=[repeats]",
+                          "escalate.config=strong.yaml",
                           "label.shard_size=51"};
     char seen[RT_COUNT(sets) + 1][33];
     fingerprint(NULL, seen[RT_COUNT(sets)]);

@@ -90,3 +90,16 @@ Test(utf8, counts_columns_of_a_terminal)
     cr_expect_eq(utf8_columns("a\xFFz", 3), 3, "an invalid byte shows as one");
     cr_expect_eq(utf8_columns("", 0), 0);
 }
+
+Test(utf8, reads_one_code_point_after_the_other)
+{
+    static const char text[] = "a\xC3\xA4\xE7\x8C\xAB\xF0\x9F\x98\x80\xFF\xE7z";
+    static const uint32_t expected[] = {'a', 0xE4, 0x732B, 0x1F600, 0xFFFD, 0xFFFD, 'z'};
+    size_t i = 0, n = 0;
+    while (i < sizeof text - 1) {
+        cr_assert_lt(n, RT_COUNT(expected));
+        cr_expect_eq(utf8_next(text, sizeof text - 1, &i), expected[n], "code point %zu", n);
+        n++;
+    }
+    cr_expect_eq(n, RT_COUNT(expected));
+}

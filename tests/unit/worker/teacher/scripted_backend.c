@@ -38,6 +38,16 @@ static rt_status complete_scripted(void *self, const backend_request *requests, 
         answers[i].truncated = line->truncated;
         answers[i].finish_reason = line->truncated ? "length" : "stop";
         answers[i].n_completion_tokens = 5;
+        answers[i].has_logprob = line->logprob != 0;
+        answers[i].sum_logprob = line->logprob;
+        if (line->reasoning != NULL) {
+            answers[i].reasoning = strdup(line->reasoning);
+            answers[i].rationale_source = "think";
+        }
+        answers[i].n_reasoning_tokens = line->n_reasoning_tokens;
+        answers[i].n_cached_tokens = line->n_cached_tokens;
+        answers[i].cost = line->cost;
+        answers[i].cached = line->cached;
     }
     return RT_OK;
 }

@@ -18,6 +18,11 @@ typedef struct script_line {
     size_t n_text;
     const char *reason;
     bool truncated;
+    double logprob; /* 0: not known */
+    const char *reasoning;
+    uint64_t n_reasoning_tokens, n_cached_tokens;
+    double cost;
+    bool cached;
 } script_line;
 
 typedef struct script_call {

@@ -51,7 +51,7 @@ static const char *find(shelf *s, const char *key)
 {
     rt_error err = {0};
     cr_assert_eq(
-        recorded_find(s->recorded, key, strlen(key), &s->text, &s->truncated, &s->found, &err),
+        recorded_find(s->recorded, key, strlen(key), 0, &s->text, &s->truncated, &s->found, &err),
         RT_OK, "%s", err.text);
     return s->found ? s->text.data : NULL;
 }
@@ -93,6 +93,41 @@ Test(recorded, counts_what_it_read)
     cr_expect_eq(c->n_keys, 3);
     cr_expect_eq(c->n_duplicates, 1);
     cr_expect_eq(c->n_bad, 2);
+    shelf_free(&s);
+}
+
+Test(recorded, rows_of_one_key_are_its_samples_where_there_may_be_several)
+{
+    static const char many[] =
+        "{\"id\": 1, \"q\": \"a\", \"raw\": \"a0\"}\n"
+        "{\"id\": 2, \"q\": \"b\", \"raw\": \"b0\"}\n"
+        "{\"id\": 3, \"q\": \"a\", \"raw\": \"\"}\n"
+        "{\"id\": 4, \"q\": \"a\", \"raw\": \"a2\", \"finish_reason\": \"length\"}\n"
+        "{\"id\": 5, \"q\": \"a\", \"raw\": \"a3\"}\n";
+    static const char *const expected[] = {"a0", "", "a2", NULL};
+    shelf s = {.folder = temp_folder_new()};
+    rt_error err = {0};
+    temp_folder_write_text(s.folder, "many.jsonl", many);
+    const char *files[] = {temp_folder_path(s.folder, "many.jsonl")};
+    recorded_settings settings = {.files = files,
+                                  .n_files = 1,
+                                  .key_template = "{q}",
+                                  .text_template = "{raw}",
+                                  .samples_max = 3};
+    cr_assert_eq(recorded_open(&settings, &s.recorded, &err), RT_OK, "%s", err.text);
+    for (uint32_t i = 0; i < RT_COUNT(expected); i++) {
+        cr_assert_eq(recorded_find(s.recorded, "a", 1, i, &s.text, &s.truncated, &s.found, &err),
+                     RT_OK);
+        cr_assert_eq(s.found, expected[i] != NULL, "sample %u", i);
+        if (!s.found) continue;
+        cr_expect_str_eq(s.text.data, expected[i]);
+        cr_expect_eq(s.truncated, i == 2);
+    }
+    cr_assert_eq(recorded_find(s.recorded, "b", 1, 1, &s.text, &s.truncated, &s.found, &err),
+                 RT_OK);
+    cr_expect_not(s.found, "b has one row");
+    cr_expect_eq(recorded_get_counts(s.recorded)->n_duplicates, 1);
+    cr_expect_eq(recorded_get_counts(s.recorded)->n_keys, 2);
     shelf_free(&s);
 }
 
