@@ -261,6 +261,9 @@ static rt_status take_dry_run(dry_run *d, rt_error *err)
     if ((st = find_cached(d, err)) != RT_OK) return st;
     d->projection = project(&(projection_basis){
         .n_rows = d->n_pending - RT_MIN(d->n_cached, d->n_pending),
+        .n_texts = c->quality.samples,
+        .n_choices = c->teacher.backend == TEACHER_OPENAI ? c->teacher.choices_max : 1,
+        .two_step = c->teacher.backend == TEACHER_OPENAI && c->teacher.two_step,
         .prompt_tokens_mean = d->n_sampled == 0 ? 0 : d->n_tokens_sum / (double)d->n_sampled,
         .answer_tokens_likely = d->answer_likely,
         .answer_tokens_max = c->teacher.max_new_tokens,
@@ -354,6 +357,10 @@ static void print_costs(const dry_run *d)
            d->n_sampled < d->n_pending ? ", from a sample" : "");
     print_count("prompts", p->n_prompt_likely, p->n_prompt_max);
     print_count("answers", p->n_completion_likely, p->n_completion_max);
+    if (d->config->quality.samples > 1)
+        printf("  %-11s %" PRIu64 " for each row\n", "texts", d->config->quality.samples);
+    if (d->config->escalate.config[0] != '\0')
+        printf("  %-11s is not counted: what it is asked shows only in the run\n", "2nd teacher");
     print_price(d);
 }
 
