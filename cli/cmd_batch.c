@@ -214,14 +214,14 @@ static void print_read(const options *o, const reading *r, const batch_walk *wal
     batch_results_counts n = batch_results_count(r->results);
     uint64_t n_used = walk->n_taken + walk->n_unusable + r->n_known;
     uint64_t n_foreign = n.n_answers > n_used ? n.n_answers - n_used : 0;
+    uint64_t n_left = r->n_missing + walk->n_unusable;
     if (options_json(o)) {
         json_t *root = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "lines",
                                  (json_int_t)n.n_lines, "taken", (json_int_t)walk->n_taken, "known",
                                  (json_int_t)r->n_known, "unusable", (json_int_t)walk->n_unusable,
                                  "foreign", (json_int_t)n_foreign, "failed", (json_int_t)n.n_failed,
                                  "unreadable", (json_int_t)n.n_unreadable, "missing",
-                                 (json_int_t)(r->n_missing + walk->n_unusable), "failed_by_code",
-                                 codes_to_json(r->results));
+                                 (json_int_t)n_left, "failed_by_code", codes_to_json(r->results));
         json_dumpf(root, stdout, JSON_COMPACT);
         printf("\n");
         json_decref(root);
@@ -243,7 +243,7 @@ static void print_read(const options *o, const reading *r, const batch_walk *wal
     printf("%" PRIu64
            " requests are left: `retort run` asks the server, `retort batch write` writes "
            "them again\n",
-           r->n_missing + walk->n_unusable);
+           n_left);
 }
 
 /* "completed" may mean that every row failed: then the command has failed, too. */
