@@ -216,7 +216,9 @@ const command cmd_rejections = {
         "rejected.jsonl.requeued-N beside it. It is refused while a coordinator works on the\n"
         "run, and once training has begun: what a student was trained on does not change. A\n"
         "teacher that always answers alike (recorded, native) rejects the same rows again\n"
-        "unless its files have changed.\n",
+        "unless its files have changed. A server's answers (openai) are kept in the cache: a\n"
+        "row that was rejected for its text gets the same text again, at no cost, until prompt,\n"
+        "model or sampling change, or cache.dir names another folder.\n",
     .options = own_options,
     .examples = "retort rejections --config retort.yaml\n"
                 "retort rejections --reason no_marker --json | jq -r .raw\n"

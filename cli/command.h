@@ -61,6 +61,7 @@ extern const command cmd_serve;
 extern const command cmd_stats;
 extern const command cmd_audit;
 extern const command cmd_rejections;
+extern const command cmd_batch;
 extern const command cmd_export;
 extern const command cmd_config;
 extern const command cmd_tokenizer;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/batch_walk.h"
 #include "cli/launch/progress.h"
 #include "cli/projection.h"
 #include "common/base/fs.h"
@@ -46,6 +47,8 @@ typedef struct dry_run {
     size_t n_rows, n_show;
     uint64_t n_sampled, n_tokens_max;
     double n_tokens_sum;
+    uint64_t n_cached; /* questions of open rows that the answer cache can answer */
+    bool knows_cached;
     projection projection;
     double answer_likely;
 } dry_run;
@@ -214,6 +217,38 @@ static rt_status find_answer_length(dry_run *d, rt_error *err)
     return st;
 }
 
+static rt_status count_missing(void *context, const batch_ticket *ticket, const char *body,
+                               size_t n_body, rt_buf *reply, rt_error *err)
+{
+    (void)context, (void)ticket, (void)body, (void)n_body, (void)reply, (void)err;
+    return RT_OK;
+}
+
+/* First questions only: what is asked again after an answer that could not be parsed is another. */
+static rt_status count_cached(void *context, const batch_ticket *ticket, rt_error *err)
+{
+    (void)err;
+    ((dry_run *)context)->n_cached += ticket->sample == 0;
+    return RT_OK;
+}
+
+/* What need not be paid again. Only where a cache is: a dry run makes none. */
+static rt_status find_cached(dry_run *d, rt_error *err)
+{
+    char folder[PATH_MAX];
+    batch_walk walk = {0};
+    batch_handler handler = {.missing = count_missing, .known = count_cached, .context = d};
+    const teacher_config *t = &d->config->teacher;
+    if (t->backend != TEACHER_OPENAI || t->two_step) return RT_OK;
+    rt_status st = cache_path(d->config, folder, sizeof folder, err);
+    if (st != RT_OK || folder[0] == '\0' || !rt_fs_exists(folder)) return st;
+    if ((st = batch_walk_open(d->config, &walk, err)) == RT_OK)
+        st = batch_walk_run(&walk, &handler, err);
+    d->knows_cached = st == RT_OK;
+    batch_walk_close(&walk);
+    return st;
+}
+
 static rt_status take_dry_run(dry_run *d, rt_error *err)
 {
     const config *c = d->config;
@@ -223,8 +258,12 @@ static rt_status take_dry_run(dry_run *d, rt_error *err)
     if ((st = take_rows(d, err)) != RT_OK) return st;
     if (is_recorded(d)) return ask_recorded(d, err);
     if ((st = find_answer_length(d, err)) != RT_OK) return st;
+    if ((st = find_cached(d, err)) != RT_OK) return st;
     d->projection = project(&(projection_basis){
-        .n_rows = d->n_pending,
+        .n_rows = d->n_pending - RT_MIN(d->n_cached, d->n_pending),
+        .n_texts = c->quality.samples,
+        .n_choices = c->teacher.backend == TEACHER_OPENAI ? c->teacher.choices_max : 1,
+        .two_step = c->teacher.backend == TEACHER_OPENAI && c->teacher.two_step,
         .prompt_tokens_mean = d->n_sampled == 0 ? 0 : d->n_tokens_sum / (double)d->n_sampled,
         .answer_tokens_likely = d->answer_likely,
         .answer_tokens_max = c->teacher.max_new_tokens,
@@ -318,6 +357,10 @@ static void print_costs(const dry_run *d)
            d->n_sampled < d->n_pending ? ", from a sample" : "");
     print_count("prompts", p->n_prompt_likely, p->n_prompt_max);
     print_count("answers", p->n_completion_likely, p->n_completion_max);
+    if (d->config->quality.samples > 1)
+        printf("  %-11s %" PRIu64 " for each row\n", "texts", d->config->quality.samples);
+    if (d->config->escalate.config[0] != '\0')
+        printf("  %-11s is not counted: what it is asked shows only in the run\n", "2nd teacher");
     print_price(d);
 }
 
@@ -335,6 +378,10 @@ static void print_all(const dry_run *d)
         printf("  %-11s recorded texts: no prompt is sent, nothing is paid\n", "teacher");
     else
         print_costs(d);
+    if (d->knows_cached) {
+        progress_thousands(d->n_cached, n[0]);
+        printf("  %-11s %s of these rows are answered there, and cost nothing\n", "cache", n[0]);
+    }
     for (size_t i = 0; i < d->n_rows; i++) print_row(d, i);
 }
 
@@ -372,6 +419,7 @@ static json_t *costs_to_json(const dry_run *d)
                   (json_int_t)p->n_prompt_likely, "prompt_tokens_max", (json_int_t)p->n_prompt_max,
                   "completion_tokens", (json_int_t)p->n_completion_likely, "completion_tokens_max",
                   (json_int_t)p->n_completion_max);
+    if (d->knows_cached) json_object_set_new(out, "cached", json_integer((json_int_t)d->n_cached));
     if (!p->is_priced) return out;
     json_object_set_new(out, "currency", json_string(d->config->limits.currency));
     json_object_set_new(out, "cost", json_real(p->cost_likely));

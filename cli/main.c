@@ -27,6 +27,7 @@ static const command *const commands[] = {
     &cmd_stats,
     &cmd_audit,
     &cmd_rejections,
+    &cmd_batch,
     &cmd_config,
     &cmd_tokenizer,
     &cmd_keygen,

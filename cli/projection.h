@@ -3,8 +3,8 @@
  *     projection p = project(&(projection_basis){.n_rows = 797, .prompt_tokens_mean = 412, ...});
  *     if (p.is_priced) printf("about %.2f, at most %.2f\n", p.cost_likely, p.cost_max);
  *
- * Likely: each row is asked about once and answered as long as `answer_tokens_likely`. At most: each
- * row fails until its last attempt, each time with the longest answer.
+ * Likely: each text of a row is asked for once and is as long as `answer_tokens_likely`. At most:
+ * each fails until its last attempt, each time with the longest answer.
  */
 #ifndef RT_CLI_PROJECTION_H
 #define RT_CLI_PROJECTION_H
@@ -12,7 +12,10 @@
 #include "common/base/status.h"
 
 typedef struct projection_basis {
-    uint64_t n_rows; /* to be asked about, and paid for */
+    uint64_t n_rows;    /* to be asked about, and paid for */
+    uint64_t n_texts;   /* of a row */
+    uint64_t n_choices; /* texts that come of one request at most: its prompt is paid once */
+    bool two_step;      /* each text takes two requests; the second's prompt holds the thought */
     double prompt_tokens_mean;
     double answer_tokens_likely; /* 0: not known, then as long as may be */
     uint64_t answer_tokens_max, attempts_max;

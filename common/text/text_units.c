@@ -8,36 +8,25 @@
 #include "common/base/hash.h"
 #include "common/text/utf8.h"
 
-typedef struct code_range {
-    uint32_t first, last;
-} code_range;
-
-static bool is_in(uint32_t code, const code_range *ranges, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (code >= ranges[i].first && code <= ranges[i].last) return true;
-    return false;
-}
-
 /* Words that one character of an unspaced script stands for; 0: the script is written in words. */
 static double words_of_character(uint32_t code)
 {
-    static const code_range halves[] = {
+    static const utf8_range halves[] = {
         {0x3005, 0x3007}, {0x3041, 0x3096}, {0x309D, 0x309F},   {0x30A1, 0x30FA},
         {0x30FC, 0x30FF}, {0x31F0, 0x31FF}, {0x3400, 0x4DBF},   {0x4E00, 0x9FFF},
         {0xF900, 0xFAFF}, {0xFF66, 0xFF9F}, {0x1B000, 0x1B16F}, {0x20000, 0x3FFFD},
     };
-    static const code_range quarters[] = {
+    static const utf8_range quarters[] = {
         {0x0E01, 0x0E3A}, {0x0E40, 0x0E5B}, {0x0E80, 0x0EFF}, {0x1000, 0x109F}, {0x1780, 0x17FF}};
     if (code < 0x0E01) return 0;
-    if (is_in(code, halves, RT_COUNT(halves))) return 0.5;
-    return is_in(code, quarters, RT_COUNT(quarters)) ? 0.25 : 0;
+    if (utf8_code_is_in(code, halves, RT_COUNT(halves))) return 0.5;
+    return utf8_code_is_in(code, quarters, RT_COUNT(quarters)) ? 0.25 : 0;
 }
 
 /* Letters and digits. Beyond ASCII everything that is not known as punctuation, space or symbol. */
 static bool is_word_code(uint32_t code)
 {
-    static const code_range others[] = {
+    static const utf8_range others[] = {
         {0x80, 0xA9},     {0xAB, 0xB4},     {0xB6, 0xB9},     {0xBB, 0xBF},     {0xD7, 0xD7},
         {0xF7, 0xF7},     {0x1680, 0x1680}, {0x2000, 0x206F}, {0x20A0, 0x20CF}, {0x2190, 0x2BFF},
         {0x2E00, 0x2E7F}, {0x3000, 0x3004}, {0x3008, 0x3030}, {0x3097, 0x309C}, {0x30A0, 0x30A0},
@@ -45,7 +34,7 @@ static bool is_word_code(uint32_t code)
         {0xFF1A, 0xFF20}, {0xFF3B, 0xFF40}, {0xFF5B, 0xFF65}, {0xFFE0, 0xFFFF}, {0x1F000, 0x1FAFF},
     };
     if (code < 0x80) return isalnum((int)code) != 0;
-    return !is_in(code, others, RT_COUNT(others));
+    return !utf8_code_is_in(code, others, RT_COUNT(others));
 }
 
 /* Small letters of Latin, Greek and Cyrillic; full-width characters as ASCII. */

@@ -82,11 +82,7 @@ uint32_t utf8_next(const char *text, size_t n, size_t *i)
     return length == 0 ? 0xFFFD : decode(p, length);
 }
 
-typedef struct code_range {
-    uint32_t first, last;
-} code_range;
-
-static bool is_in(uint32_t code, const code_range *ranges, size_t n)
+bool utf8_code_is_in(uint32_t code, const utf8_range *ranges, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (code >= ranges[i].first && code <= ranges[i].last) return true;
@@ -95,18 +91,18 @@ static bool is_in(uint32_t code, const code_range *ranges, size_t n)
 
 static size_t code_columns(uint32_t code)
 {
-    static const code_range zero[] = {
+    static const utf8_range zero[] = {
         {0x00, 0x1F},     {0x7F, 0x9F},     {0x300, 0x36F},   {0x200B, 0x200F},
         {0x20D0, 0x20FF}, {0x3099, 0x309A}, {0xFE00, 0xFE0F}, {0xFEFF, 0xFEFF},
     };
-    static const code_range wide[] = {
+    static const utf8_range wide[] = {
         {0x1100, 0x115F},   {0x2E80, 0x303E},   {0x3041, 0x33FF},   {0x3400, 0x4DBF},
         {0x4E00, 0x9FFF},   {0xA000, 0xA4CF},   {0xA960, 0xA97F},   {0xAC00, 0xD7A3},
         {0xF900, 0xFAFF},   {0xFE30, 0xFE6F},   {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},
         {0x1F300, 0x1F64F}, {0x1F680, 0x1F6FF}, {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD},
     };
-    if (is_in(code, zero, RT_COUNT(zero))) return 0;
-    return is_in(code, wide, RT_COUNT(wide)) ? 2 : 1;
+    if (utf8_code_is_in(code, zero, RT_COUNT(zero))) return 0;
+    return utf8_code_is_in(code, wide, RT_COUNT(wide)) ? 2 : 1;
 }
 
 size_t utf8_columns(const char *text, size_t n)

@@ -42,7 +42,7 @@ static config *load(const init_choice *choice)
 
 ParameterizedTestParameters(init_text, writes_settings_that_load)
 {
-    static init_case cases[] = {EACH_TASK("recorded"), EACH_TASK("native")};
+    static init_case cases[] = {EACH_TASK("recorded"), EACH_TASK("native"), EACH_TASK("openai")};
     return cr_make_param_array(init_case, cases, sizeof cases / sizeof *cases);
 }
 ParameterizedTest(init_case *k, init_text, writes_settings_that_load)
@@ -83,7 +83,7 @@ static void expect_parsed(const config *c, const answer_rules *rules, const json
 
 ParameterizedTestParameters(init_text, shows_worked_examples_that_its_rules_can_read)
 {
-    static init_case cases[] = {EACH_TASK("native")};
+    static init_case cases[] = {EACH_TASK("native"), EACH_TASK("openai")};
     return cr_make_param_array(init_case, cases, sizeof cases / sizeof *cases);
 }
 ParameterizedTest(init_case *k, init_text, shows_worked_examples_that_its_rules_can_read)

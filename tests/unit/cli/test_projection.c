@@ -6,6 +6,8 @@
 static projection_basis toy_basis(void)
 {
     return (projection_basis){.n_rows = 1000,
+                              .n_texts = 1,
+                              .n_choices = 1,
                               .prompt_tokens_mean = 400.5,
                               .answer_tokens_likely = 60,
                               .answer_tokens_max = 256,
@@ -25,6 +27,28 @@ Test(projection, counts_one_attempt_as_likely_and_all_as_most)
     cr_assert(p.is_priced);
     cr_expect_float_eq(p.cost_likely, 0.4005 * 0.15 + 0.06 * 0.6, 1e-12);
     cr_expect_float_eq(p.cost_max, 0.801 * 0.15 + 0.512 * 0.6, 1e-12);
+}
+
+Test(projection, pays_a_prompt_once_for_the_choices_of_a_request)
+{
+    projection_basis b = toy_basis();
+    b.n_texts = 5;
+    b.n_choices = 2;
+    projection p = project(&b);
+    cr_expect_eq(p.n_prompt_likely, 3 * 400500);
+    cr_expect_eq(p.n_prompt_max, 5 * 801000, "each may have to be asked for alone");
+    cr_expect_eq(p.n_completion_likely, 5 * 60000);
+    cr_expect_eq(p.n_completion_max, 5 * 512000);
+}
+
+Test(projection, pays_the_thought_twice_in_two_steps)
+{
+    projection_basis b = toy_basis();
+    b.two_step = true;
+    projection p = project(&b);
+    cr_expect_eq(p.n_prompt_likely, 2 * 400500 + 60000);
+    cr_expect_eq(p.n_prompt_max, 2 * 801000 + 512000);
+    cr_expect_eq(p.n_completion_likely, 2 * 60000);
 }
 
 Test(projection, takes_the_longest_answer_when_it_knows_no_better)

@@ -65,6 +65,19 @@ Test(config_print, loads_again_to_an_equal_config)
     rt_buf_free(&twice);
 }
 
+/* A setting that is there twice would be loaded twice into one place. */
+Test(config_print, knows_each_setting_once_and_each_section_in_one_piece)
+{
+    for (size_t i = 0; i < settings_count(); i++) {
+        const setting *s = settings_at(i);
+        cr_expect_eq(settings_find_path(s->path), s, "%s stands twice", s->path);
+        bool goes_on = i > 0 && strcmp(settings_at(i - 1)->section, s->section) == 0;
+        for (size_t k = 0; k < i && !goes_on; k++)
+            cr_expect_str_neq(settings_at(k)->section, s->section, "%s is apart from its section",
+                              s->path);
+    }
+}
+
 Test(config_print, names_every_setting_and_no_value_of_a_secret)
 {
     setenv("SOME_SECRET", "hunter2", 1);

@@ -177,6 +177,20 @@ Test(label_samples, of_equal_rationales_the_likelier_text_is_kept)
     desk_free(&d);
 }
 
+Test(label_samples, a_text_whose_rationale_a_filter_drops_comes_last)
+{
+    static const char *const texts[] = {
+        "Light of short waves is scattered more than that of long ones, hence no. Answer: yes",
+        "So. Answer: yes"};
+    desk d = desk_with(2);
+    d.labeller.policy.drop_rationale = RATIONALE_CONTRADICTS;
+    say_all(&d, "sky", texts, 2);
+    cr_expect_str_eq(label_one(&d, "sky", NULL)->rationale, "So.", "though it has more flags");
+    d.labeller.policy.drop_rationale = 0;
+    cr_expect_eq(label_one(&d, "sky", NULL)->rationale[0], 'L');
+    desk_free(&d);
+}
+
 Test(label_samples, an_unsure_vote_is_rejected_when_that_is_asked_for)
 {
     static const char *const texts[] = {"B. Answer: yes", "B. Answer: no", "B. Answer: yes"};
