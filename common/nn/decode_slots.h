@@ -12,7 +12,7 @@
  *     free --add--> waiting --step--> live --step, last token or release--> free
  *
  * A sequence gets the tokens that generate() gives to its prompt alone: the same random numbers, and
- * (with a product whose rows do not depend on their neighbours, see gemm_tile.h) the same bits.
+ * up to the rounding of products of other sizes, the same probabilities.
  * One decode_slots and its model serve one thread.
  */
 #ifndef RT_NN_DECODE_SLOTS_H

@@ -1,33 +1,38 @@
 #include "common/nn/gemm.h"
 
 #include <cblas.h>
+#include <dnnl.h>
 #include <limits.h>
 #include <stdatomic.h>
-#include <strings.h>
 
 #include "common/base/status.h"
-#include "common/nn/gemm_tile.h"
 
-/* Which product serves this process: 0 not chosen yet. */
-enum { UNDECIDED, TILE, BLAS };
-static atomic_int chosen;
+/* Below this many multiplications BLAS starts faster than oneDNN (blocks of attention). */
+#define ONEDNN_MIN ((size_t)1 << 19)
 
-/* BLAS, unless it runs kernels for 256 bits on a processor with 512: see gemm_tile.h. */
-static int choose(void)
+static atomic_int chosen = GEMM_AUTO;
+
+/* oneDNN where it has vectors of 512 bits: faster than OpenBLAS there (bench_gemm), which besides
+ * stays with 256 bits on processors it does not know. */
+static gemm_engine choose(void)
 {
-    static const char *const wide[] = {"SkylakeX", "Cooperlake", "SapphireRapids"};
     int now = atomic_load_explicit(&chosen, memory_order_relaxed);
-    if (now != UNDECIDED) return now;
-    now = gemm_tile_available() ? TILE : BLAS;
-    for (size_t i = 0; i < RT_COUNT(wide); i++)
-        if (strcasecmp(openblas_get_corename(), wide[i]) == 0) now = BLAS;
+    if (now != GEMM_AUTO) return (gemm_engine)now;
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    bool wide = ((unsigned)isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+    now = wide ? GEMM_ONEDNN : GEMM_OPENBLAS;
     atomic_store(&chosen, now);
-    return now;
+    return (gemm_engine)now;
 }
 
-void gemm_blas(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha,
-               const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
-               size_t ldc)
+void gemm_use(gemm_engine engine)
+{
+    atomic_store(&chosen, (int)engine);
+}
+
+static void by_blas(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha,
+                    const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
+                    size_t ldc)
 {
     RT_ASSERT(m <= INT_MAX && n <= INT_MAX && k <= INT_MAX && lda <= INT_MAX && ldb <= INT_MAX &&
               ldc <= INT_MAX);
@@ -36,15 +41,24 @@ void gemm_blas(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float a
                 (int)lda, b, (int)ldb, beta, c, (int)ldc);
 }
 
+/* False for sizes that oneDNN refuses. */
+static bool by_onednn(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha,
+                      const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
+                      size_t ldc)
+{
+    return dnnl_sgemm(op_a == GEMM_T ? 'T' : 'N', op_b == GEMM_T ? 'T' : 'N', (dnnl_dim_t)m,
+                      (dnnl_dim_t)n, (dnnl_dim_t)k, alpha, a, (dnnl_dim_t)lda, b, (dnnl_dim_t)ldb,
+                      beta, c, (dnnl_dim_t)ldc) == dnnl_success;
+}
+
 void gemm(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha, const float *a,
           size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
 {
     if (m == 0 || n == 0) return;
-    if (choose() == TILE)
-        gemm_tile(m, n, k, alpha, a, op_a == GEMM_T ? 1 : lda, op_a == GEMM_T ? lda : 1, b,
-                  op_b == GEMM_T ? 1 : ldb, op_b == GEMM_T ? ldb : 1, beta, c, ldc);
-    else
-        gemm_blas(op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    if (choose() == GEMM_ONEDNN && m * n * k >= ONEDNN_MIN &&
+        by_onednn(op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
+        return;
+    by_blas(op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 void gemm_reference(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha,
@@ -72,5 +86,5 @@ void gemm_set_threads(size_t n_threads)
 
 const char *gemm_kernel_name(void)
 {
-    return choose() == TILE ? "tile-avx512" : openblas_get_corename();
+    return choose() == GEMM_ONEDNN ? "oneDNN" : openblas_get_corename();
 }

@@ -1,4 +1,4 @@
-/* Matrix products: the one seam to BLAS, and to our own product where that is faster.
+/* Matrix products: the one seam to the libraries that compute them. For bfloat16: gemm_bf16.h.
  *
  *     gemm(GEMM_N, GEMM_T, n_tokens, d_out, d_in, 1, x, d_in, w, d_in, 0, y, d_out);  // y = x w^T
  *
@@ -24,10 +24,14 @@ typedef enum gemm_op {
 void gemm(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha, const float *a,
           size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc);
 
-/* gemm() by BLAS, whichever product gemm() itself has chosen. */
-void gemm_blas(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha,
-               const float *a, size_t lda, const float *b, size_t ldb, float beta, float *c,
-               size_t ldc);
+/* Who computes gemm(). */
+typedef enum gemm_engine {
+    GEMM_AUTO,     /* whichever is faster on this processor */
+    GEMM_OPENBLAS, /* everywhere */
+    GEMM_ONEDNN,   /* small products stay with OpenBLAS */
+} gemm_engine;
+/* Choose for the whole process, before the first product; GEMM_AUTO unless called. */
+void gemm_use(gemm_engine engine);
 
 /* The plain loops that gemm() is tested and measured against; same arguments, sums in double. */
 void gemm_reference(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha,

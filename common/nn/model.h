@@ -12,6 +12,7 @@
 #ifndef RT_NN_MODEL_H
 #define RT_NN_MODEL_H
 
+#include "common/nn/compute.h"
 #include "common/nn/packed_batch.h"
 #include "common/nn/param_table.h"
 
@@ -49,8 +50,15 @@ const model_config *model_get_config(const model *m);
 const param_table *model_table(const model *m);
 /* Freeze or thaw one entry of the table: a frozen one gets gradient 0. */
 void model_set_frozen(model *m, size_t i_param, bool frozen);
-/* [n_total], table order. Write the weights here before a forward pass. Valid until model_free(). */
+/* [n_total], table order. Write the weights here before a forward pass, and call this again before
+ * every later change: it is how the model knows that what it derived from them is stale. Valid until
+ * model_free(). */
 float *model_weights(model *m);
+/* Numbers that model_gradient(), model_evaluate() and model_score() multiply; f32 at first.
+ * RT_UNSUPPORTED as compute_mode_resolve(), RT_NOMEM. */
+RT_MUST_USE rt_status model_set_compute(model *m, compute_mode wish, rt_error *err);
+/* The mode in use: never auto. */
+compute_mode model_compute(const model *m);
 /* [n_total], the result of the last model_gradient(). Valid until the next one. */
 const float *model_grads(const model *m);
 

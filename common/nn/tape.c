@@ -19,8 +19,8 @@ typedef struct node {
 
 /* A gradient buffer that is free again. */
 typedef struct spare {
-    float *data;
-    size_t n;
+    void *data;
+    size_t n_bytes;
     struct spare *next;
 } spare;
 
@@ -29,6 +29,7 @@ struct tape {
     node *last;
     spare *spares;      /* buffers to reuse */
     spare *empty_links; /* list cells to reuse */
+    compute_mode compute;
     bool record;
     bool failed;
 };
@@ -63,6 +64,22 @@ void tape_begin(tape *t, bool record)
     t->failed = false;
 }
 
+void tape_set_compute(tape *t, compute_mode mode)
+{
+    RT_ASSERT(mode != COMPUTE_AUTO);
+    t->compute = mode;
+}
+
+compute_mode tape_compute(const tape *t)
+{
+    return t->compute;
+}
+
+size_t tape_padded_rows(size_t n_rows)
+{
+    return (n_rows + TAPE_ROW_BLOCK - 1) / TAPE_ROW_BLOCK * TAPE_ROW_BLOCK;
+}
+
 bool tape_records(const tape *t)
 {
     return t->record;
@@ -94,7 +111,8 @@ static tensor *new_tensor(tape *t, float *data, float *grad, size_t n_rows, size
 tensor *tape_tensor(tape *t, size_t n_rows, size_t n_cols)
 {
     size_t n;
-    if (!rt_checked_mul(n_rows, n_cols, &n)) {
+    if (n_rows > SIZE_MAX - TAPE_ROW_BLOCK ||
+        !rt_checked_mul(tape_padded_rows(n_rows), n_cols, &n)) {
         t->failed = true;
         return NULL;
     }
@@ -129,33 +147,43 @@ void tape_push(tape *t, tape_backward_fn *backward, void *args, tensor *out)
 
 void tape_push_in_place(tape *t, tape_backward_fn *backward, void *args, tensor *x)
 {
+    RT_ASSERT(x == NULL || x->high == NULL); /* or a product has read what was there before */
     push(t, (node){.backward = backward, .args = args, .out = x, .in_place = true});
 }
 
-/* First spare buffer of exactly n elements: shapes repeat from layer to layer. */
-static float *take_buffer(tape *t, size_t n)
+/* First spare buffer of exactly that size: shapes repeat from layer to layer. */
+void *tape_take(tape *t, size_t n_bytes)
 {
     for (spare **at = &t->spares; *at != NULL; at = &(*at)->next) {
         spare *s = *at;
-        if (s->n != n) continue;
+        if (s->n_bytes != n_bytes) continue;
         *at = s->next;
         s->next = t->empty_links;
         t->empty_links = s;
         return s->data;
     }
-    return tape_alloc(t, n, sizeof(float));
+    return tape_alloc(t, n_bytes, 1);
 }
 
-static void give_buffer(tape *t, tensor *x)
+void tape_give(tape *t, void *data, size_t n_bytes)
 {
-    if (x->grad == NULL || x->is_param) return;
     spare *s = t->empty_links;
     if (s != NULL) t->empty_links = s->next;
     if (s == NULL) s = tape_alloc(t, 1, sizeof *s);
-    if (s != NULL) {
-        *s = (spare){.data = x->grad, .n = x->n_rows * x->n_cols, .next = t->spares};
-        t->spares = s;
-    }
+    if (s == NULL) return;
+    *s = (spare){.data = data, .n_bytes = n_bytes, .next = t->spares};
+    t->spares = s;
+}
+
+static size_t grad_bytes(const tensor *x)
+{
+    return tape_padded_rows(x->n_rows) * x->n_cols * sizeof *x->grad;
+}
+
+static void give_grad(tape *t, tensor *x)
+{
+    if (x->grad == NULL || x->is_param) return;
+    tape_give(t, x->grad, grad_bytes(x));
     x->grad = NULL;
     x->grad_written = false;
 }
@@ -163,7 +191,7 @@ static void give_buffer(tape *t, tensor *x)
 float *tape_grad(tape *t, tensor *x, bool *add)
 {
     if (x->frozen) return NULL;
-    if (x->grad == NULL) x->grad = take_buffer(t, x->n_rows * x->n_cols);
+    if (x->grad == NULL) x->grad = tape_take(t, grad_bytes(x));
     if (x->grad == NULL) return NULL;
     *add = x->grad_written;
     x->grad_written = true;
@@ -209,7 +237,7 @@ rt_status tape_backward(tape *t, rt_error *err)
         /* A tensor that nothing asked about has no gradient: its operation has nothing to do. */
         if (n->out->grad == NULL || !n->out->grad_written) continue;
         n->backward(t, n->args, n->out);
-        if (!n->in_place) give_buffer(t, n->out);
+        if (!n->in_place) give_grad(t, n->out);
     }
     return tape_status(t, err);
 }

@@ -17,16 +17,21 @@
 #ifndef RT_NN_TAPE_H
 #define RT_NN_TAPE_H
 
-#include "common/base/status.h"
+#include "common/nn/compute.h"
+
+/* Rows of a tensor and of its gradient are allocated in whole blocks of this many: a product may
+ * write rows behind the last one (operand.h). Nothing may read them. */
+#define TAPE_ROW_BLOCK 32
 
 typedef struct tensor {
     float *data; /* [n_rows, n_cols], row-major */
     float *grad; /* the same shape; NULL until the first write, unless a parameter */
     size_t n_rows;
     size_t n_cols;
-    bool grad_written; /* grad holds a value that later writers add to */
-    bool frozen;       /* a parameter without gradient */
-    bool is_param;     /* grad belongs to the caller and outlives the tape */
+    bool grad_written;          /* grad holds a value that later writers add to */
+    bool frozen;                /* a parameter without gradient */
+    bool is_param;              /* grad belongs to the caller and outlives the tape */
+    const uint16_t *high, *low; /* data as bfloat16 once a product asked for it (operand.h) */
 } tensor;
 
 typedef struct tape tape;
@@ -43,6 +48,16 @@ void tape_begin(tape *t, bool record);
 bool tape_records(const tape *t);
 /* RT_NOMEM once any allocation of this step failed. */
 RT_MUST_USE rt_status tape_status(const tape *t, rt_error *err);
+
+/* The mode of this tape's matrix products, resolved; COMPUTE_F32 at first. */
+void tape_set_compute(tape *t, compute_mode mode);
+compute_mode tape_compute(const tape *t);
+size_t tape_padded_rows(size_t n_rows);
+
+/* Memory for one operation, from the buffers that are free again; NULL when out of memory. */
+void *tape_take(tape *t, size_t n_bytes);
+/* Give it back with the same size. */
+void tape_give(tape *t, void *data, size_t n_bytes);
 
 /* Memory of this step; NULL when out of memory, which the tape remembers. Not cleared. */
 void *tape_alloc(tape *t, size_t n, size_t size);

@@ -39,6 +39,8 @@ void model_free(model *m)
     if (m == NULL) return;
     tape_free(m->tape);
     free(m->angles);
+    free(m->weights_high);
+    free(m->weights_low);
     free(m->grads);
     free(m->weights);
     param_table_free(&m->table);
@@ -63,6 +65,7 @@ void model_set_frozen(model *m, size_t i_param, bool frozen)
 
 float *model_weights(model *m)
 {
+    m->weights_version++;
     return m->weights;
 }
 
@@ -71,10 +74,46 @@ const float *model_grads(const model *m)
     return m->grads;
 }
 
+rt_status model_set_compute(model *m, compute_mode wish, rt_error *err)
+{
+    compute_mode mode;
+    rt_status st = compute_mode_resolve(wish, &mode, err);
+    if (st != RT_OK) return st;
+    size_t n = m->table.n_total;
+    if (mode != COMPUTE_F32 && m->weights_high == NULL)
+        m->weights_high = rt_calloc(n, sizeof(bf16));
+    if (mode == COMPUTE_BF16X3 && m->weights_low == NULL)
+        m->weights_low = rt_calloc(n, sizeof(bf16));
+    if ((mode != COMPUTE_F32 && m->weights_high == NULL) ||
+        (mode == COMPUTE_BF16X3 && m->weights_low == NULL))
+        return rt_fail(err, RT_NOMEM, "bfloat16 copy of %zu weights", n);
+    m->compute = mode;
+    m->halves_version = 0;
+    return RT_OK;
+}
+
+compute_mode model_compute(const model *m)
+{
+    return m->compute;
+}
+
+/* Weights change once per step, but are read by every micro-batch of it. */
+static void convert_weights(model *m)
+{
+    if (m->compute == COMPUTE_F32 || m->halves_version == m->weights_version) return;
+    if (m->compute == COMPUTE_BF16X3)
+        bf16_split_f32(m->weights, m->table.n_total, m->weights_high, m->weights_low);
+    else
+        bf16_from_f32(m->weights, m->table.n_total, m->weights_high);
+    m->halves_version = m->weights_version;
+}
+
 void model_begin(model *m, bool with_grads)
 {
     parallel_enter();
+    convert_weights(m);
     tape_begin(m->tape, with_grads);
+    tape_set_compute(m->tape, m->compute);
     m->with_grads = with_grads;
     m->n_used = 0;
     m->used = tape_alloc(m->tape, m->table.n_params, sizeof *m->used);
@@ -97,7 +136,10 @@ tensor *model_param(model *m, size_t i, size_t n)
         if (m->used[k]->data == m->weights + first->offset) return m->used[k];
     float *grads = m->with_grads && !frozen ? m->grads + first->offset : NULL;
     tensor *x = tape_param(m->tape, m->weights + first->offset, grads, n_rows, n_cols);
-    if (x != NULL) m->used[m->n_used++] = x;
+    if (x == NULL) return NULL;
+    if (m->compute != COMPUTE_F32) x->high = m->weights_high + first->offset;
+    if (m->compute == COMPUTE_BF16X3) x->low = m->weights_low + first->offset;
+    m->used[m->n_used++] = x;
     return x;
 }
 

@@ -2,15 +2,20 @@
 #ifndef RT_NN_MODEL_MODEL_STATE_H
 #define RT_NN_MODEL_MODEL_STATE_H
 
+#include "common/nn/gemm_bf16.h"
 #include "common/nn/model/arch.h"
 
 struct model {
     model_config config;
     param_table table;
     const arch *arch;
-    float *weights; /* [table.n_total] */
-    float *grads;   /* [table.n_total] */
-    float *angles;  /* [seq_len_max, d_head], see rope_angles() */
+    float *weights;                   /* [table.n_total] */
+    float *grads;                     /* [table.n_total] */
+    uint64_t weights_version;         /* counts calls of model_weights() */
+    compute_mode compute;             /* of training and evaluation; decoding is float32 */
+    bf16 *weights_high, *weights_low; /* [table.n_total], NULL unless the mode reads them */
+    uint64_t halves_version;          /* weights_version that they were made of */
+    float *angles;                    /* [seq_len_max, d_head], see rope_angles() */
     tape *tape;
     tensor **used; /* parameters that this step has put on the tape */
     size_t n_used;

@@ -1,0 +1,201 @@
+#include "common/nn/gemm_bf16.h"
+
+#include <dnnl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/bytes.h"
+#include "common/base/status.h"
+
+/* oneDNN compiles a product for one shape, which takes longer than the product. Each thread keeps
+ * the ones it has used:
+ *
+ *     shape ──hash──► slots[256] ──► primitive, three memory objects
+ *
+ * A primitive owns its scratch memory, so it may not run twice at once: hence one table a thread.
+ * A shape that meets another in its slot takes the slot over.
+ */
+#define SLOTS 256
+
+typedef struct shape {
+    size_t m, n, k, lda, ldb, ldc;
+    bool t_a, t_b, adds;
+} shape;
+
+typedef struct product {
+    shape key;
+    dnnl_primitive_t primitive; /* NULL: empty */
+    dnnl_memory_t a, b, c;
+} product;
+
+typedef struct thread_products {
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    product slots[SLOTS];
+} thread_products;
+
+static pthread_key_t products_key;
+static pthread_once_t products_once = PTHREAD_ONCE_INIT;
+
+static void product_clear(product *p)
+{
+    if (p->primitive != NULL) dnnl_primitive_destroy(p->primitive);
+    if (p->a != NULL) dnnl_memory_destroy(p->a);
+    if (p->b != NULL) dnnl_memory_destroy(p->b);
+    if (p->c != NULL) dnnl_memory_destroy(p->c);
+    *p = (product){0};
+}
+
+static void products_free(void *held)
+{
+    thread_products *t = held;
+    if (t == NULL) return;
+    for (size_t i = 0; i < SLOTS; i++) product_clear(&t->slots[i]);
+    if (t->stream != NULL) dnnl_stream_destroy(t->stream);
+    if (t->engine != NULL) dnnl_engine_destroy(t->engine);
+    free(t);
+}
+
+static void make_key(void)
+{
+    RT_ASSERT(pthread_key_create(&products_key, products_free) == 0);
+}
+
+/* The table of the calling thread; NULL when oneDNN or memory is not to be had. */
+static thread_products *products_get(void)
+{
+    RT_ASSERT(pthread_once(&products_once, make_key) == 0);
+    thread_products *t = pthread_getspecific(products_key);
+    if (t != NULL) return t;
+    t = rt_calloc(1, sizeof *t);
+    if (t == NULL) return NULL;
+    if (dnnl_engine_create(&t->engine, dnnl_cpu, 0) != dnnl_success ||
+        dnnl_stream_create(&t->stream, t->engine, dnnl_stream_default_flags) != dnnl_success ||
+        pthread_setspecific(products_key, t) != 0) {
+        products_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+static size_t slot_of(const shape *s)
+{
+    const uint64_t parts[] = {s->m, s->n, s->k, s->lda, s->ldb, s->ldc, s->t_a, s->t_b, s->adds};
+    uint64_t h = 0;
+    for (size_t i = 0; i < RT_COUNT(parts); i++)
+        h = (h ^ parts[i]) * 0x9e3779b97f4a7c15U + (h >> 29);
+    return (size_t)(h >> 32) % SLOTS;
+}
+
+static bool same_shape(const shape *x, const shape *y)
+{
+    return x->m == y->m && x->n == y->n && x->k == y->k && x->lda == y->lda && x->ldb == y->ldb &&
+           x->ldc == y->ldc && x->t_a == y->t_a && x->t_b == y->t_b && x->adds == y->adds;
+}
+
+/* A matrix [rows, cols] whose memory has rows of ld numbers, or columns when it is transposed. */
+static dnnl_status_t describe(dnnl_memory_desc_t *out, size_t rows, size_t cols, size_t ld,
+                              bool transposed, dnnl_data_type_t type)
+{
+    dnnl_dims_t dims = {(dnnl_dim_t)rows, (dnnl_dim_t)cols};
+    dnnl_dims_t strides = {transposed ? 1 : (dnnl_dim_t)ld, transposed ? (dnnl_dim_t)ld : 1};
+    return dnnl_memory_desc_init_by_strides(out, 2, dims, type, strides);
+}
+
+/* c is added to by a `sum` after the product. */
+static dnnl_status_t make_attributes(bool adds, dnnl_primitive_attr_t *out)
+{
+    dnnl_post_ops_t post = NULL;
+    dnnl_status_t st = dnnl_primitive_attr_create(out);
+    if (st != dnnl_success || !adds) return st;
+    st = dnnl_post_ops_create(&post);
+    if (st == dnnl_success) st = dnnl_post_ops_append_sum(post, 1.0f);
+    if (st == dnnl_success) st = dnnl_primitive_attr_set_post_ops(*out, post);
+    if (post != NULL) dnnl_post_ops_destroy(post);
+    return st;
+}
+
+static dnnl_status_t make_primitive(dnnl_engine_t engine, const dnnl_memory_desc_t descs[3],
+                                    bool adds, dnnl_primitive_t *out)
+{
+    dnnl_matmul_desc_t what;
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_primitive_desc_t plan = NULL;
+    dnnl_status_t st = make_attributes(adds, &attributes);
+    if (st == dnnl_success)
+        st = dnnl_matmul_desc_init(&what, &descs[0], &descs[1], NULL, &descs[2]);
+    if (st == dnnl_success) st = dnnl_primitive_desc_create(&plan, &what, attributes, engine, NULL);
+    if (st == dnnl_success) st = dnnl_primitive_create(out, plan);
+    if (plan != NULL) dnnl_primitive_desc_destroy(plan);
+    if (attributes != NULL) dnnl_primitive_attr_destroy(attributes);
+    return st;
+}
+
+static bool product_make(dnnl_engine_t engine, const shape *s, product *out)
+{
+    dnnl_memory_desc_t d[3];
+    product p = {.key = *s};
+    if (describe(&d[0], s->m, s->k, s->lda, s->t_a, dnnl_bf16) == dnnl_success &&
+        describe(&d[1], s->k, s->n, s->ldb, s->t_b, dnnl_bf16) == dnnl_success &&
+        describe(&d[2], s->m, s->n, s->ldc, false, dnnl_f32) == dnnl_success &&
+        dnnl_memory_create(&p.a, &d[0], engine, DNNL_MEMORY_NONE) == dnnl_success &&
+        dnnl_memory_create(&p.b, &d[1], engine, DNNL_MEMORY_NONE) == dnnl_success &&
+        dnnl_memory_create(&p.c, &d[2], engine, DNNL_MEMORY_NONE) == dnnl_success &&
+        make_primitive(engine, d, s->adds, &p.primitive) == dnnl_success) {
+        *out = p;
+        return true;
+    }
+    product_clear(&p);
+    return false;
+}
+
+static product *product_find(thread_products *t, const shape *s)
+{
+    product *p = &t->slots[slot_of(s)];
+    if (p->primitive != NULL && same_shape(&p->key, s)) return p;
+    product_clear(p);
+    return product_make(t->engine, s, p) ? p : NULL;
+}
+
+/* oneDNN only reads a and b, but takes every buffer as one it may write. */
+static void *writable(const void *data)
+{
+    void *p;
+    memcpy(&p, &data, sizeof p);
+    return p;
+}
+
+static bool product_run(thread_products *t, const product *p, const bf16 *a, const bf16 *b,
+                        float *c)
+{
+    const dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, p->a}, {DNNL_ARG_WEIGHTS, p->b}, {DNNL_ARG_DST, p->c}};
+    return dnnl_memory_set_data_handle(p->a, writable(a)) == dnnl_success &&
+           dnnl_memory_set_data_handle(p->b, writable(b)) == dnnl_success &&
+           dnnl_memory_set_data_handle(p->c, c) == dnnl_success &&
+           dnnl_primitive_execute(p->primitive, t->stream, RT_COUNT(args), args) == dnnl_success &&
+           dnnl_stream_wait(t->stream) == dnnl_success;
+}
+
+bool gemm_bf16_available(void)
+{
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    return isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx;
+}
+
+void gemm_bf16(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a, size_t lda,
+               const bf16 *b, size_t ldb, float beta, float *c, size_t ldc)
+{
+    RT_ASSERT(beta == 0 || beta == 1);
+    if (m == 0 || n == 0) return;
+    thread_products *t = k == 0 ? NULL : products_get();
+    shape s = {.m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc};
+    s.t_a = op_a == GEMM_T;
+    s.t_b = op_b == GEMM_T;
+    s.adds = beta != 0;
+    product *p = t == NULL ? NULL : product_find(t, &s);
+    /* No kernel for this processor, or no memory for one. */
+    if (p == NULL || !product_run(t, p, a, b, c))
+        gemm_bf16_reference(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+}

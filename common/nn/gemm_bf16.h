@@ -1,0 +1,43 @@
+/* Matrix products of bfloat16 numbers with float32 sums, by oneDNN.
+ *
+ *     bf16_from_f32(x, n, half);                                       // once per activation
+ *     gemm_bf16(GEMM_N, GEMM_T, m, n, k, half, k, w_half, k, 0, y, n);   // y = x w^T
+ *
+ * oneDNN makes a kernel for each shape. A caller that rounds its rows up to GEMM_BF16_ROWS, with
+ * zeros behind the last real one, needs few of them.
+ */
+#ifndef RT_NN_GEMM_BF16_H
+#define RT_NN_GEMM_BF16_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/nn/gemm.h"
+
+#define GEMM_BF16_ROWS 32
+
+/* The upper half of a float32. */
+typedef uint16_t bf16;
+
+/* Whether this processor has instructions for products of bfloat16. */
+bool gemm_bf16_available(void);
+
+/**
+ *   c = op(a) * op(b) + beta * c, as gemm() with alpha 1 and beta 0 or 1
+ *
+ * Right on every processor; fast where gemm_bf16_available(). Safe from any thread. Equal shapes,
+ * values and thread counts give equal bits. Checked by: tests/unit/nn/test_gemm_bf16.c
+ */
+void gemm_bf16(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a, size_t lda,
+               const bf16 *b, size_t ldb, float beta, float *c, size_t ldc);
+/* The plain loops it is tested against; same arguments, sums in double. */
+void gemm_bf16_reference(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a,
+                         size_t lda, const bf16 *b, size_t ldb, float beta, float *c, size_t ldc);
+
+/* Nearest bfloat16, ties to even; NaN stays NaN. */
+void bf16_from_f32(const float *x, size_t n, bf16 *out);
+/* high + low is x to 16 bits of mantissa: high = bf16(x), low = bf16(x - high). */
+void bf16_split_f32(const float *x, size_t n, bf16 *high, bf16 *low);
+float bf16_to_f32(bf16 x);
+
+#endif
