@@ -121,7 +121,9 @@ static rt_status run(const options *o, rt_error *err)
     if (st != RT_OK) return st;
     nn_set_threads(o->threads);
     if ((st = model_new(&shape.config, &s.model, err)) != RT_OK) goto out;
-    if ((st = model_set_compute(s.model, o->compute, err)) != RT_OK) goto out;
+    compute_mode mode = COMPUTE_F32;
+    if ((st = compute_mode_resolve(o->compute, &mode, err)) != RT_OK) goto out;
+    if ((st = model_set_compute(s.model, mode, err)) != RT_OK) goto out;
     param_table_init(model_table(s.model), &shape.config, 1, model_weights(s.model));
     s.first = rt_calloc(model_table(s.model)->n_total, sizeof(float));
     s.second = rt_calloc(model_table(s.model)->n_total, sizeof(float));

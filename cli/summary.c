@@ -153,6 +153,9 @@ rt_status summary_write(const config *c, const char *run_dir, double seconds, rt
     json_object_set_new(root, "version", json_string(RT_VERSION));
     json_object_set_new(root, "cpu", cpu_name());
     json_object_set_new(root, "blas", json_string(nn_blas_name()));
+    compute_mode compute = COMPUTE_F32;
+    if (compute_mode_resolve((compute_mode)c->train.compute, &compute, NULL) == RT_OK)
+        json_object_set_new(root, "compute", json_string(compute_mode_name(compute)));
     st = store(run_dir, root, err);
 out:
     json_decref(control);

@@ -6,6 +6,7 @@
 #include "cli/summary.h"
 #include "common/base/clock.h"
 #include "common/base/fs.h"
+#include "common/nn/compute.h"
 
 static const char *level_text(rt_log_level level)
 {
@@ -34,6 +35,15 @@ static int budget_code(const options *o, const char *run_dir)
     return EXIT_CODE_BUDGET;
 }
 
+/* A student on this machine would refuse it too, but only after the teacher has been paid. */
+static rt_status check_compute(const config *c, launch_stage stage, rt_error *err)
+{
+    compute_mode mode;
+    if (stage == LAUNCH_LABEL) return RT_OK;
+    rt_status st = compute_mode_resolve((compute_mode)c->train.compute, &mode, err);
+    return st == RT_OK ? st : rt_wrap(err, st, "train.compute");
+}
+
 int run_command(const options *o, launch_stage stage, const char *dataset)
 {
     rt_error err = {0};
@@ -42,6 +52,7 @@ int run_command(const options *o, launch_stage stage, const char *dataset)
     char run_dir[4096];
     double started_s = rt_clock_mono_s();
     rt_status st = options_load_config(o, &c, &err);
+    if (st == RT_OK) st = check_compute(c, stage, &err);
     if (st == RT_OK && stage != LAUNCH_TRAIN) st = config_check_corpus(c, &err);
     if (st == RT_OK) st = launch_run_dir(c, run_dir, sizeof run_dir, &err);
     int code = st == RT_OK ? EXIT_CODE_OK : command_fail(o, &err);

@@ -58,6 +58,13 @@ typedef enum train_preset {
     PRESET_RATIONALE_FIRST, /* solve: -> rationale, then label */
 } train_preset;
 typedef enum train_mode { TRAIN_SYNC } train_mode;
+/* As compute_mode of common/nn/compute.h; the student keeps both equal. */
+typedef enum train_compute {
+    TRAIN_COMPUTE_F32,
+    TRAIN_COMPUTE_BF16,
+    TRAIN_COMPUTE_BF16X3,
+    TRAIN_COMPUTE_AUTO,
+} train_compute;
 typedef enum train_schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } train_schedule;
 typedef enum best_by { BEST_BY_LOSS, BEST_BY_EXACT } best_by;
 typedef enum answer_with { ANSWER_AUTO, ANSWER_LABEL, ANSWER_RATIONALE_FIRST } answer_with;
@@ -223,6 +230,7 @@ typedef struct student_config {
 typedef struct train_config {
     train_preset preset;
     train_mode mode;
+    train_compute compute;
     double alpha;           /* weight of the label task in step-by-step */
     uint64_t steps;         /* updates; 0: from epochs */
     double epochs;          /* used when steps is 0; training then waits for all labels */

@@ -54,10 +54,9 @@ void model_set_frozen(model *m, size_t i_param, bool frozen);
  * every later change: it is how the model knows that what it derived from them is stale. Valid until
  * model_free(). */
 float *model_weights(model *m);
-/* Numbers that model_gradient(), model_evaluate() and model_score() multiply; f32 at first.
- * RT_UNSUPPORTED as compute_mode_resolve(), RT_NOMEM. */
-RT_MUST_USE rt_status model_set_compute(model *m, compute_mode wish, rt_error *err);
-/* The mode in use: never auto. */
+/* Numbers that model_gradient(), model_evaluate() and model_score() multiply; f32 at first. Takes a
+ * mode from compute_mode_resolve(); others are right too, but slow. RT_NOMEM. */
+RT_MUST_USE rt_status model_set_compute(model *m, compute_mode mode, rt_error *err);
 compute_mode model_compute(const model *m);
 /* [n_total], the result of the last model_gradient(). Valid until the next one. */
 const float *model_grads(const model *m);

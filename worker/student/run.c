@@ -73,6 +73,11 @@ static bool is_over(student *s)
 
 /* ---- the model and the connections ---- */
 
+_Static_assert((int)TRAIN_COMPUTE_F32 == COMPUTE_F32 && (int)TRAIN_COMPUTE_BF16 == COMPUTE_BF16 &&
+                   (int)TRAIN_COMPUTE_BF16X3 == COMPUTE_BF16X3 &&
+                   (int)TRAIN_COMPUTE_AUTO == COMPUTE_AUTO,
+               "a setting is the mode it names");
+
 static rt_status make_model(student *s, const runtime_view *view, rt_error *err)
 {
     model_config shape;
@@ -83,12 +88,18 @@ static rt_status make_model(student *s, const runtime_view *view, rt_error *err)
     rt_status st = model_shape_of(s->config, &v, &shape, err);
     if (st != RT_OK) return st;
     if ((st = model_new(&shape, &s->model, err)) != RT_OK) return st;
+    compute_mode mode = COMPUTE_F32;
+    st = compute_mode_resolve((compute_mode)s->config->train.compute, &mode, err);
+    if (st != RT_OK) return rt_wrap(err, st, "train.compute");
+    if ((st = model_set_compute(s->model, mode, err)) != RT_OK) return st;
     const param_table *table = model_table(s->model);
     if ((st = shard_links_new(s->rt, table, &s->links, err)) != RT_OK) return st;
     if ((st = weight_cache_new(s->links, s->model, &s->cache, err)) != RT_OK) return st;
     if ((st = gradient_pusher_new(s->links, table, &s->pusher, err)) != RT_OK) return st;
-    rt_log_info("student.model", "parameters=%zu vocabulary=%" PRIu32 " threads=%" PRIu64,
-                table->n_total, view->n_vocab, s->config->threads);
+    rt_log_info("student.model",
+                "parameters=%zu vocabulary=%" PRIu32 " threads=%" PRIu64 " compute=%s kernel=%s",
+                table->n_total, view->n_vocab, s->config->threads,
+                compute_mode_name(model_compute(s->model)), nn_blas_name());
     return RT_OK;
 }
 

@@ -74,11 +74,9 @@ const float *model_grads(const model *m)
     return m->grads;
 }
 
-rt_status model_set_compute(model *m, compute_mode wish, rt_error *err)
+rt_status model_set_compute(model *m, compute_mode mode, rt_error *err)
 {
-    compute_mode mode;
-    rt_status st = compute_mode_resolve(wish, &mode, err);
-    if (st != RT_OK) return st;
+    RT_ASSERT(mode != COMPUTE_AUTO);
     size_t n = m->table.n_total;
     if (mode != COMPUTE_F32 && m->weights_high == NULL)
         m->weights_high = rt_calloc(n, sizeof(bf16));
