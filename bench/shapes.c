@@ -42,7 +42,8 @@ static rt_status llama_small(bench_shape *s, rt_error *err)
                                .d_ff = 1024,
                                .seq_len_max = 512,
                                .rope_theta = 10000,
-                               .norm_eps = 1e-6f};
+                               .norm_eps = 1e-6f,
+                               .eos_id = 7999}; /* decoding is not to end early */
     const model_config *c = &s->config;
     double d = (double)c->d_model, inner = (double)(c->n_heads * c->d_head), ff = (double)c->d_ff;
     double n = SEQS * LENGTH, layers = (double)c->n_layers;

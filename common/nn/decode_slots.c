@@ -229,17 +229,14 @@ static rt_status take(decode_slots *s, uint32_t i_slot, const float *logits, dec
 
 rt_status decode_slots_step(decode_slots *s, decoded_token *out, size_t *n_out, rt_error *err)
 {
-    const model_config *c = &s->m->config;
-    const param *head = &s->m->table.params[s->m->arch->head_param(s->m)];
-    size_t n = 0;
+    size_t n = 0, n_vocab = s->m->config.n_vocab;
     parallel_enter();
     rt_status st = read_prompts(s, &n, err);
     if (st == RT_OK) st = step_live(s, &n, err);
     if (st == RT_OK && n > 0)
-        gemm(GEMM_N, GEMM_T, n, c->n_vocab, c->d_model, 1, s->hidden, c->d_model,
-             s->m->weights + head->offset, c->d_model, 0, s->logits, c->n_vocab);
+        model_times(s->m, s->m->arch->head_param(s->m), 1, n, s->hidden, s->logits);
     for (size_t i = 0; st == RT_OK && i < n; i++)
-        st = take(s, s->rows[i], s->logits + i * c->n_vocab, &out[i], err);
+        st = take(s, s->rows[i], s->logits + i * n_vocab, &out[i], err);
     if (st == RT_OK) {
         *n_out = n;
         return RT_OK;

@@ -161,10 +161,8 @@ static bool take(generation *g, size_t i_seq, const float *logits, uint32_t *id)
 static void advance(generation *g)
 {
     const model_config *c = &g->m->config;
-    const param *head = &g->m->table.params[g->m->arch->head_param(g->m)];
     size_t n_left = 0;
-    gemm(GEMM_N, GEMM_T, g->n_live, c->n_vocab, c->d_model, 1, g->hidden, c->d_model,
-         g->m->weights + head->offset, c->d_model, 0, g->logits, c->n_vocab);
+    model_times(g->m, g->m->arch->head_param(g->m), 1, g->n_live, g->hidden, g->logits);
     for (size_t i = 0; i < g->n_live; i++) {
         uint32_t i_seq = g->live[i], id;
         if (!take(g, i_seq, g->logits + i * c->n_vocab, &id)) continue;

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "common/base/bytes.h"
-#include "common/nn/gemm.h"
 #include "common/nn/model/llama.h"
 #include "common/nn/parallel.h"
 #include "common/nn/vec.h"
@@ -188,10 +187,11 @@ static const float *layer_weight(const decoder *d, size_t i_layer, llama_layer_p
     return d->m->weights + d->m->table.params[llama_param(i_layer, which)].offset;
 }
 
-/* y[n, d_out] = x[n, d_in] w^T. */
-static void times(size_t n, const float *x, size_t d_in, const float *w, size_t d_out, float *y)
+/* y = x w^T with n_params matrices of a layer that lie side by side. */
+static void times(const decoder *d, size_t i_layer, llama_layer_param which, size_t n_params,
+                  size_t n, const float *x, float *y)
 {
-    gemm(GEMM_N, GEMM_T, n, d_out, d_in, 1, x, d_in, w, d_in, 0, y, d_out);
+    model_times(d->m, llama_param(i_layer, which), n_params, n, x, y);
 }
 
 static void norm_rows(const decoder *d, size_t n, const float *gain, float *out)
@@ -220,7 +220,7 @@ static void attention_layer(decoder *d, size_t i_layer, size_t n, const uint32_t
     size_t width = d->m->config.d_model, d_head = d->shape.d_head, n_heads = d->shape.n_heads;
     size_t n_cols = head_shape_cols(d->shape), n_rotated = n_heads + d->shape.n_kv_heads;
     norm_rows(d, n, layer_weight(d, i_layer, LLAMA_NORM_1), d->h);
-    times(n, d->h, width, layer_weight(d, i_layer, LLAMA_Q), n_cols, d->fused);
+    times(d, i_layer, LLAMA_Q, 3, n, d->h, d->fused);
 #pragma omp parallel for schedule(static) if (n > 1)
     for (size_t i = 0; i < n; i++) {
         size_t position = d->lengths[i_seqs[i]];
@@ -231,7 +231,7 @@ static void attention_layer(decoder *d, size_t i_layer, size_t n, const uint32_t
             attend(d, i_layer, i_seqs[i], head, row + head * d_head, scores,
                    d->y + (i * n_heads + head) * d_head);
     }
-    times(n, d->y, n_heads * d_head, layer_weight(d, i_layer, LLAMA_O), width, d->h);
+    times(d, i_layer, LLAMA_O, 1, n, d->y, d->h);
     vec_add(d->x, d->h, n * width);
 }
 
@@ -239,12 +239,12 @@ static void feed_forward_layer(decoder *d, size_t i_layer, size_t n)
 {
     size_t width = d->m->config.d_model, d_ff = d->m->config.d_ff;
     norm_rows(d, n, layer_weight(d, i_layer, LLAMA_NORM_2), d->h);
-    times(n, d->h, width, layer_weight(d, i_layer, LLAMA_GATE), 2 * d_ff, d->wide);
+    times(d, i_layer, LLAMA_GATE, 2, n, d->h, d->wide);
     for (size_t i = 0; i < n; i++) {
         const float *gate = d->wide + 2 * i * d_ff;
         vec_swiglu(gate, gate + d_ff, d->narrow + i * d_ff, d_ff);
     }
-    times(n, d->narrow, d_ff, layer_weight(d, i_layer, LLAMA_DOWN), width, d->h);
+    times(d, i_layer, LLAMA_DOWN, 1, n, d->narrow, d->h);
     vec_add(d->x, d->h, n * width);
 }
 

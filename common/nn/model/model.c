@@ -38,6 +38,7 @@ void model_free(model *m)
 {
     if (m == NULL) return;
     tape_free(m->tape);
+    model_packed_free(m);
     free(m->angles);
     free(m->weights_high);
     free(m->weights_low);

@@ -5,6 +5,13 @@
 #include "common/nn/gemm_bf16.h"
 #include "common/nn/model/arch.h"
 
+/* Entries of the table from one on, packed together. */
+typedef struct packed_weights {
+    float *panels; /* NULL: not packed */
+    size_t n_params;
+    uint64_t version; /* weights_version that they were made of */
+} packed_weights;
+
 struct model {
     model_config config;
     param_table table;
@@ -14,8 +21,9 @@ struct model {
     uint64_t weights_version;         /* counts calls of model_weights() */
     compute_mode compute;             /* of training and evaluation; decoding is float32 */
     bf16 *weights_high, *weights_low; /* [table.n_total], NULL unless the mode reads them */
-    uint64_t halves_version;          /* weights_version that they were made of */
-    float *angles;                    /* [seq_len_max, d_head], see rope_angles() */
+    packed_weights *packed;  /* [table.n_params], for decoding; NULL until the first product */
+    uint64_t halves_version; /* weights_version that they were made of */
+    float *angles;           /* [seq_len_max, d_head], see rope_angles() */
     tape *tape;
     tensor **used; /* parameters that this step has put on the tape */
     size_t n_used;
@@ -28,5 +36,11 @@ void model_begin(model *m, bool with_grads);
 /* Entries [i, i + n) of the table, which lie side by side, as one matrix on the tape: q, k and v
  * are one product. Entries of one dimension are a single row. */
 tensor *model_param(model *m, size_t i, size_t n);
+
+/* y[n_rows, d_out] = x[n_rows, d_in] w^T for decoding, with w the same entries as above. The weights
+ * are packed at the first product after they changed (packed_matrix.h); without memory for that, the
+ * product is made by BLAS. Always ask for the same n with an i. */
+void model_times(model *m, size_t i, size_t n, size_t n_rows, const float *x, float *y);
+void model_packed_free(model *m);
 
 #endif
