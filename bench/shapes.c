@@ -54,13 +54,47 @@ static rt_status llama_small(bench_shape *s, rt_error *err)
     return fill_batch(s, SEQS, 1, LENGTH, err);
 }
 
+/* T5 v1.1: an encoder-decoder reads the prompt and predicts every target token. */
+static rt_status t5(bench_shape *s, size_t d_model, size_t n_layers, size_t n_heads, size_t n_vocab,
+                    size_t n_seqs, rt_error *err)
+{
+    enum { SOURCE = 128, TARGET = 64, D_HEAD = 64, D_FF = 1024 };
+    s->config = (model_config){.arch = MODEL_ARCH_T5,
+                               .n_vocab = n_vocab,
+                               .d_model = d_model,
+                               .n_layers = n_layers,
+                               .n_decoder_layers = n_layers,
+                               .n_heads = n_heads,
+                               .n_kv_heads = n_heads,
+                               .d_head = D_HEAD,
+                               .d_ff = D_FF,
+                               .ff_act = MODEL_FF_GATED_GELU,
+                               .rel_buckets = 32,
+                               .rel_distance_max = 128,
+                               .seq_len_max = 512,
+                               .norm_eps = 1e-6f,
+                               .eos_id = (uint32_t)n_vocab - 1};
+    double d = (double)d_model, inner = (double)(n_heads * D_HEAD), layers = (double)n_layers;
+    double n = (double)n_seqs, ff = 3 * d * D_FF;
+    double encoder =
+        n * SOURCE * layers * 2 * (4 * d * inner + ff) + layers * 4 * n * SOURCE * SOURCE * inner;
+    double decoder =
+        n * TARGET * layers * 2 * (6 * d * inner + ff) + n * SOURCE * layers * 4 * d * inner +
+        layers * 4 * n * TARGET * (TARGET + SOURCE) * inner + 2 * n * TARGET * d * (double)n_vocab;
+    s->gflop_step = 3e-9 * (encoder + decoder);
+    s->n_tokens_counted = n_seqs * (SOURCE + TARGET);
+    return fill_batch(s, n_seqs, SOURCE, TARGET, err);
+}
+
 rt_status bench_shape_get(char name, bench_shape *out, rt_error *err)
 {
     bench_shape s = {0};
     rt_status st;
     switch (name) {
+    case 'a': st = t5(&s, 256, 6, 4, 8000, 16, err); break;
+    case 'c': st = t5(&s, 512, 8, 6, 32128, 8, err); break;
     case 'b': st = llama_small(&s, err); break;
-    default: return rt_fail(err, RT_INVALID, "no shape is called '%c': expected b", name);
+    default: return rt_fail(err, RT_INVALID, "no shape is called '%c': expected a, b or c", name);
     }
     if (st == RT_OK) {
         *out = s;

@@ -5,7 +5,7 @@
 
 #include "common/base/bytes.h"
 #include "common/nn/gemm.h"
-#include "common/nn/model/model_state.h"
+#include "common/nn/model/decode_rows.h"
 #include "common/nn/parallel.h"
 
 /* Prompt tokens that one step reads, so that the others wait a bounded time; a single prompt may be
@@ -234,7 +234,7 @@ rt_status decode_slots_step(decode_slots *s, decoded_token *out, size_t *n_out, 
     rt_status st = read_prompts(s, &n, err);
     if (st == RT_OK) st = step_live(s, &n, err);
     if (st == RT_OK && n > 0)
-        model_times(s->m, s->m->arch->head_param(s->m), 1, n, s->hidden, s->logits);
+        rows_linear(s->m, s->m->arch->head_param(s->m), 1, n, s->hidden, s->logits);
     for (size_t i = 0; st == RT_OK && i < n; i++)
         st = take(s, s->rows[i], s->logits + i * n_vocab, &out[i], err);
     if (st == RT_OK) {

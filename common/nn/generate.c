@@ -5,7 +5,7 @@
 
 #include "common/base/bytes.h"
 #include "common/nn/gemm.h"
-#include "common/nn/model/model_state.h"
+#include "common/nn/model/decode_rows.h"
 #include "common/nn/parallel.h"
 #include "common/nn/sample.h"
 
@@ -162,7 +162,7 @@ static void advance(generation *g)
 {
     const model_config *c = &g->m->config;
     size_t n_left = 0;
-    model_times(g->m, g->m->arch->head_param(g->m), 1, g->n_live, g->hidden, g->logits);
+    rows_linear(g->m, g->m->arch->head_param(g->m), 1, g->n_live, g->hidden, g->logits);
     for (size_t i = 0; i < g->n_live; i++) {
         uint32_t i_seq = g->live[i], id;
         if (!take(g, i_seq, g->logits + i * c->n_vocab, &id)) continue;

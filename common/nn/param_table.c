@@ -22,7 +22,8 @@ rt_status param_table_add(param_table *table, param_group group, size_t n_rows, 
                  .n = n_rows == 0 ? n_cols : n_rows * n_cols,
                  .group = group,
                  .alias_of = alias_of,
-                 .decay = group != PARAM_GROUP_NORM};
+                 .decay = group != PARAM_GROUP_NORM && group != PARAM_GROUP_BIAS,
+                 .lr_scale = 1};
     va_list args;
     va_start(args, name_fmt);
     vsnprintf(p->name, sizeof p->name, name_fmt, args);

@@ -2,7 +2,7 @@
 
 #include "common/base/bytes.h"
 #include "common/nn/gemm.h"
-#include "common/nn/model/model_state.h"
+#include "common/nn/model/decode_rows.h"
 #include "common/nn/packed_matrix.h"
 
 /* Panels of entries [i, i + n), made anew when the weights have changed; NULL without memory. */
@@ -24,18 +24,18 @@ static const float *panels_of(model *m, size_t i, size_t n, size_t d_out, size_t
     return p->panels;
 }
 
-void model_times(model *m, size_t i, size_t n, size_t n_rows, const float *x, float *y)
+void rows_linear(model *m, size_t i, size_t n_params, size_t n, const float *x, float *y)
 {
     const param *first = &m->table.params[i];
     size_t d_out = 0, d_in = first->shape[1];
     RT_ASSERT(first->n_dims == 2);
-    for (size_t k = i; k < i + n; k++) d_out += m->table.params[k].shape[0];
-    const float *panels = panels_of(m, i, n, d_out, d_in);
+    for (size_t k = i; k < i + n_params; k++) d_out += m->table.params[k].shape[0];
+    const float *panels = panels_of(m, i, n_params, d_out, d_in);
     if (panels != NULL)
-        packed_matrix_times(n_rows, x, d_in, panels, d_out, y);
+        packed_matrix_times(n, x, d_in, panels, d_out, y);
     else
-        gemm(GEMM_N, GEMM_T, n_rows, d_out, d_in, 1, x, d_in, m->weights + first->offset, d_in, 0,
-             y, d_out);
+        gemm(GEMM_N, GEMM_T, n, d_out, d_in, 1, x, d_in, m->weights + first->offset, d_in, 0, y,
+             d_out);
 }
 
 void model_packed_free(model *m)

@@ -37,10 +37,7 @@ void model_begin(model *m, bool with_grads);
  * are one product. Entries of one dimension are a single row. */
 tensor *model_param(model *m, size_t i, size_t n);
 
-/* y[n_rows, d_out] = x[n_rows, d_in] w^T for decoding, with w the same entries as above. The weights
- * are packed at the first product after they changed (packed_matrix.h); without memory for that, the
- * product is made by BLAS. Always ask for the same n with an i. */
-void model_times(model *m, size_t i, size_t n, size_t n_rows, const float *x, float *y);
+/* The weights packed by rows_linear() (decode_rows.h). */
 void model_packed_free(model *m);
 
 #endif
