@@ -1,0 +1,148 @@
+/* Speed of matrix products on the shapes of a training step and of decoding, by every engine.
+ *
+ *     bench_gemm threads=1 rounds=15
+ *
+ * One line of JSON a shape: GFLOP/s of the best of the rounds by OpenBLAS, oneDNN, bfloat16 and packed
+ * panels, taken in turns, and the ratio of each to OpenBLAS.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/bytes.h"
+#include "common/base/clock.h"
+#include "common/base/rng.h"
+#include "common/nn/gemm_bf16.h"
+#include "common/nn/model.h"
+#include "common/nn/packed_matrix.h"
+
+typedef struct shape {
+    const char *name;
+    gemm_op op_a, op_b;
+    size_t m, n, k;
+} shape;
+
+/* Config b of shapes.h: d 384, ff 1024, vocabulary 8000, 2048 tokens. */
+static const shape shapes[] = {
+    {"qkv forward", GEMM_N, GEMM_T, 2048, 1152, 384},
+    {"qkv d_x", GEMM_N, GEMM_N, 2048, 384, 1152},
+    {"qkv d_w", GEMM_T, GEMM_N, 1152, 384, 2048},
+    {"gate|up forward", GEMM_N, GEMM_T, 2048, 2048, 384},
+    {"down forward", GEMM_N, GEMM_T, 2048, 384, 1024},
+    {"head forward", GEMM_N, GEMM_T, 128, 8000, 384},
+    {"head d_w", GEMM_T, GEMM_N, 8000, 384, 128},
+    {"decode 1 row", GEMM_N, GEMM_T, 1, 2048, 384},
+    {"decode 32 rows", GEMM_N, GEMM_T, 32, 2048, 384},
+};
+
+enum { BY_OPENBLAS, BY_ONEDNN, BY_BF16, BY_PANELS, N_WAYS };
+static const char *const way_names[N_WAYS] = {"openblas", "onednn", "bf16", "packed"};
+
+typedef struct operands {
+    float *a, *b, *c, *panels;
+    bf16 *a_half, *b_half;
+} operands;
+
+static bool operands_make(const shape *s, operands *o)
+{
+    size_t n_a = s->m * s->k, n_b = s->k * s->n;
+    rng_key key = rng_key_make(1, "bench", (rt_id){0}, 0);
+    *o = (operands){.a = rt_calloc(n_a, sizeof(float)),
+                    .b = rt_calloc(n_b, sizeof(float)),
+                    .c = rt_calloc(s->m * s->n, sizeof(float)),
+                    .panels = rt_calloc(packed_matrix_floats(s->n, s->k), sizeof(float)),
+                    .a_half = rt_calloc(n_a, sizeof(bf16)),
+                    .b_half = rt_calloc(n_b, sizeof(bf16))};
+    if (o->a == NULL || o->b == NULL || o->c == NULL || o->panels == NULL || o->a_half == NULL ||
+        o->b_half == NULL)
+        return false;
+    for (size_t i = 0; i < n_a; i++) o->a[i] = rng_normal(key, i);
+    for (size_t i = 0; i < n_b; i++) o->b[i] = rng_normal(key, n_a + i);
+    bf16_from_f32(o->a, n_a, o->a_half);
+    bf16_from_f32(o->b, n_b, o->b_half);
+    packed_matrix_fill(o->b, s->n, s->k, o->panels);
+    return true;
+}
+
+static void operands_free(operands *o)
+{
+    free(o->a);
+    free(o->b);
+    free(o->c);
+    free(o->panels);
+    free(o->a_half);
+    free(o->b_half);
+}
+
+/* The panels hold b as [n, k], so they serve forward products alone. */
+static bool can(const shape *s, int way)
+{
+    return way != BY_PANELS || (s->op_a == GEMM_N && s->op_b == GEMM_T);
+}
+
+static void multiply(const shape *s, const operands *o, int way)
+{
+    size_t lda = s->op_a == GEMM_T ? s->m : s->k, ldb = s->op_b == GEMM_T ? s->k : s->n;
+    if (way == BY_PANELS) {
+        packed_matrix_times(s->m, o->a, s->k, o->panels, s->n, o->c);
+        return;
+    }
+    if (way == BY_BF16) {
+        gemm_bf16(s->op_a, s->op_b, s->m, s->n, s->k, o->a_half, lda, o->b_half, ldb, 0, o->c,
+                  s->n);
+        return;
+    }
+    gemm_use(way == BY_ONEDNN ? GEMM_ONEDNN : GEMM_OPENBLAS);
+    gemm(s->op_a, s->op_b, s->m, s->n, s->k, 1, o->a, lda, o->b, ldb, 0, o->c, s->n);
+}
+
+static bool measure(const shape *s, uint64_t rounds, uint64_t threads)
+{
+    operands o;
+    double best[N_WAYS];
+    bool ok = operands_make(s, &o);
+    for (int way = 0; way < N_WAYS; way++) best[way] = 1e30;
+    for (uint64_t i = 0; ok && i < rounds; i++)
+        for (int way = 0; way < N_WAYS; way++) {
+            if (!can(s, way)) continue;
+            double start = rt_clock_mono_s();
+            multiply(s, &o, way);
+            best[way] = RT_MIN(best[way], rt_clock_mono_s() - start);
+        }
+    operands_free(&o);
+    if (!ok) return false;
+    double gflop = 2e-9 * (double)s->m * (double)s->n * (double)s->k;
+    printf("{\"bench\":\"gemm\",\"what\":\"%s\",\"m\":%zu,\"n\":%zu,\"k\":%zu,\"threads\":%" PRIu64,
+           s->name, s->m, s->n, s->k, threads);
+    for (int way = 0; way < N_WAYS; way++) {
+        if (!can(s, way)) continue;
+        printf(",\"%s_gflops\":%.1f", way_names[way], gflop / best[way]);
+        if (way != BY_OPENBLAS)
+            printf(",\"%s_ratio\":%.2f", way_names[way], best[BY_OPENBLAS] / best[way]);
+    }
+    printf("}\n");
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t threads = 1, rounds = 15;
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "threads=", 8) == 0 && rt_parse_u64(argv[i] + 8, &threads)) continue;
+        if (strncmp(argv[i], "rounds=", 7) == 0 && rt_parse_u64(argv[i] + 7, &rounds) && rounds > 0)
+            continue;
+        fprintf(stderr, "%s: expected threads=N or rounds=N\n", argv[i]);
+        return 2;
+    }
+    nn_set_threads(threads);
+    if (!gemm_bf16_available())
+        fprintf(stderr,
+                "this processor has no products of bfloat16: theirs are plain loops or emulated\n");
+    for (size_t i = 0; i < RT_COUNT(shapes); i++) {
+        if (measure(&shapes[i], rounds, threads)) continue;
+        fprintf(stderr, "out of memory\n");
+        return 1;
+    }
+    return 0;
+}
