@@ -3,30 +3,12 @@
 
 load helpers
 
-FAULT_TEACHER=${FAULT_TEACHER:-${RT_BUILD_DIR:-build/release}/fault-teacher}
-
 setup() { make_folder; make_recorded 120; write_openai_config; }
 
 teardown() {
   stop_teacher
   drop_folder
 }
-
-start_teacher() { # start_teacher SHARE [KEY]: sets BASE_URL
-  "$FAULT_TEACHER" recorded.jsonl "$@" > teacher.out 2> teacher.err 3>&- &
-  teacher_pid=$!
-  wait_until 10 test -s teacher.out
-  export BASE_URL; BASE_URL="$(head -n 1 teacher.out)/v1"
-}
-
-stop_teacher() { # afterwards teacher.out ends with the number of requests
-  [ -n "${teacher_pid:-}" ] || return 0
-  kill -TERM "$teacher_pid" 2>/dev/null
-  wait "$teacher_pid" 2>/dev/null
-  teacher_pid=
-}
-
-requests() { sed -n '$s/ requests//p' teacher.out; }
 
 write_openai_config() {
   write_config 10

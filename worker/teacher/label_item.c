@@ -68,10 +68,10 @@ static rt_status read_answer(sample *s, const labeller *l, const shard_example *
     rt_status st = RT_OK;
     s->answer = *answer;
     s->answer.text = s->answer.reasoning = NULL;
-    if (answer->reason != NULL) return RT_OK;
-    if ((st = clean_text(answer->text, answer->n_text, &s->text, err)) != RT_OK) return st;
-    if (answer->reasoning != NULL)
-        if ((st = take_reasoning(answer->reasoning, &s->reasoning, err)) != RT_OK) return st;
+    if (answer->text != NULL) st = clean_text(answer->text, answer->n_text, &s->text, err);
+    if (st == RT_OK && answer->reasoning != NULL)
+        st = take_reasoning(answer->reasoning, &s->reasoning, err);
+    if (st != RT_OK || answer->reason != NULL) return st;
     st = answer_parse(&l->rules, example->input, s->text.data, s->text.n, answer->truncated,
                       &s->parsed, err);
     if (st != RT_OK) return st;

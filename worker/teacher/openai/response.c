@@ -158,9 +158,13 @@ static rt_status read_choice(const json_t *value, size_t i, openai_choice *out, 
     blank_zeros(&out->reasoning);
     read_logprobs(json_object_get(value, "logprobs"), out);
     out->truncated = strcmp(out->finish_reason, "length") == 0;
-    if (is_text(refusal))
+    if (is_text(refusal)) {
         out->reason = REASON_REFUSED;
-    else if (strcmp(out->finish_reason, "content_filter") == 0)
+        if (is_blank(&out->text)) { /* for people, who want to know why */
+            rt_buf_clear(&out->text);
+            if ((st = add_string(&out->text, refusal, err)) != RT_OK) return st;
+        }
+    } else if (strcmp(out->finish_reason, "content_filter") == 0)
         out->reason = REASON_CONTENT_FILTER;
     else if (open || (out->truncated && out->reasoning.n > 0 && is_blank(&out->text)))
         out->reason = REASON_TRUNCATED_REASONING;
