@@ -215,7 +215,8 @@ TEXT(IN(prompt, exemplar_template), "{input}\n{rationale} {label}", DECIDES,
 TEXT(IN(prompt, template), "{input}\n", DECIDES, "Template of the question over `{input}`."),
 TEXT(IN(prompt, separator), "\n\n", DECIDES, "Text between worked examples."),
 U64(IN(prompt, max_prompt_tokens), 0, 1e6, 0, "tokens", DECIDES,
-    "Longest prompt; 0: the teacher's own limit."),
+    "Longest prompt; a longer one is rejected and never cut. 0: the teacher's own limit. openai: its "
+    "tokens are not known, and counted as rather more than they are."),
 
 U64(IN(quality, samples), 1, 1000, 1, "texts", DECIDES,
     "Texts that a teacher writes about each example; the labels are put to the vote."),

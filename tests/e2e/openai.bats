@@ -61,6 +61,23 @@ labelled() { wc -l < run/dataset/labels.jsonl; }
   ! grep -rq right-key run label.out label.err
 }
 
+@test "a prompt beyond the limit is rejected with its reason, never sent and never cut" {
+  long=$(printf 'word %.0s' $(seq 400))
+  printf '{"question":"%s?","answer":"1","text":"So # 1"}\n' "$long" >> recorded.jsonl
+  start_teacher 0
+  "$RETORT" label --config retort.yaml --set prompt.max_prompt_tokens=300 --dry-run --json > dry.json
+  grep -q '"too_long": 1' dry.json || { cat dry.json; false; }
+  label --set prompt.max_prompt_tokens=300 || { cat label.err; show_logs; false; }
+  [ "$(labelled)" -eq 120 ]
+  run "$RETORT" rejections --config retort.yaml
+  [[ "$output" == *"1 prompt_too_long"* ]] || { echo "$output"; false; }
+  ! grep -q "word word" requests.jsonl
+  # Under a higher limit it is asked whole.
+  label --set run_dir=again --set prompt.max_prompt_tokens=500 || { cat label.err; false; }
+  [ "$(wc -l < again/dataset/labels.jsonl)" -eq 121 ]
+  grep -qF "$long" requests.jsonl
+}
+
 @test "settings that cannot work are refused before anything is asked" {
   export BASE_URL=http://127.0.0.1:9/v1
   code=0; "$RETORT" config check --config retort.yaml --set 'teacher.extra_body=[1]' 2> err || code=$?

@@ -5,6 +5,7 @@
 #include "common/base/rng.h"
 #include "worker/teacher/openai/answer_bytes.h"
 #include "worker/teacher/openai/asking.h"
+#include "worker/teacher/openai/prompt_limit.h"
 
 #define SEED_BITS 31 /* servers differ in what they take; all take this */
 
@@ -155,6 +156,28 @@ static bool are_one_question(const backend_request *a, const backend_request *b)
            memcmp(a->prompt, b->prompt, a->n_prompt) == 0;
 }
 
+/* What is answered without asking: too long, or paid for before. Of the others the numbers go into
+ * w->order[0..*n). */
+static rt_status list_open(asking *w, size_t *n, rt_error *err)
+{
+    size_t n_too_long = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        bool found = false;
+        const backend_request *r = &w->requests[i];
+        if (prompt_limit_refuses(w->t->config, r->prompt, r->n_prompt)) {
+            w->answers[i].reason = REASON_PROMPT_TOO_LONG;
+            n_too_long++;
+            continue;
+        }
+        rt_status st = cache_get(w, i, w->t->kind.data, &w->answers[i], &found, err);
+        if (st != RT_OK) return st;
+        if (!found) w->order[(*n)++] = i;
+    }
+    openai_count(w->t, "cache_hits", w->n - n_too_long - *n);
+    openai_count(w->t, "given_up", n_too_long);
+    return RT_OK;
+}
+
 rt_status asks_make(asking *w, rt_error *err)
 {
     size_t n = 0, n_max = (size_t)w->t->config->teacher.choices_max;
@@ -163,13 +186,8 @@ rt_status asks_make(asking *w, rt_error *err)
     w->asks = rt_calloc(w->n, sizeof *w->asks);
     if (w->order == NULL || w->asks == NULL)
         return rt_fail(err, RT_NOMEM, "requests of a shard of %zu", w->n);
-    for (size_t i = 0; i < w->n; i++) {
-        bool found;
-        rt_status st = cache_get(w, i, w->t->kind.data, &w->answers[i], &found, err);
-        if (st != RT_OK) return st;
-        if (!found) w->order[n++] = i;
-    }
-    openai_count(w->t, "cache_hits", w->n - n);
+    rt_status st = list_open(w, &n, err);
+    if (st != RT_OK) return st;
     if (n_max > 1) qsort_r(w->order, n, sizeof *w->order, by_record, (void *)w->requests);
     for (size_t i = 0; i < n;) {
         ask *a = &w->asks[w->n_asks++];
@@ -178,11 +196,11 @@ rt_status asks_make(asking *w, rt_error *err)
                are_one_question(&w->requests[w->order[i]], &w->requests[w->order[i + a->n]]))
             a->n++;
         i += a->n;
-        rt_status st = a->stage == OPENAI_THINK ? take_cached_thought(w, a, err) : RT_OK;
+        st = a->stage == OPENAI_THINK ? take_cached_thought(w, a, err) : RT_OK;
         if (st != RT_OK) return st;
     }
     if (n_max > 1) qsort_r(w->asks, w->n_asks, sizeof *w->asks, by_first_request, (void *)w->order);
-    rt_status st = due_queue_init(&w->due, w->n_asks, err);
+    st = due_queue_init(&w->due, w->n_asks, err);
     for (size_t i = 0; st == RT_OK && i < w->n_asks; i++) due_queue_add(&w->due, i, 0);
     w->n_open = w->n_asks;
     return st;

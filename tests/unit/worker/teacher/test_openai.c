@@ -410,6 +410,27 @@ Test(openai, a_thought_that_was_paid_is_kept_when_its_second_step_fails)
     temp_folder_free(folder);
 }
 
+Test(openai, a_prompt_beyond_the_limit_is_rejected_and_never_sent)
+{
+    openai_site s;
+    /* "question 7 " may be 23 tokens with a chat's marks, "question 10 " 24 */
+    openai_site_new(&s, "choices_max: 4", "prompt: {max_prompt_tokens: 23}", say, NULL);
+    openai_site_ask(&s, 20, 2, RT_OK);
+    for (size_t i = 0; i < s.n; i++) {
+        if (i / 2 < 10)
+            cr_expect_null(s.answers[i].reason, "row %zu", i / 2);
+        else
+            cr_expect_str_eq(s.answers[i].reason, "prompt_too_long");
+    }
+    cr_expect_eq(openai_site_requests(&s), 20, "n is not heeded, so each sample comes alone");
+    cr_expect_eq(openai_site_counted(&s, "given_up"), 20);
+    openai_site_free(&s);
+    openai_site_new(&s, "", "prompt: {max_prompt_tokens: 22}", say, NULL);
+    openai_site_ask(&s, 20, 1, RT_OK);
+    cr_expect_eq(openai_site_requests(&s), 0);
+    openai_site_free(&s);
+}
+
 static void answer_in_json(void *context, const fault_request *request, fault_reply *reply)
 {
     size_t row = openai_row_of(request);
