@@ -78,6 +78,51 @@ labelled() { wc -l < run/dataset/labels.jsonl; }
   grep -qF "$long" requests.jsonl
 }
 
+@test "probabilities of tokens are kept with the label, in the cache too, and only when asked for" {
+  python3 - <<'PY'
+import json, math
+rows = [json.loads(line) for line in open("recorded.jsonl")]
+for row in rows:
+    text = row["text"].split("\n\nQ:")[0]
+    tokens = [{"token": c, "bytes": list(c.encode()), "logprob": math.log(0.5), "top_logprobs": [
+        {"token": "other", "bytes": list(b"other"), "logprob": math.log(0.25)},
+        {"token": c, "bytes": list(c.encode()), "logprob": math.log(0.5)}]} for c in text]
+    row["choice"] = {"index": 0, "finish_reason": "stop", "message": {"content": text}, "logprobs": {"content": tokens}}
+open("recorded.jsonl", "w").writelines(json.dumps(row) + "\n" for row in rows)
+PY
+  start_teacher 0
+  "$RETORT" run --config retort.yaml --set teacher.logprobs=true --set teacher.top_logprobs=2 > run.out 2>&1 ||
+    { cat run.out; show_logs; false; }
+  grep -q '"logprobs":true,"top_logprobs":2' requests.jsonl
+  cat > check.py <<'PY'
+import json, sys
+sys.path.insert(0, ".")
+from topk import read_topk
+rows = {r["question"]: r for r in map(json.loads, open("recorded.jsonl"))}
+labels = [json.loads(line) for line in open(sys.argv[1])]
+assert len(labels) == 120
+for r in labels:
+    n_tokens, places = read_topk(r["topk"])
+    text = b"".join(tokens[0][0] for tokens, tail in places).decode()
+    assert text == rows[r["input"]]["choice"]["message"]["content"], text
+    assert n_tokens == len(places) == len(text)
+    for tokens, tail in places:
+        assert [round(p, 6) for _, p in tokens] == [0.5, 0.25] and tokens[1][0] == b"other", tokens
+        assert abs(tail - 0.25) < 1e-6, tail
+PY
+  sed -n '/^def read_topk/,/^```/p' "$SOURCE/docs/dataset.md" | grep -v '^```' > topk.body
+  { echo "import base64, math, struct"; cat topk.body; } > topk.py
+  python3 check.py run/dataset/labels.jsonl
+  run "$RETORT" audit --config retort.yaml
+  [[ "$output" == *"120  records have them; 25.00 %"* ]] || { echo "$output"; false; }
+  label --set run_dir=again --set teacher.logprobs=true --set teacher.top_logprobs=2 || { cat label.err; false; }
+  [ "$(wc -l < requests.jsonl)" -eq 120 ]                   # all of it out of the cache
+  python3 check.py again/dataset/labels.jsonl
+  [ "$(json again/summary.json dataset_sha256)" = "$(json run/summary.json dataset_sha256)" ]
+  label --set run_dir=plain || { cat label.err; false; }
+  ! grep -q '"logprobs"' <(tail -n 120 requests.jsonl)
+}
+
 @test "settings that cannot work are refused before anything is asked" {
   export BASE_URL=http://127.0.0.1:9/v1
   code=0; "$RETORT" config check --config retort.yaml --set 'teacher.extra_body=[1]' 2> err || code=$?

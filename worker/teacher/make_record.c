@@ -185,7 +185,9 @@ static bool fill_texts(const teacher_outcome *o, label_record *r)
     ok = ok && (r->input = strdup(e->input)) != NULL;
     ok = ok && (e->gold == NULL || (r->gold = strdup(e->gold)) != NULL);
     ok = ok && copy_if_any(c->rationale, &r->rationale);
-    if (c->label != NULL) return ok && (r->label = strdup(c->label)) != NULL;
+    if (c->label != NULL)
+        return ok && copy_if_any(c->sample->topk, &r->topk) &&
+               (r->label = strdup(c->label)) != NULL;
     ok = ok && (r->reason = strdup(c->reason != NULL ? c->reason : "not_asked")) != NULL;
     return ok && copy_raw(o, &r->raw);
 }

@@ -96,9 +96,26 @@ static rt_status cache_put(asking *w, size_t i_request, const char *kind, const 
     return RT_OK;
 }
 
+/* So that a large shard of long answers does not fill the memory. */
+static void bound_topk(asking *w, backend_answer *a)
+{
+    if (a->topk == NULL) return;
+    size_t n = strlen(a->topk);
+    if (n <= TOPK_CALL_BYTES_MAX - w->n_topk_bytes) {
+        w->n_topk_bytes += n;
+        return;
+    }
+    free(a->topk);
+    a->topk = NULL;
+    openai_count(w->t, "topk_left_out", 1);
+}
+
+/* Into the cache, whole. */
 static rt_status keep_answer(asking *w, size_t i_request, rt_error *err)
 {
-    return cache_put(w, i_request, w->t->kind.data, &w->answers[i_request], err);
+    rt_status st = cache_put(w, i_request, w->t->kind.data, &w->answers[i_request], err);
+    bound_topk(w, &w->answers[i_request]);
+    return st;
 }
 
 static rt_status keep_thought(asking *w, const ask *a, rt_error *err)
@@ -171,6 +188,7 @@ static rt_status list_open(asking *w, size_t *n, rt_error *err)
         }
         rt_status st = cache_get(w, i, w->t->kind.data, &w->answers[i], &found, err);
         if (st != RT_OK) return st;
+        bound_topk(w, &w->answers[i]);
         if (!found) w->order[(*n)++] = i;
     }
     openai_count(w->t, "cache_hits", w->n - n_too_long - *n);
@@ -297,6 +315,10 @@ static rt_status fill_answer(const ask *a, openai_choice *c, const openai_usage 
         out->reasoning = c->reasoning.data;
         out->rationale_source = c->rationale_source;
         c->reasoning = (rt_buf){0};
+    }
+    if (c->topk.n > 0) {
+        out->topk = c->topk.data;
+        c->topk = (rt_buf){0};
     }
     return RT_OK;
 }

@@ -6,11 +6,13 @@
 
 #include "common/text/utf8.h"
 #include "worker/teacher/openai/thought.h"
+#include "worker/teacher/openai/top_tokens.h"
 
 static void choice_free(openai_choice *c)
 {
     rt_buf_free(&c->text);
     rt_buf_free(&c->reasoning);
+    rt_buf_free(&c->topk);
 }
 
 void openai_reply_free(openai_reply *reply)
@@ -157,6 +159,8 @@ static rt_status read_choice(const json_t *value, size_t i, openai_choice *out, 
     if (st != RT_OK) return st;
     blank_zeros(&out->reasoning);
     read_logprobs(json_object_get(value, "logprobs"), out);
+    if ((st = top_tokens_read(json_object_get(value, "logprobs"), &out->topk, err)) != RT_OK)
+        return st;
     out->truncated = strcmp(out->finish_reason, "length") == 0;
     if (is_text(refusal)) {
         out->reason = REASON_REFUSED;
