@@ -237,10 +237,11 @@ static rt_status count_missing(void *context, const batch_ticket *ticket, const 
 }
 
 /* First questions only: what is asked again after an answer that could not be parsed is another. */
-static rt_status count_cached(void *context, const batch_ticket *ticket, rt_error *err)
+static rt_status count_cached(void *context, const batch_ticket *ticket, bool is_last,
+                              rt_error *err)
 {
     (void)err;
-    ((dry_run *)context)->n_cached += ticket->sample == 0;
+    ((dry_run *)context)->n_cached += ticket->sample == 0 && is_last;
     return RT_OK;
 }
 
@@ -250,8 +251,7 @@ static rt_status find_cached(dry_run *d, rt_error *err)
     char folder[PATH_MAX];
     batch_walk walk = {0};
     batch_handler handler = {.missing = count_missing, .known = count_cached, .context = d};
-    const teacher_config *t = &d->config->teacher;
-    if (t->backend != TEACHER_OPENAI || t->two_step) return RT_OK;
+    if (d->config->teacher.backend != TEACHER_OPENAI) return RT_OK;
     rt_status st = cache_path(d->config, folder, sizeof folder, err);
     if (st != RT_OK || folder[0] == '\0' || !rt_fs_exists(folder)) return st;
     if ((st = batch_walk_open(d->config, &walk, err)) == RT_OK)
