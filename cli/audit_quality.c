@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/dataset/topk.h"
+
 #define OTHER "other"
 
 static void names_free(audit_names *names)
@@ -125,11 +127,32 @@ static rt_status add_meta(audit_quality *q, const json_t *meta, bool labelled, r
     return add_teachers(q, meta, labelled, err);
 }
 
+static rt_status add_topk(audit_quality *q, const char *text, rt_error *err)
+{
+    topk_reader r = {0};
+    topk_place place;
+    rt_error why = {0};
+    rt_status st = topk_open(text, strlen(text), &r, &why);
+    if (st == RT_CORRUPT) {
+        q->n_topk_damaged++;
+        return RT_OK;
+    }
+    if (st != RT_OK) return rt_fail(err, st, "%s", why.text);
+    q->n_topk++;
+    while (topk_next(&r, &place) == RT_OK) {
+        q->n_topk_tokens++;
+        q->sum_tail += exp(place.log_tail);
+    }
+    topk_close(&r);
+    return RT_OK;
+}
+
 rt_status audit_quality_add(audit_quality *q, const label_record *r, rt_error *err)
 {
     rt_status st = RT_OK;
     q->n_records++;
     if (r->label == NULL && r->reason != NULL) st = count_name(&q->reasons, r->reason, err);
+    if (st == RT_OK && r->topk != NULL) st = add_topk(q, r->topk, err);
     if (st != RT_OK || r->meta == NULL) return st;
     json_t *meta = json_loads(r->meta, 0, NULL);
     if (json_is_object(meta)) st = add_meta(q, meta, r->label != NULL, err);
@@ -169,6 +192,11 @@ static audit_teacher total_of(const audit_quality *q)
     return sum;
 }
 
+static double mean_tail(const audit_quality *q)
+{
+    return q->n_topk_tokens == 0 ? 0 : q->sum_tail / (double)q->n_topk_tokens;
+}
+
 json_t *audit_quality_json(const audit_quality *q)
 {
     audit_teacher sum = total_of(q);
@@ -182,6 +210,11 @@ json_t *audit_quality_json(const audit_quality *q)
         json_object_set_new(root, "confidence", json_real(q->sum_confidence / n_votes));
         json_object_set_new(root, "margin", json_real(q->sum_margin / n_votes));
     }
+    if (q->n_topk + q->n_topk_damaged > 0)
+        json_object_set_new(root, "topk",
+                            json_pack("{s:I, s:I, s:I, s:f}", "records", (json_int_t)q->n_topk,
+                                      "tokens", (json_int_t)q->n_topk_tokens, "damaged",
+                                      (json_int_t)q->n_topk_damaged, "tail", mean_tail(q)));
     json_object_set_new(root, "escalated", json_integer((json_int_t)q->n_escalated));
     json_object_set_new(root, "escalated_share",
                         json_real((double)q->n_escalated / (double)RT_MAX(q->n_records, 1)));
@@ -237,5 +270,15 @@ rt_status audit_quality_text(const audit_quality *q, rt_buf *out, rt_error *err)
                            "%s  escalated    %12" PRIu64 "  %.1f %%, shown to a second teacher\n",
                            q->n_votes > 0 ? "" : "\n", q->n_escalated,
                            100.0 * (double)q->n_escalated / (double)q->n_records);
+    if (st == RT_OK && q->n_topk > 0)
+        st =
+            rt_buf_printf(out, err,
+                          "\n  top tokens   %12" PRIu64 "  records have them; %.2f %% of a token's "
+                          "probability is beside them\n",
+                          q->n_topk, 100 * mean_tail(q));
+    if (st == RT_OK && q->n_topk_damaged > 0)
+        st = rt_buf_printf(out, err,
+                           "  damaged      %12" PRIu64 "  records whose topk cannot be read\n",
+                           q->n_topk_damaged);
     return st == RT_OK ? teachers_text(q, out, err) : st;
 }

@@ -43,6 +43,9 @@ typedef struct audit_quality {
     uint64_t n_escalated;
     uint64_t n_votes; /* labelled records with a confidence */
     double sum_confidence, sum_margin;
+    uint64_t n_topk, n_topk_tokens; /* records with probabilities of tokens, and those tokens */
+    uint64_t n_topk_damaged;
+    double sum_tail;     /* of the probability beside the tokens that are named */
     audit_names reasons; /* of rejected records */
     audit_names filters;
     audit_names parse_flags;

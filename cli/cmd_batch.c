@@ -20,6 +20,7 @@
 
 typedef struct writing {
     const char *url;
+    bool two_step;
     batch_writer *writer;
     id_index under_way; /* custom_ids of earlier files */
     uint64_t n_written, n_known, n_under_way;
@@ -49,10 +50,10 @@ static rt_status write_question(void *context, const batch_ticket *ticket, const
     return st;
 }
 
-static rt_status count_known_question(void *context, const batch_ticket *ticket, rt_error *err)
+static rt_status count_known_question(void *context, const batch_ticket *ticket, bool is_last,
+                                      rt_error *err)
 {
-    (void)ticket;
-    (void)err;
+    (void)ticket, (void)is_last, (void)err;
     ((writing *)context)->n_known++;
     return RT_OK;
 }
@@ -116,13 +117,16 @@ static void print_written(const options *o, const writing *w, uint64_t n_files)
             "  retort batch read RESULTS ERRORS ...\n"
             "  retort run\n",
             w->url);
+    if (n_files > 0 && w->two_step)
+        printf("\nOf two steps the second is written once the first is answered: read, then write "
+               "again.\n");
 }
 
 static rt_status run_write(const options *o, const config *c, rt_error *err)
 {
     const char *folder = options_value(o, "--output");
     batch_walk walk = {0};
-    writing w = {.url = batch_url(c)};
+    writing w = {.url = batch_url(c), .two_step = c->teacher.two_step};
     batch_handler handler = {
         .missing = write_question, .known = count_known_question, .context = &w};
     uint64_t n_files = 0;
@@ -174,11 +178,12 @@ static rt_status look_up(void *context, const batch_ticket *ticket, const char *
     return st;
 }
 
-static rt_status count_known_answer(void *context, const batch_ticket *ticket, rt_error *err)
+static rt_status count_known_answer(void *context, const batch_ticket *ticket, bool is_last,
+                                    rt_error *err)
 {
     reading *r = context;
     char custom_id[BATCH_CUSTOM_ID_SIZE];
-    (void)err;
+    (void)is_last, (void)err;
     batch_ticket_print(ticket, custom_id);
     r->n_known += batch_results_has(r->results, custom_id);
     return RT_OK;
@@ -317,12 +322,12 @@ const command cmd_batch = {
         "       and 200 MB each. What has a record or an answer in the cache is left out, and so\n"
         "       is what stands in the FILES that were sent before and are not answered yet.\n"
         "read   takes the provider's output and error files, in any order, finished or not, into\n"
-        "       the answer cache. Failed and expired lines are counted by their code. Reading a\n"
-        "       file twice changes nothing.\n"
+        "       the answer cache. Files may be .gz or .zst. Failed and expired lines are counted\n"
+        "       by their code. Reading a file twice changes nothing.\n"
         "\n"
         "`retort run` then finds the answers in the cache and asks the server only for what is\n"
         "missing. A row whose answer cannot be parsed is asked about again, warmer: that question\n"
-        "is written with the next `batch write`. No key is needed, nobody is asked. The answers\n"
+        "is written with the next `batch write`, and so is the second of two steps. No key is needed, nobody is asked. The answers\n"
         "are taken only when prompt, model and sampling are those of the settings.\n",
     .options = own_options,
     .examples = "retort batch write --output batch-1\n"

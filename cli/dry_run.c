@@ -23,6 +23,7 @@
 #include "coordinator/corpus_source.h"
 #include "worker/runtime/model_tokenizer.h"
 #include "worker/runtime/run_path.h"
+#include "worker/teacher/openai/prompt_limit.h"
 #include "worker/teacher/run.h"
 
 #define SAMPLE_MAX          2000
@@ -47,7 +48,8 @@ typedef struct dry_run {
     size_t n_rows, n_show;
     uint64_t n_sampled, n_tokens_max;
     double n_tokens_sum;
-    uint64_t n_cached; /* questions of open rows that the answer cache can answer */
+    uint64_t n_too_long; /* of the sample, for prompt.max_prompt_tokens */
+    uint64_t n_cached;   /* questions of open rows that the answer cache can answer */
     bool knows_cached;
     projection projection;
     double answer_likely;
@@ -126,6 +128,15 @@ static rt_status count_tokens(const dry_run *d, const char *text, size_t n, uint
     return st;
 }
 
+/* As the teacher will find it before it asks. */
+static bool is_too_long(const dry_run *d, const shown_row *one)
+{
+    const config *c = d->config;
+    if (c->teacher.backend == TEACHER_OPENAI)
+        return prompt_limit_refuses(c, one->prompt.data, one->prompt.n);
+    return c->prompt.max_prompt_tokens > 0 && one->n_tokens > c->prompt.max_prompt_tokens;
+}
+
 /* Row i is pending: its prompt counts when it is one of the sample, and is kept when it is one of
  * the first. */
 static rt_status take_row(dry_run *d, size_t i, bool is_shown, bool is_sampled, rt_error *err)
@@ -140,6 +151,7 @@ static rt_status take_row(dry_run *d, size_t i, bool is_shown, bool is_sampled, 
         d->n_sampled++;
         d->n_tokens_sum += (double)one.n_tokens;
         d->n_tokens_max = RT_MAX(d->n_tokens_max, one.n_tokens);
+        d->n_too_long += is_too_long(d, &one);
     }
     if (st == RT_OK && is_shown) {
         d->rows[d->n_rows++] = one;
@@ -225,10 +237,11 @@ static rt_status count_missing(void *context, const batch_ticket *ticket, const 
 }
 
 /* First questions only: what is asked again after an answer that could not be parsed is another. */
-static rt_status count_cached(void *context, const batch_ticket *ticket, rt_error *err)
+static rt_status count_cached(void *context, const batch_ticket *ticket, bool is_last,
+                              rt_error *err)
 {
     (void)err;
-    ((dry_run *)context)->n_cached += ticket->sample == 0;
+    ((dry_run *)context)->n_cached += ticket->sample == 0 && is_last;
     return RT_OK;
 }
 
@@ -238,8 +251,7 @@ static rt_status find_cached(dry_run *d, rt_error *err)
     char folder[PATH_MAX];
     batch_walk walk = {0};
     batch_handler handler = {.missing = count_missing, .known = count_cached, .context = d};
-    const teacher_config *t = &d->config->teacher;
-    if (t->backend != TEACHER_OPENAI || t->two_step) return RT_OK;
+    if (d->config->teacher.backend != TEACHER_OPENAI) return RT_OK;
     rt_status st = cache_path(d->config, folder, sizeof folder, err);
     if (st != RT_OK || folder[0] == '\0' || !rt_fs_exists(folder)) return st;
     if ((st = batch_walk_open(d->config, &walk, err)) == RT_OK)
@@ -355,6 +367,10 @@ static void print_costs(const dry_run *d)
            d->tokenizer != NULL ? "counted by the model's tokenizer"
                                 : "estimated: a Latin letter is a quarter of a token",
            d->n_sampled < d->n_pending ? ", from a sample" : "");
+    if (d->n_too_long > 0)
+        printf("  %-11s %" PRIu64 " of %" PRIu64
+               " are beyond prompt.max_prompt_tokens and will be rejected\n",
+               "too long", d->n_too_long, d->n_sampled);
     print_count("prompts", p->n_prompt_likely, p->n_prompt_max);
     print_count("answers", p->n_completion_likely, p->n_completion_max);
     if (d->config->quality.samples > 1)
@@ -419,6 +435,8 @@ static json_t *costs_to_json(const dry_run *d)
                   (json_int_t)p->n_prompt_likely, "prompt_tokens_max", (json_int_t)p->n_prompt_max,
                   "completion_tokens", (json_int_t)p->n_completion_likely, "completion_tokens_max",
                   (json_int_t)p->n_completion_max);
+    json_object_set_new(out, "sampled", json_integer((json_int_t)d->n_sampled));
+    json_object_set_new(out, "too_long", json_integer((json_int_t)d->n_too_long));
     if (d->knows_cached) json_object_set_new(out, "cached", json_integer((json_int_t)d->n_cached));
     if (!p->is_priced) return out;
     json_object_set_new(out, "currency", json_string(d->config->limits.currency));

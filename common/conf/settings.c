@@ -168,7 +168,7 @@ ENUM(IN(teacher, instruction_role), role_names, "auto", DECIDES,
 LIST(IN(teacher, stop), "", DECIDES, "openai: the server ends a text before one of these."),
 BOOL(IN(teacher, logprobs), false, DECIDES, "openai: ask for log-probabilities."),
 U64(IN(teacher, top_logprobs), 0, 20, 0, "tokens", DECIDES,
-    "openai: with `logprobs`, also of so many other tokens at each place."),
+    "openai: with `logprobs`, also of so many likely tokens at each place; the record keeps them."),
 U64(IN(teacher, choices_max), 1, 128, 1, "samples", DECIDES,
     "openai: samples of one example asked for in one request (`n`). Those that do not come are asked "
     "for again; a server that refuses `n` needs 1."),
@@ -217,7 +217,8 @@ TEXT(IN(prompt, exemplar_template), "{input}\n{rationale} {label}", DECIDES,
 TEXT(IN(prompt, template), "{input}\n", DECIDES, "Template of the question over `{input}`."),
 TEXT(IN(prompt, separator), "\n\n", DECIDES, "Text between worked examples."),
 U64(IN(prompt, max_prompt_tokens), 0, 1e6, 0, "tokens", DECIDES,
-    "Longest prompt; 0: the teacher's own limit."),
+    "Longest prompt; a longer one is rejected and never cut. 0: the teacher's own limit. openai: its "
+    "tokens are not known, and counted as rather more than they are."),
 
 U64(IN(quality, samples), 1, 1000, 1, "texts", DECIDES,
     "Texts that a teacher writes about each example; the labels are put to the vote."),

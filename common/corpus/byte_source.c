@@ -101,6 +101,11 @@ void byte_source_close(byte_source *s)
     free(s);
 }
 
+bool byte_source_is_packed(const byte_source *s)
+{
+    return s->kind != SOURCE_PLAIN;
+}
+
 static rt_status torn(const byte_source *s, const char *what, rt_error *err)
 {
     return rt_fail(err, RT_CORRUPT,

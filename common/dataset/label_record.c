@@ -1,6 +1,6 @@
 /* A record is one JSON object on one line, keys always in one order:
  *
- *   {"id":"<32 hex>","input":..,"label":..,"rationale":..,"gold":..,"source_id":..,"meta":{..},
+ *   {"id":"<32 hex>","input":..,"label":..,"rationale":..,"gold":..,"source_id":..,"topk":..,"meta":{..},
  *    "check":"<16 hex>"}
  *
  * "check" is the 64-bit XXH3 of every byte of the line before `,"check"`. JSON alone notices only
@@ -33,6 +33,7 @@ void label_record_free(label_record *r)
     free(r->rationale);
     free(r->reason);
     free(r->raw);
+    free(r->topk);
     free(r->meta);
     *r = (label_record){0};
 }
@@ -111,6 +112,7 @@ rt_status label_record_to_json(const label_record *r, rt_buf *out, rt_error *err
     if (st == RT_OK) st = add_text(out, "source_id", r->source_id, err);
     if (st == RT_OK) st = add_text(out, "reason", r->reason, err);
     if (st == RT_OK) st = add_text(out, "raw", r->raw, err);
+    if (st == RT_OK) st = add_text(out, "topk", r->topk, err);
     if (st == RT_OK) st = add_meta(out, r->meta, err);
     if (st == RT_OK) {
         uint64_t check = rt_hash64(out->data + start, out->n - start, 0);
@@ -181,6 +183,7 @@ static rt_status take_fields(const json_t *object, label_record *r, rt_error *er
     if ((st = take_text(object, "source_id", &r->source_id, err)) != RT_OK) return st;
     if ((st = take_text(object, "reason", &r->reason, err)) != RT_OK) return st;
     if ((st = take_text(object, "raw", &r->raw, err)) != RT_OK) return st;
+    if ((st = take_text(object, "topk", &r->topk, err)) != RT_OK) return st;
     if ((st = take_meta(object, &r->meta, err)) != RT_OK) return st;
     if ((st = check_record(r, err)) != RT_OK) {
         if (err != NULL) err->status = RT_CORRUPT;

@@ -15,6 +15,7 @@ typedef struct label_record {
     char *rationale; /* may be NULL for a good label: coverage may be partial */
     char *reason;    /* reason code; NULL iff labelled */
     char *raw;       /* rejected: the raw text */
+    char *topk; /* labelled: probabilities of the teacher's tokens, a text of topk.h; or NULL */
     char *meta; /* a JSON object as text: teacher, prompt hash, sampling, finish reason, tokens */
 } label_record;
 

@@ -23,13 +23,14 @@
 #define HTTP_HEADER_BYTES_MAX ((size_t)64 << 10) /* of one response; what is beyond is left out */
 
 /* Where a response did not come whole; with HTTP_OK there is a status. */
-#define HTTP_FAILURE_LIST(X)                                                         \
-    X(HTTP_OK, "ok")                                                                 \
-    X(HTTP_NO_CONNECTION, "no_connection") /* nobody there, no such name */          \
-    X(HTTP_TIMED_OUT, "timed_out")         /* connected, not done in time */         \
-    X(HTTP_DROPPED, "dropped")             /* closed or broken off in the middle */  \
-    X(HTTP_TOO_LARGE, "too_large")         /* more body than body_bytes_max */       \
-    X(HTTP_BAD_TLS, "bad_tls")             /* the server's certificate is no good */ \
+#define HTTP_FAILURE_LIST(X)                                                             \
+    X(HTTP_OK, "ok")                                                                     \
+    X(HTTP_NO_CONNECTION, "no_connection") /* nobody there, no such name */              \
+    X(HTTP_TIMED_OUT, "timed_out")         /* connected, not done in time */             \
+    X(HTTP_DROPPED, "dropped")             /* closed or broken off in the middle */      \
+    X(HTTP_TOO_LARGE, "too_large")         /* more body than body_bytes_max */           \
+    X(HTTP_BAD_TLS, "bad_tls")             /* the server's certificate is no good */     \
+    X(HTTP_BAD_PROXY, "bad_proxy")         /* the proxy says no: its login, its rules */ \
     X(HTTP_BAD_REQUEST, "bad_request")     /* not a URL that can be asked */
 
 typedef enum http_failure {

@@ -171,9 +171,18 @@ bool http_transfer_was_sent(http_transfer *t)
     return before_send_us > 0 && n_request > 0;
 }
 
+/* A proxy that opens no tunnel says why with a status; from 500 on it may do so later. */
+static bool is_refused_by_proxy(const http_transfer *t)
+{
+    long status = 0;
+    if (curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &status) != CURLE_OK) return false;
+    return status >= 300 && status < 500;
+}
+
 static http_failure failure_of(const http_transfer *t, bool was_sent)
 {
     if (t->too_large) return HTTP_TOO_LARGE;
+    if (t->code != CURLE_OK && is_refused_by_proxy(t)) return HTTP_BAD_PROXY;
     switch (t->code) {
     case CURLE_OK: return HTTP_OK;
     case CURLE_COULDNT_RESOLVE_HOST:

@@ -16,6 +16,7 @@ enum {
     PRESENT_REASON = 1u << 4,
     PRESENT_RAW = 1u << 5,
     PRESENT_META = 1u << 6,
+    PRESENT_TOPK = 1u << 7,
 };
 
 /* A record is labelled (label, no reason) or rejected (reason, no label). */
@@ -43,11 +44,12 @@ rt_status wire_encode_label(const label_record *r, rt_buf *out, rt_error *err)
     pb.reason = r->reason;
     if (r->raw != NULL) pb.raw = (ProtobufCBinaryData){strlen(r->raw), (uint8_t *)r->raw};
     pb.meta = r->meta;
+    pb.topk = r->topk;
     pb.present = (r->source_id != NULL ? PRESENT_SOURCE_ID : 0u) |
                  (r->gold != NULL ? PRESENT_GOLD : 0u) | (r->label != NULL ? PRESENT_LABEL : 0u) |
                  (r->rationale != NULL ? PRESENT_RATIONALE : 0u) |
                  (r->reason != NULL ? PRESENT_REASON : 0u) | (r->raw != NULL ? PRESENT_RAW : 0u) |
-                 (r->meta != NULL ? PRESENT_META : 0u);
+                 (r->meta != NULL ? PRESENT_META : 0u) | (r->topk != NULL ? PRESENT_TOPK : 0u);
     return wire_pack(&pb.base, WIRE_ENVELOPE_MAX, out, err);
 }
 
@@ -69,7 +71,8 @@ static bool copy_texts(const Retort__LabelRecord *pb, label_record *r)
            take_present(&r->label, pb->label, (p & PRESENT_LABEL) != 0) &&
            take_present(&r->rationale, pb->rationale, (p & PRESENT_RATIONALE) != 0) &&
            take_present(&r->reason, pb->reason, (p & PRESENT_REASON) != 0) &&
-           take_present(&r->meta, pb->meta, (p & PRESENT_META) != 0);
+           take_present(&r->meta, pb->meta, (p & PRESENT_META) != 0) &&
+           take_present(&r->topk, pb->topk, (p & PRESENT_TOPK) != 0);
 }
 
 rt_status wire_decode_label(const void *bytes, size_t n, label_record *out, rt_error *err)

@@ -84,6 +84,67 @@ field() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.a
   "$RETORT" audit > /dev/null
 }
 
+@test "two steps: the second batch is written from the answers to the first, out of compressed files" {
+  cat > thinker.py <<'PY'
+import gzip, json, re, sys
+source, results = sys.argv[1:3]
+with gzip.open(results, "wt") as out:
+    for line in open(source):
+        ask = json.loads(line)
+        messages = ask["body"]["messages"]
+        n = int(re.search(r"row (\d+)", messages[0]["content"]).group(1))
+        if len(messages) == 1:
+            if n % 10 == 3: continue                                  # expired, say
+            content, finish = f"Row {n} it is.", "length" if n % 10 == 5 else "stop"
+        else:
+            assert messages[1] == {"role": "assistant", "content": f"Row {n} it is."}, messages
+            content, finish = str(n), "stop"
+        body = {"choices": [{"index": 0, "finish_reason": finish, "message": {"content": content}}],
+                "usage": {"prompt_tokens": 9, "completion_tokens": 5}}
+        print(json.dumps({"custom_id": ask["custom_id"], "response": {"status_code": 200, "body": body}}), file=out)
+PY
+  sed -i 's/model: big,/model: big, two_step: true,/' retort.yaml
+  run "$RETORT" batch write --output batch-1
+  [[ "$output" == *"wrote 100 requests"* && "$output" == *"the second is written once the first is answered"* ]] ||
+    { echo "$output"; false; }
+  python3 thinker.py batch-1/batch-0001.jsonl first.jsonl.gz
+  "$RETORT" batch read first.jsonl.gz --json > read.json
+  [ "$(field read.json taken)" -eq 90 ] || { cat read.json; false; }
+  [ "$(field read.json missing)" -eq 90 ]                   # 80 second questions, 10 thoughts
+  "$RETORT" batch read first.jsonl.gz --json > read.json
+  [ "$(field read.json taken)" -eq 0 ] && [ "$(field read.json known)" -eq 90 ] || { cat read.json; false; }
+  "$RETORT" batch write --output batch-2 --json > write.json
+  [ "$(field write.json requests)" -eq 90 ] || { cat write.json; false; }
+  [ "$(grep -c 'Therefore, the answer is' batch-2/batch-0001.jsonl)" -eq 80 ]
+  sed -i 's/n % 10 == 3/False/' thinker.py
+  python3 thinker.py batch-2/batch-0001.jsonl second.jsonl.gz
+  "$RETORT" batch read second.jsonl.gz first.jsonl.gz > read.out || { cat read.out; false; }
+  grep -q '^10 requests are left' read.out || { cat read.out; false; }
+  "$RETORT" batch write --output batch-3 --json > write.json # the second step of the ten that came late
+  [ "$(grep -c 'Therefore, the answer is' batch-3/batch-0001.jsonl)" -eq 10 ]
+  [ "$(wc -l < batch-3/batch-0001.jsonl)" -eq 10 ]
+  python3 thinker.py batch-3/batch-0001.jsonl third.jsonl.gz
+  "$RETORT" batch read first.jsonl.gz second.jsonl.gz third.jsonl.gz --json > read.json
+  [ "$(field read.json missing)" -eq 0 ] && [ "$(field read.json foreign)" -eq 0 ] || { cat read.json; false; }
+  [ "$(field read.json known)" -eq 180 ] || { cat read.json; false; }
+  "$RETORT" label --dry-run --json > dry.json
+  grep -q '"cached": 100' dry.json || { cat dry.json; false; }
+  RT_NO_SUCH_KEY=k "$RETORT" label > label.out 2>&1 || { cat label.out; show_logs; false; }
+  [ "$(json run/summary.json labelled)" -eq 90 ]
+  python3 - <<'PY'
+import json
+for r in map(json.loads, open("run/dataset/labels.jsonl")):
+    n = r["input"].split()[1]
+    assert (r["label"], r["rationale"]) == (n, f"Row {n} it is."), r
+    assert r["meta"]["tokens"] == {"prompt": 18, "completion": 10} and r["meta"]["cached"] == 1, r["meta"]
+PY
+  [ "$("$RETORT" rejections --json --reason truncated_reasoning | wc -l)" -eq 10 ]
+  head -c 300 first.jsonl.gz > torn.jsonl.gz
+  run "$RETORT" batch read torn.jsonl.gz
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"torn.jsonl.gz"* ]] || { echo "$output"; false; }
+}
+
 @test "answers to other questions are not taken" {
   "$RETORT" batch write --output batch-1 > /dev/null
   python3 provider.py second batch-1/batch-0001.jsonl results.jsonl errors.jsonl

@@ -1,6 +1,7 @@
 # What the end-to-end tests share: a small run of the real thing in a folder of its own.
 
 RETORT=${RETORT:-${RT_BUILD_DIR:-build/release}/retort}
+FAULT_TEACHER=${FAULT_TEACHER:-${RT_BUILD_DIR:-build/release}/fault-teacher}
 PROBLEMS=${PROBLEMS:-${RT_BUILD_DIR:-build/release}/arithmetic-problems}
 SOURCE=${RT_SOURCE_DIR:-$PWD}
 
@@ -50,6 +51,23 @@ launch: {teachers: 1, students: 1, servers: 1}
 YAML
   "$PROBLEMS" test 20 > test.jsonl
 }
+
+# A teacher over HTTP that knows recorded.jsonl; drop_folder does not stop it.
+start_teacher() { # start_teacher SHARE [KEY]: sets BASE_URL; requests.jsonl holds what it was asked
+  "$FAULT_TEACHER" recorded.jsonl "$@" --requests requests.jsonl > teacher.out 2> teacher.err 3>&- &
+  teacher_pid=$!
+  wait_until 10 test -s teacher.out
+  export BASE_URL; BASE_URL="$(head -n 1 teacher.out)/v1"
+}
+
+stop_teacher() { # afterwards teacher.out ends with the number of requests
+  [ -n "${teacher_pid:-}" ] || return 0
+  kill -TERM "$teacher_pid" 2>/dev/null
+  wait "$teacher_pid" 2>/dev/null
+  teacher_pid=
+}
+
+requests() { sed -n '$s/ requests//p' teacher.out; }
 
 json() { # json FILE KEY: a top-level value, without jq
   sed -nE "s/^ *\"$2\": *\"?([^\",]*)\"?,?\$/\1/p" "$1" | head -n 1

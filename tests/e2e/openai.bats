@@ -3,30 +3,12 @@
 
 load helpers
 
-FAULT_TEACHER=${FAULT_TEACHER:-${RT_BUILD_DIR:-build/release}/fault-teacher}
-
 setup() { make_folder; make_recorded 120; write_openai_config; }
 
 teardown() {
   stop_teacher
   drop_folder
 }
-
-start_teacher() { # start_teacher SHARE [KEY]: sets BASE_URL
-  "$FAULT_TEACHER" recorded.jsonl "$@" > teacher.out 2> teacher.err 3>&- &
-  teacher_pid=$!
-  wait_until 10 test -s teacher.out
-  export BASE_URL; BASE_URL="$(head -n 1 teacher.out)/v1"
-}
-
-stop_teacher() { # afterwards teacher.out ends with the number of requests
-  [ -n "${teacher_pid:-}" ] || return 0
-  kill -TERM "$teacher_pid" 2>/dev/null
-  wait "$teacher_pid" 2>/dev/null
-  teacher_pid=
-}
-
-requests() { sed -n '$s/ requests//p' teacher.out; }
 
 write_openai_config() {
   write_config 10
@@ -77,6 +59,68 @@ labelled() { wc -l < run/dataset/labels.jsonl; }
   label --set 'teacher.api_key=${TEACHER_KEY}' || { cat label.err; show_logs; false; }
   [ "$(labelled)" -eq 120 ]
   ! grep -rq right-key run label.out label.err
+}
+
+@test "a prompt beyond the limit is rejected with its reason, never sent and never cut" {
+  long=$(printf 'word %.0s' $(seq 400))
+  printf '{"question":"%s?","answer":"1","text":"So # 1"}\n' "$long" >> recorded.jsonl
+  start_teacher 0
+  "$RETORT" label --config retort.yaml --set prompt.max_prompt_tokens=300 --dry-run --json > dry.json
+  grep -q '"too_long": 1' dry.json || { cat dry.json; false; }
+  label --set prompt.max_prompt_tokens=300 || { cat label.err; show_logs; false; }
+  [ "$(labelled)" -eq 120 ]
+  run "$RETORT" rejections --config retort.yaml
+  [[ "$output" == *"1 prompt_too_long"* ]] || { echo "$output"; false; }
+  ! grep -q "word word" requests.jsonl
+  # Under a higher limit it is asked whole.
+  label --set run_dir=again --set prompt.max_prompt_tokens=500 || { cat label.err; false; }
+  [ "$(wc -l < again/dataset/labels.jsonl)" -eq 121 ]
+  grep -qF "$long" requests.jsonl
+}
+
+@test "probabilities of tokens are kept with the label, in the cache too, and only when asked for" {
+  python3 - <<'PY'
+import json, math
+rows = [json.loads(line) for line in open("recorded.jsonl")]
+for row in rows:
+    text = row["text"].split("\n\nQ:")[0]
+    tokens = [{"token": c, "bytes": list(c.encode()), "logprob": math.log(0.5), "top_logprobs": [
+        {"token": "other", "bytes": list(b"other"), "logprob": math.log(0.25)},
+        {"token": c, "bytes": list(c.encode()), "logprob": math.log(0.5)}]} for c in text]
+    row["choice"] = {"index": 0, "finish_reason": "stop", "message": {"content": text}, "logprobs": {"content": tokens}}
+open("recorded.jsonl", "w").writelines(json.dumps(row) + "\n" for row in rows)
+PY
+  start_teacher 0
+  "$RETORT" run --config retort.yaml --set teacher.logprobs=true --set teacher.top_logprobs=2 > run.out 2>&1 ||
+    { cat run.out; show_logs; false; }
+  grep -q '"logprobs":true,"top_logprobs":2' requests.jsonl
+  cat > check.py <<'PY'
+import json, sys
+sys.path.insert(0, ".")
+from topk import read_topk
+rows = {r["question"]: r for r in map(json.loads, open("recorded.jsonl"))}
+labels = [json.loads(line) for line in open(sys.argv[1])]
+assert len(labels) == 120
+for r in labels:
+    n_tokens, places = read_topk(r["topk"])
+    text = b"".join(tokens[0][0] for tokens, tail in places).decode()
+    assert text == rows[r["input"]]["choice"]["message"]["content"], text
+    assert n_tokens == len(places) == len(text)
+    for tokens, tail in places:
+        assert [round(p, 6) for _, p in tokens] == [0.5, 0.25] and tokens[1][0] == b"other", tokens
+        assert abs(tail - 0.25) < 1e-6, tail
+PY
+  sed -n '/^def read_topk/,/^```/p' "$SOURCE/docs/dataset.md" | grep -v '^```' > topk.body
+  { echo "import base64, math, struct"; cat topk.body; } > topk.py
+  python3 check.py run/dataset/labels.jsonl
+  run "$RETORT" audit --config retort.yaml
+  [[ "$output" == *"120  records have them; 25.00 %"* ]] || { echo "$output"; false; }
+  label --set run_dir=again --set teacher.logprobs=true --set teacher.top_logprobs=2 || { cat label.err; false; }
+  [ "$(wc -l < requests.jsonl)" -eq 120 ]                   # all of it out of the cache
+  python3 check.py again/dataset/labels.jsonl
+  [ "$(json again/summary.json dataset_sha256)" = "$(json run/summary.json dataset_sha256)" ]
+  label --set run_dir=plain || { cat label.err; false; }
+  ! grep -q '"logprobs"' <(tail -n 120 requests.jsonl)
 }
 
 @test "settings that cannot work are refused before anything is asked" {

@@ -1,10 +1,21 @@
-/* A teacher over HTTP for end-to-end tests: knows the answers of a recording, and fails as often as
- * it is told, in every way there is.
+/* A teacher over HTTP for end-to-end tests: knows the answers of a recording, in whatever form a
+ * server may give them, and fails as often as it is told, in every way there is.
  *
- *     fault-teacher recorded.jsonl 0.3       {"question", "text"} a line
+ *     fault-teacher recorded.jsonl 0.3 [KEY] [--requests FILE]
  *
- * Prints its URL, then waits for SIGTERM and prints how many requests came.
+ * A line of the recording is {"question", ...}; a request is about the row whose question stands in
+ * one of its messages. What is answered:
+ *
+ *     "text"      content of a plain message
+ *     "choice"    instead of it: the whole choice as JSON, with message, finish_reason, logprobs
+ *     "extract"   content of the second of two calls, the one in which an assistant has spoken
+ *     "usage"     instead of 20 and 10 tokens
+ *     "status"    with "error": an answer that is none
+ *
+ * Prints its URL, then waits for SIGTERM and prints how many requests came. Each request is also
+ * written to FILE as {"head", "body"} on a line.
  */
+#include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,37 +30,80 @@ typedef struct knowledge {
     json_t *rows;
     double failing;
     const char *key; /* NULL: nobody needs one */
+    FILE *requests;  /* NULL: not written down */
 } knowledge;
 
-static const char *find_text(const knowledge *k, const char *prompt)
+static bool speaks_of(const json_t *body, const char *question)
+{
+    const json_t *messages = json_object_get(body, "messages");
+    const char *prompt = json_string_value(json_object_get(body, "prompt"));
+    if (prompt != NULL && strstr(prompt, question) != NULL) return true;
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        const json_t *content = json_object_get(json_array_get(messages, i), "content");
+        if (json_is_string(content) && strstr(json_string_value(content), question) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static const json_t *find_row(const knowledge *k, const json_t *body)
 {
     for (size_t i = 0; i < json_array_size(k->rows); i++) {
         const json_t *row = json_array_get(k->rows, i);
         const char *question = json_string_value(json_object_get(row, "question"));
-        if (question != NULL && strstr(prompt, question) != NULL)
-            return json_string_value(json_object_get(row, "text"));
+        if (question != NULL && speaks_of(body, question)) return row;
     }
     return NULL;
 }
 
-/* The last message's content. */
-static const char *prompt_of(const json_t *body)
+static bool is_second_step(const json_t *body)
 {
     const json_t *messages = json_object_get(body, "messages");
-    const json_t *last = json_array_get(messages, json_array_size(messages) - 1);
-    const char *text = json_string_value(json_object_get(last, "content"));
-    return text != NULL ? text : "";
+    for (size_t i = 0; i < json_array_size(messages); i++) {
+        const json_t *role = json_object_get(json_array_get(messages, i), "role");
+        if (json_is_string(role) && strcmp(json_string_value(role), "assistant") == 0) return true;
+    }
+    return false;
+}
+
+static json_t *choice_of(const json_t *row, bool second)
+{
+    json_t *choice = json_object_get(row, "choice");
+    const char *text = json_string_value(json_object_get(row, second ? "extract" : "text"));
+    if (!second && choice != NULL) return json_deep_copy(choice);
+    return json_pack("{s:i, s:s, s:{s:s, s:s}}", "index", 0, "finish_reason", "stop", "message",
+                     "role", "assistant", "content", text != NULL ? text : "");
+}
+
+static json_t *answer_of(const json_t *row, const json_t *body, int *status)
+{
+    const json_t *told = json_object_get(row, "status");
+    json_t *usage = json_object_get(row, "usage");
+    if (row == NULL || told != NULL) {
+        *status = told != NULL ? (int)json_integer_value(told) : 400;
+        return json_pack("{s:O*}", "error", json_object_get(row, "error"));
+    }
+    usage = usage != NULL ? json_deep_copy(usage)
+                          : json_pack("{s:i, s:i}", "prompt_tokens", 20, "completion_tokens", 10);
+    return json_pack("{s:s, s:[o], s:o}", "object", "chat.completion", "choices",
+                     choice_of(row, is_second_step(body)), "usage", usage);
+}
+
+static void write_down(const knowledge *k, const fault_request *request, json_t *body)
+{
+    json_t *line = json_pack("{s:s, s:O*}", "head", request->head, "body", body);
+    if (k->requests == NULL) return;
+    if (line == NULL || json_dumpf(line, k->requests, JSON_COMPACT) != 0) abort();
+    fputc('\n', k->requests);
+    fflush(k->requests);
+    json_decref(line);
 }
 
 static void say(const knowledge *k, const fault_request *request, fault_reply *reply)
 {
     json_t *body = json_loads(request->body, 0, NULL);
-    const char *text = find_text(k, prompt_of(body));
-    if (text == NULL) reply->status = 400;
-    json_t *root =
-        json_pack("{s:[{s:i, s:s, s:{s:s}}], s:{s:i, s:i}}", "choices", "index", 0, "finish_reason",
-                  "stop", "message", "content", text != NULL ? text : "", "usage", "prompt_tokens",
-                  20, "completion_tokens", 10);
+    write_down(k, request, body);
+    json_t *root = answer_of(find_row(k, body), body, &reply->status);
     char *bytes = json_dumps(root, JSON_COMPACT);
     if (bytes == NULL || rt_buf_add_text(&reply->body, bytes, NULL) != RT_OK) abort();
     free(bytes);
@@ -99,13 +153,24 @@ static json_t *load_rows(const char *path)
     return rows;
 }
 
+static bool read_arguments(int argc, char **argv, knowledge *k)
+{
+    static const struct option names[] = {{"requests", required_argument, NULL, 'r'}, {0}};
+    for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;)
+        if (c != 'r' || (k->requests = fopen(optarg, "w")) == NULL) return false;
+    if (argc - optind < 2 || argc - optind > 3) return false;
+    k->rows = load_rows(argv[optind]);
+    k->key = argv[optind + 2];
+    return rt_parse_double(argv[optind + 1], &k->failing);
+}
+
 int main(int argc, char **argv)
 {
     sigset_t ends;
     int number;
     knowledge k = {0};
-    if (argc < 3 || argc > 4 || !rt_parse_double(argv[2], &k.failing)) {
-        fprintf(stderr, "usage: fault-teacher RECORDED.jsonl SHARE [KEY]\n");
+    if (!read_arguments(argc, argv, &k)) {
+        fprintf(stderr, "usage: fault-teacher RECORDED.jsonl SHARE [KEY] [--requests FILE]\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -113,8 +178,6 @@ int main(int argc, char **argv)
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
     sigprocmask(SIG_BLOCK, &ends, NULL); /* for the server's thread too */
-    k.key = argv[3];
-    k.rows = load_rows(argv[1]);
     fault_server *s = fault_server_start(answer, &k);
     printf("%s\n", fault_server_url(s));
     fflush(stdout);
@@ -122,5 +185,6 @@ int main(int argc, char **argv)
     printf("%zu requests\n", fault_server_counts(s).n_requests);
     fault_server_stop(s);
     json_decref(k.rows);
+    if (k.requests != NULL) fclose(k.requests);
     return 0;
 }

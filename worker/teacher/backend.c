@@ -8,6 +8,7 @@ void backend_answers_free(backend_answer *answers, size_t n)
     for (size_t i = 0; answers != NULL && i < n; i++) {
         free(answers[i].text);
         free(answers[i].reasoning);
+        free(answers[i].topk);
         memset(&answers[i], 0, sizeof answers[i]);
     }
 }

@@ -59,6 +59,8 @@ typedef struct backend_answer {
     uint64_t n_reasoning_tokens, n_cached_tokens;  /* among the completion's, the prompt's */
     bool has_logprob;
     double sum_logprob; /* in nats */
+    char *
+        topk; /* owned; NULL, or what was likely at each token of the text: common/dataset/topk.h */
     /* Of teachers that think apart from what they answer; owned, NULL: the text is all there is. */
     char *reasoning;
     const char *rationale_source; /* "reasoning", "think", ...; static, NULL without reasoning */

@@ -10,6 +10,7 @@ static void sample_free(sample *s)
 {
     rt_buf_free(&s->text);
     free(s->reasoning);
+    free(s->topk);
     parsed_answer_free(&s->parsed);
     memset(s, 0, sizeof *s);
 }
@@ -67,11 +68,11 @@ static rt_status read_answer(sample *s, const labeller *l, const shard_example *
 {
     rt_status st = RT_OK;
     s->answer = *answer;
-    s->answer.text = s->answer.reasoning = NULL;
-    if (answer->reason != NULL) return RT_OK;
-    if ((st = clean_text(answer->text, answer->n_text, &s->text, err)) != RT_OK) return st;
-    if (answer->reasoning != NULL)
-        if ((st = take_reasoning(answer->reasoning, &s->reasoning, err)) != RT_OK) return st;
+    s->answer.text = s->answer.reasoning = s->answer.topk = NULL;
+    if (answer->text != NULL) st = clean_text(answer->text, answer->n_text, &s->text, err);
+    if (st == RT_OK && answer->reasoning != NULL)
+        st = take_reasoning(answer->reasoning, &s->reasoning, err);
+    if (st != RT_OK || answer->reason != NULL) return st;
     st = answer_parse(&l->rules, example->input, s->text.data, s->text.n, answer->truncated,
                       &s->parsed, err);
     if (st != RT_OK) return st;
@@ -103,6 +104,10 @@ rt_status label_item_take(label_item *it, const labeller *l, backend_answer *ans
     if (st != RT_OK) {
         sample_free(&s);
         return st;
+    }
+    if (s.usable) {
+        s.topk = answer->topk;
+        answer->topk = NULL;
     }
     it->samples[it->n_samples++] = s;
     add_usage(&it->usage, answer);

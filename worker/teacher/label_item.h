@@ -8,6 +8,7 @@
 typedef struct sample {
     backend_answer answer; /* without its texts */
     rt_buf text;           /* one C string of valid UTF-8 */
+    char *topk;            /* of a usable text, where the backend told */
     char *reasoning;       /* NULL, or what the teacher thought apart; the same */
     parsed_answer parsed;
     const char *rationale; /* in parsed or reasoning; NULL: none */

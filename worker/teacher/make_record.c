@@ -163,16 +163,16 @@ static bool copy_if_any(const char *text, char **out)
     return *out != NULL;
 }
 
-/* Raw text of a rejected record: its own, or the last there was. */
+/* Raw text of a rejected record: its own, or the last there was; the thought of one that never came
+ * to its answer. */
 static bool copy_raw(const teacher_outcome *o, char **out)
 {
     const char *text = "";
-    size_t n = 0;
     const sample *s = o->chosen->sample;
-    if (s != NULL && s->text.data != NULL) {
-        text = s->text.data;
-        n = utf8_valid_prefix(text, RT_MIN(s->text.n, RAW_BYTES_MAX));
-    }
+    if (s != NULL && s->text.data != NULL) text = s->text.data;
+    if (s != NULL && s->reasoning != NULL && text[strspn(text, " \t\r\n")] == '\0')
+        text = s->reasoning;
+    size_t n = utf8_valid_prefix(text, RT_MIN(strlen(text), RAW_BYTES_MAX));
     *out = rt_strndup(text, n);
     return *out != NULL;
 }
@@ -185,7 +185,9 @@ static bool fill_texts(const teacher_outcome *o, label_record *r)
     ok = ok && (r->input = strdup(e->input)) != NULL;
     ok = ok && (e->gold == NULL || (r->gold = strdup(e->gold)) != NULL);
     ok = ok && copy_if_any(c->rationale, &r->rationale);
-    if (c->label != NULL) return ok && (r->label = strdup(c->label)) != NULL;
+    if (c->label != NULL)
+        return ok && copy_if_any(c->sample->topk, &r->topk) &&
+               (r->label = strdup(c->label)) != NULL;
     ok = ok && (r->reason = strdup(c->reason != NULL ? c->reason : "not_asked")) != NULL;
     return ok && copy_raw(o, &r->raw);
 }

@@ -11,6 +11,7 @@
 #include "worker/teacher/openai/asking.h"
 
 #define SCHEMA_BYTES_MAX ((size_t)1 << 20)
+#define CA_BYTES_MAX     ((size_t)16 << 20)
 #define ANSWER_BYTES_MAX ((size_t)64 << 20)
 
 static void close_openai(void *context)
@@ -150,6 +151,23 @@ static rt_status make_kind(openai_teacher *t, rt_error *err)
     return st;
 }
 
+/* Said at start: later it would look as if the server's certificate were at fault. */
+static rt_status check_ca_file(const char *path, rt_error *err)
+{
+    rt_buf file = {0};
+    if (path[0] == '\0') return RT_OK;
+    rt_status st = rt_fs_read(path, CA_BYTES_MAX, &file, err);
+    if (st != RT_OK)
+        st = rt_wrap(err, st, "teacher.ca_file");
+    else if (file.n == 0 || strstr(file.data, "-----BEGIN ") == NULL)
+        st = rt_fail(err, RT_INVALID,
+                     "teacher.ca_file: %s holds no certificate, expected PEM: -----BEGIN "
+                     "CERTIFICATE----- and so on",
+                     path);
+    rt_buf_free(&file);
+    return st;
+}
+
 static rt_status make_http(openai_teacher *t, rt_error *err)
 {
     const teacher_config *k = &t->config->teacher;
@@ -165,7 +183,8 @@ static rt_status make_http(openai_teacher *t, rt_error *err)
         .ca_file = k->ca_file,
         .no_verify = !k->tls_verify,
     };
-    rt_status st = config_secret("teacher.api_key", k->api_key, &t->key, err);
+    rt_status st = check_ca_file(k->ca_file, err);
+    if (st == RT_OK) st = config_secret("teacher.api_key", k->api_key, &t->key, err);
     if (st == RT_OK) st = config_secret("teacher.proxy_login", k->proxy_login, &login, err);
     if (st == RT_OK && t->key.n > 0) {
         bool bearer = strcasecmp(k->api_key_header, "Authorization") == 0;
@@ -212,6 +231,9 @@ rt_status backend_open_openai(const config *c, backend **out, rt_error *err)
     if (t->key.n > 0 && is_in_the_clear(t->url.data))
         rt_log_warn("teacher.key_in_the_clear",
                     "why=\"teacher.base_url is not https: whoever is between can read the key\"");
+    if (!c->teacher.tls_verify)
+        rt_log_warn("teacher.tls_not_verified",
+                    "why=\"teacher.tls_verify is false: whoever is between can be the server\"");
     st = backend_new(c->teacher.logprobs ? &logprob_ops : &plain_ops, t, out, err);
     if (st == RT_OK) t = NULL;
 out:

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/audit_quality.h"
+#include "common/dataset/topk.h"
 
 static void add(audit_quality *q, char *label, char *reason, char *meta)
 {
@@ -114,5 +115,34 @@ Test(audit_quality, does_not_grow_with_the_number_of_names)
     cr_expect_eq(number_at(root, "reasons", "other", NULL), 500 - (AUDIT_NAMES_MAX - 1));
     cr_expect_float_eq(number_at(root, "cost", NULL, NULL), 1000, 1e-9);
     json_decref(root);
+    audit_quality_free(&q);
+}
+
+Test(audit_quality, tells_how_much_probability_the_kept_tokens_leave_out)
+{
+    audit_quality q = {0};
+    rt_buf text = {0}, lines = {0};
+    topk_writer w = {0};
+    rt_error err = {0};
+    topk_place a = {.n = 1, .entries = {{.token = "a", .n = 1, .logprob = -0.0}}};
+    topk_place b = {.n = 1, .entries = {{.token = "b", .n = 1, .logprob = log(0.8)}}};
+    cr_assert_eq(topk_add(&w, &a, &err), RT_OK);
+    cr_assert_eq(topk_add(&w, &b, &err), RT_OK);
+    cr_assert_eq(topk_text(&w, &text, &err), RT_OK);
+    label_record good = {.label = "x", .topk = text.data}, bad = {.label = "x", .topk = "AQ=="};
+    cr_assert_eq(audit_quality_add(&q, &good, &err), RT_OK);
+    cr_assert_eq(audit_quality_add(&q, &bad, &err), RT_OK);
+    json_t *root = audit_quality_json(&q);
+    cr_expect_eq(number_at(root, "topk", "records", NULL), 1);
+    cr_expect_eq(number_at(root, "topk", "tokens", NULL), 2);
+    cr_expect_eq(number_at(root, "topk", "damaged", NULL), 1);
+    cr_expect_float_eq(number_at(root, "topk", "tail", NULL), 0.1, 1e-6);
+    cr_assert_eq(audit_quality_text(&q, &lines, &err), RT_OK);
+    cr_expect_not_null(strstr(lines.data, "10.00 %"), "%s", lines.data);
+    cr_expect_not_null(strstr(lines.data, "topk cannot be read"), "%s", lines.data);
+    json_decref(root);
+    rt_buf_free(&text);
+    rt_buf_free(&lines);
+    topk_writer_free(&w);
     audit_quality_free(&q);
 }

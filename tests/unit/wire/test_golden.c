@@ -95,15 +95,18 @@ Test(golden, every_message_is_written_as_it_was_and_old_bytes_decode)
 
 Test(golden, label_records_are_written_as_they_were_and_old_bytes_decode)
 {
-    static const char *const names[] = {"label_good", "label_rejected"};
-    for (int rejected = 0; rejected < 2; rejected++) {
-        label_record r = wire_sample_label(rejected == 1), old = {0};
+    static const char *const names[] = {"label_good", "label_rejected", "label_topk"};
+    static char topk[] = "AQAAAAAAAAAA";
+    for (int i = 0; i < 3; i++) {
+        label_record r = wire_sample_label(i == 1), old = {0};
+        if (i == 2) r.topk = topk;
         rt_buf now = {0};
         cr_assert_eq(wire_encode_label(&r, &now, NULL), RT_OK);
-        check_golden(names[rejected], "label", &now);
-        rt_buf golden = read_golden(names[rejected]);
+        check_golden(names[i], "label", &now);
+        rt_buf golden = read_golden(names[i]);
         cr_assert_eq(wire_decode_label(golden.data, golden.n, &old, NULL), RT_OK);
         cr_assert_str_eq(old.input, r.input);
+        cr_assert_eq(old.topk == NULL, i != 2);
         label_record_free(&old);
         rt_buf_free(&now);
         rt_buf_free(&golden);

@@ -12,9 +12,10 @@ static void same_text(const char *a, const char *b)
     if (a != NULL) cr_assert_str_eq(a, b);
 }
 
-static void label_survives(bool rejected)
+static void label_survives(bool rejected, char *topk)
 {
     label_record r = wire_sample_label(rejected), got = {0};
+    r.topk = topk;
     rt_buf bytes = {0};
     rt_error err = {0};
     cr_assert_eq(wire_encode_label(&r, &bytes, &err), RT_OK, "%s", err.text);
@@ -28,18 +29,25 @@ static void label_survives(bool rejected)
     same_text(r.reason, got.reason);
     same_text(r.raw, got.raw);
     same_text(r.meta, got.meta);
+    same_text(r.topk, got.topk);
     label_record_free(&got);
     rt_buf_free(&bytes);
 }
 
 Test(queue_entries, a_labelled_record_survives_with_its_empty_gold)
 {
-    label_survives(false);
+    label_survives(false, NULL);
+}
+
+Test(queue_entries, a_labelled_record_survives_with_the_probabilities_of_its_tokens)
+{
+    static char topk[] = "AQAAAAAAAAAA";
+    label_survives(false, topk);
 }
 
 Test(queue_entries, a_rejected_record_survives_with_raw_bytes_that_are_no_utf8)
 {
-    label_survives(true);
+    label_survives(true, NULL);
 }
 
 Test(queue_entries, a_record_that_is_both_or_neither_is_not_sent)

@@ -41,7 +41,7 @@ static rt_status take_reply(batch_backend *self, asking *w, ask *a, const rt_buf
     return st == RT_CORRUPT || st == RT_REFUSED ? RT_OK : st;
 }
 
-static rt_status handle_missing(batch_backend *self, asking *w, ask *a, rt_error *err)
+static rt_status ask_handler(batch_backend *self, asking *w, ask *a, rt_error *err)
 {
     rt_buf reply = {0};
     rt_status st = ask_body(w, a, err);
@@ -50,8 +50,53 @@ static rt_status handle_missing(batch_backend *self, asking *w, ask *a, rt_error
     st = self->handler->missing(self->handler->context, &ticket, w->body.data, w->body.n, &reply,
                                 err);
     if (st == RT_OK && reply.n > 0) st = take_reply(self, w, a, &reply, err);
-    if (st == RT_OK && a->n > 0) ask_give_up(w, a, REASON_BATCH_PENDING);
     rt_buf_free(&reply);
+    return st;
+}
+
+/* The question, and behind a thought the second one. */
+static rt_status handle_missing(batch_backend *self, asking *w, ask *a, rt_error *err)
+{
+    openai_stage stage = a->stage;
+    rt_status st = ask_handler(self, w, a, err);
+    if (st == RT_OK && a->n > 0 && a->stage != stage) st = ask_handler(self, w, a, err);
+    if (st == RT_OK && a->n > 0) ask_give_up(w, a, REASON_BATCH_PENDING);
+    return st;
+}
+
+static rt_status tell_known(batch_backend *self, asking *w, const ask *a, bool is_last,
+                            rt_error *err)
+{
+    if (self->handler->known == NULL) return RT_OK;
+    rt_status st = ask_body(w, a, err);
+    if (st != RT_OK) return st;
+    batch_ticket ticket = ticket_of(&w->requests[w->order[a->first]], &w->body);
+    return self->handler->known(self->handler->context, &ticket, is_last, err);
+}
+
+/* A thought that the cache has, while its answer is still to be asked for. */
+static rt_status tell_known_thought(batch_backend *self, asking *w, const ask *a, rt_error *err)
+{
+    ask first = {.first = a->first, .n = 1, .stage = OPENAI_THINK};
+    return a->stage == OPENAI_EXTRACT ? tell_known(self, w, &first, false, err) : RT_OK;
+}
+
+/* Request i, which the cache could answer: one question, or both of two steps. A thought that is
+ * none, because it was cut or refused, has no second one. */
+static rt_status tell_known_answer(batch_backend *self, asking *w, size_t i, rt_error *err)
+{
+    const backend_answer *answer = &w->answers[i];
+    bool two_step = self->config.teacher.two_step;
+    bool has_thought = two_step && answer->reasoning != NULL && answer->rationale_source != NULL &&
+                       strcmp(answer->rationale_source, "two_step") == 0;
+    ask a = {.first = w->n - 1, .n = 1, .stage = two_step ? OPENAI_THINK : OPENAI_ANSWER};
+    w->order[a.first] = i;
+    rt_status st = tell_known(self, w, &a, !has_thought, err);
+    if (st != RT_OK || !has_thought) return st;
+    a.stage = OPENAI_EXTRACT;
+    st = rt_buf_add_text(&a.thought, answer->reasoning, err);
+    if (st == RT_OK) st = tell_known(self, w, &a, true, err);
+    rt_buf_free(&a.thought);
     return st;
 }
 
@@ -60,15 +105,8 @@ static rt_status handle_missing(batch_backend *self, asking *w, ask *a, rt_error
 static rt_status handle_known(batch_backend *self, asking *w, rt_error *err)
 {
     rt_status st = RT_OK;
-    for (size_t i = 0; st == RT_OK && i < w->n && self->handler->known != NULL; i++) {
-        if (!w->answers[i].cached) continue;
-        ask a = {.first = w->n - 1, .n = 1, .stage = OPENAI_ANSWER};
-        w->order[a.first] = i;
-        st = ask_body(w, &a, err);
-        if (st != RT_OK) return st;
-        batch_ticket ticket = ticket_of(&w->requests[i], &w->body);
-        st = self->handler->known(self->handler->context, &ticket, err);
-    }
+    for (size_t i = 0; st == RT_OK && i < w->n; i++)
+        if (w->answers[i].cached) st = tell_known_answer(self, w, i, err);
     return st;
 }
 
@@ -81,8 +119,10 @@ static rt_status complete_batch(void *context, const backend_request *requests, 
     w.answers = rt_calloc(n, sizeof *w.answers);
     if (w.answers == NULL) return rt_fail(err, RT_NOMEM, "answers of %zu requests", n);
     rt_status st = asks_make(&w, err);
-    for (size_t i = 0; st == RT_OK && i < w.n_asks; i++)
-        st = handle_missing(self, &w, &w.asks[i], err);
+    for (size_t i = 0; st == RT_OK && i < w.n_asks; i++) {
+        st = tell_known_thought(self, &w, &w.asks[i], err);
+        if (st == RT_OK) st = handle_missing(self, &w, &w.asks[i], err);
+    }
     if (st == RT_OK && w.n_asks < n) {
         /* What was just taken is in the cache too, but was not known before. */
         st = handle_known(self, &w, err);
@@ -113,10 +153,6 @@ static rt_status check_config(const config *c, rt_error *err)
     if (c->teacher.backend != TEACHER_OPENAI)
         return rt_fail(err, RT_UNSUPPORTED,
                        "teacher.backend: batch files are for openai, no other teacher needs them");
-    if (c->teacher.two_step)
-        return rt_fail(err, RT_UNSUPPORTED,
-                       "teacher.two_step: a batch asks each question once; its second step needs "
-                       "the answer to the first");
     return RT_OK;
 }
 

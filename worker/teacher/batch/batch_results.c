@@ -1,6 +1,7 @@
 #include "worker/teacher/batch/batch_results.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libgen.h>
 #include <limits.h>
@@ -8,10 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "common/base/fs.h"
 #include "common/base/id_index.h"
 #include "common/base/log.h"
+#include "common/corpus/byte_source.h"
 #include "common/dataset/archive_file.h"
+
+#define UNPACK_BYTES ((size_t)256 << 10)
 
 typedef struct place {
     uint64_t offset;
@@ -130,6 +136,51 @@ static rt_status take_tail(batch_results *r, archive_file *f, rt_error *err)
     return st;
 }
 
+/* All bytes of s into a file without a name, which *fd then is. */
+static rt_status unpack(byte_source *s, const char *path, int *fd, rt_error *err)
+{
+    rt_status st = RT_OK;
+    rt_buf block = {0};
+    FILE *file = tmpfile();
+    int copy = -1;
+    if (file == NULL)
+        return rt_fail(err, RT_IO, "temporary file for %s: %s", path, strerror(errno));
+    if ((st = rt_buf_reserve(&block, UNPACK_BYTES, err)) != RT_OK) goto out;
+    while (st == RT_OK) {
+        size_t n = 0;
+        st = byte_source_read(s, block.data, UNPACK_BYTES, &n, err);
+        if (st == RT_OK) st = rt_fs_write_all(fileno(file), block.data, n, path, err);
+    }
+    if (st != RT_END) goto out;
+    st = RT_OK;
+    copy = fcntl(fileno(file), F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) st = rt_fail(err, RT_IO, "temporary file for %s: %s", path, strerror(errno));
+out:
+    if (st == RT_OK) *fd = copy;
+    rt_buf_free(&block);
+    fclose(file);
+    return st;
+}
+
+/* Lines are found again by their place, so of a compressed file the bytes before compression are
+ * read. */
+static rt_status unpack_if_packed(archive_file *f, const char *path, rt_error *err)
+{
+    int fd = -1;
+    byte_source *s = NULL;
+    rt_status st = byte_source_open(path, &s, err);
+    if (st != RT_OK) return st;
+    if (byte_source_is_packed(s)) {
+        st = unpack(s, path, &fd, err);
+        if (st == RT_OK) {
+            close(f->fd);
+            f->fd = fd;
+        }
+    }
+    byte_source_close(s);
+    return st;
+}
+
 rt_status batch_results_add(batch_results *r, const char *path, rt_error *err)
 {
     char folder[PATH_MAX], name[PATH_MAX];
@@ -145,6 +196,7 @@ rt_status batch_results_add(batch_results *r, const char *path, rt_error *err)
     if (st != RT_OK) return st;
     r->n_files++;
     if (f->fd < 0) return rt_fail(err, RT_NOTFOUND, "%s does not exist", path);
+    if ((st = unpack_if_packed(f, path, err)) != RT_OK) return st;
     st = archive_file_scan(f, UINT64_MAX, take_line, r, err);
     return st == RT_OK ? take_tail(r, f, err) : st;
 }

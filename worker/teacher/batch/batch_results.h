@@ -6,8 +6,9 @@
  *     for (...) st = batch_results_add(r, paths[i], err);
  *     switch (batch_results_find(r, custom_id, &result, err)) { case RT_OK: ... }
  *
- * About 50 bytes a line. Files are plain JSON lines, of results or of errors, in any order; a last
- * line may lack its end or be cut off. Of several lines of one custom_id an answer counts before a
+ * About 50 bytes a line. Files are JSON lines, of results or of errors, in any order; a last line
+ * may lack its end or be cut off. Of one that is compressed (gzip, zstd) the lines lie in a temporary
+ * file as long as the results do. Of several lines of one custom_id an answer counts before a
  * failure.
  */
 #ifndef RT_WORKER_TEACHER_BATCH_BATCH_RESULTS_H
@@ -29,7 +30,7 @@ typedef struct batch_results_counts {
 /* Returns new; batch_results_free(). */
 RT_MUST_USE rt_status batch_results_new(batch_results **out, rt_error *err);
 void batch_results_free(batch_results *r);
-/* Read one file. Keeps it open. RT_NOTFOUND, RT_IO; a line that is no output is only counted. */
+/* Read one file. Keeps it open. RT_NOTFOUND, RT_IO, RT_CORRUPT for a torn compressed file; a line that is no output is only counted. */
 RT_MUST_USE rt_status batch_results_add(batch_results *r, const char *path, rt_error *err);
 batch_results_counts batch_results_count(const batch_results *r);
 /* Codes of failures and how often each came: returns how many distinct (at most BATCH_CODES_MAX;

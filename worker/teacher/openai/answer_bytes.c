@@ -51,6 +51,7 @@ rt_status answer_to_bytes(const backend_answer *a, rt_buf *out, rt_error *err)
         "cached_tokens", (json_int_t)a->n_cached_tokens);
     if (root != NULL && a->has_logprob)
         json_object_set_new(root, "logprob", json_real(a->sum_logprob));
+    if (root != NULL && a->topk != NULL) json_object_set_new(root, "topk", json_string(a->topk));
     if (root != NULL) text = json_dumps(root, JSON_COMPACT);
     if (text == NULL) {
         st = rt_fail(err, RT_NOMEM, "bytes of an answer");
@@ -107,7 +108,10 @@ static bool read_root(const json_t *root, backend_answer *a)
     a->text = rt_strndup(text, n_text);
     a->n_text = n_text;
     if (reasoning != NULL) a->reasoning = rt_strndup(reasoning, strlen(reasoning));
-    return a->text != NULL && (reasoning == NULL || a->reasoning != NULL);
+    const char *topk = json_string_value(json_object_get(root, "topk"));
+    if (topk != NULL) a->topk = strdup(topk);
+    return a->text != NULL && (reasoning == NULL || a->reasoning != NULL) &&
+           (topk == NULL || a->topk != NULL);
 }
 
 rt_status answer_from_bytes(const char *bytes, size_t n, backend_answer *out, rt_error *err)
@@ -119,6 +123,7 @@ rt_status answer_from_bytes(const char *bytes, size_t n, backend_answer *out, rt
     if (!ok) {
         free(a.text);
         free(a.reasoning);
+        free(a.topk);
         return rt_fail(err, RT_CORRUPT, "a cached answer cannot be read");
     }
     *out = a;

@@ -37,6 +37,8 @@
 #define TROUBLE_FAILURES 3
 /* Longest pause of all requests for one answer's retry-after. */
 #define HOLD_MS_MAX 60000
+/* Probabilities of tokens that one call keeps for all its answers; beyond it answers have none. */
+#define TOPK_CALL_BYTES_MAX ((size_t)256 << 20)
 /* After a request to stop, how long answers that are on their way may take. */
 #define LAND_MS 3000
 
@@ -97,6 +99,7 @@ typedef struct asking {
     due_queue due;           /* asks that are open and not in flight */
     size_t n_flying;
     rate_limit_load flying;
+    size_t n_topk_bytes; /* of all answers */
     rt_buf body;
     bool ending; /* nothing more is sent */
     rt_status end_status;

@@ -66,6 +66,9 @@ static failure_verdict decide_transport(const failure_event *e)
         return stop("teacher.base_url: the server's certificate is not accepted (teacher.ca_file "
                     "names another authority)",
                     text);
+    case HTTP_BAD_PROXY:
+        return stop("teacher.proxy, teacher.proxy_login: the proxy opens no way to the server",
+                    text);
     case HTTP_BAD_REQUEST: return stop("teacher.base_url: cannot be asked", text);
     case HTTP_TIMED_OUT: v = retry(e, REASON_TIMED_OUT, text); break;
     default: v = retry(e, REASON_DROPPED, text); break;
@@ -117,6 +120,7 @@ static failure_verdict decide_refusal(long status, const openai_error *error)
         return stop(
             "teacher.base_url, teacher.model: the server does not know the path or the model",
             error->message);
+    case 407: return stop("teacher.proxy_login: the proxy refuses it", error->message);
     case 400:
     case 422: return reject(REASON_BAD_REQUEST, error->message);
     default: break;

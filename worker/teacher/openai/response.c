@@ -6,11 +6,13 @@
 
 #include "common/text/utf8.h"
 #include "worker/teacher/openai/thought.h"
+#include "worker/teacher/openai/top_tokens.h"
 
 static void choice_free(openai_choice *c)
 {
     rt_buf_free(&c->text);
     rt_buf_free(&c->reasoning);
+    rt_buf_free(&c->topk);
 }
 
 void openai_reply_free(openai_reply *reply)
@@ -157,10 +159,16 @@ static rt_status read_choice(const json_t *value, size_t i, openai_choice *out, 
     if (st != RT_OK) return st;
     blank_zeros(&out->reasoning);
     read_logprobs(json_object_get(value, "logprobs"), out);
+    if ((st = top_tokens_read(json_object_get(value, "logprobs"), &out->topk, err)) != RT_OK)
+        return st;
     out->truncated = strcmp(out->finish_reason, "length") == 0;
-    if (is_text(refusal))
+    if (is_text(refusal)) {
         out->reason = REASON_REFUSED;
-    else if (strcmp(out->finish_reason, "content_filter") == 0)
+        if (is_blank(&out->text)) { /* for people, who want to know why */
+            rt_buf_clear(&out->text);
+            if ((st = add_string(&out->text, refusal, err)) != RT_OK) return st;
+        }
+    } else if (strcmp(out->finish_reason, "content_filter") == 0)
         out->reason = REASON_CONTENT_FILTER;
     else if (open || (out->truncated && out->reasoning.n > 0 && is_blank(&out->text)))
         out->reason = REASON_TRUNCATED_REASONING;

@@ -31,6 +31,7 @@ typedef struct openai_choice {
     bool truncated;
     bool has_logprob;
     double sum_logprob;
+    rt_buf topk; /* a text of common/dataset/topk.h; empty: no other tokens were told */
 } openai_choice;
 
 /* Of all choices together; 0: not told. */

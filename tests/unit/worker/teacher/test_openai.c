@@ -371,6 +371,66 @@ Test(openai, two_steps_take_the_rationale_from_the_first_and_the_label_from_the_
     openai_site_free(&s);
 }
 
+/* As think_then_answer(), but the second step is refused until *context says otherwise. */
+static void think_and_stop(void *context, const fault_request *request, fault_reply *reply)
+{
+    think_then_answer(NULL, request, reply);
+    if (*(const bool *)context && strstr(request->body, "Therefore, the answer is") != NULL)
+        reply->status = 401;
+}
+
+Test(openai, a_thought_that_was_paid_is_kept_when_its_second_step_fails)
+{
+    openai_site s;
+    bool refusing = true;
+    char *folder = temp_folder_new();
+    answer_cache *cache = NULL;
+    openai_site_new(&s, "two_step: true, in_flight_max: 1",
+                    "task: {answer: number, markers: [\"The answer is\"]}", think_and_stop,
+                    &refusing);
+    cr_assert_eq(answer_cache_open(folder, &cache, &s.err), RT_OK, "%s", s.err.text);
+    s.means.cache = cache;
+    backend_use(s.backend, &s.means);
+    openai_site_ask(&s, 1, 1, RT_INVALID);
+    cr_expect_eq(openai_site_requests(&s), 2);
+    refusing = false;
+    openai_site_ask(&s, 1, 1, RT_OK);
+    cr_expect_eq(openai_site_requests(&s), 3, "only the second step");
+    cr_expect_eq(openai_site_counted(&s, "cached_thoughts"), 1);
+    cr_expect_str_eq(s.answers[0].text, "The answer is label 0");
+    cr_expect_str_eq(s.answers[0].reasoning, "thought 0");
+    cr_expect_eq(s.answers[0].n_prompt_tokens, 33, "what the thought took counts too");
+    cr_expect_eq(s.answers[0].n_completion_tokens, 44);
+    cr_expect_not(s.answers[0].cached, "half of it was paid now");
+    openai_site_ask(&s, 1, 1, RT_OK);
+    cr_expect_eq(openai_site_requests(&s), 3, "nothing");
+    cr_expect(s.answers[0].cached);
+    openai_site_free(&s);
+    answer_cache_close(cache);
+    temp_folder_free(folder);
+}
+
+Test(openai, a_prompt_beyond_the_limit_is_rejected_and_never_sent)
+{
+    openai_site s;
+    /* "question 7 " may be 23 tokens with a chat's marks, "question 10 " 24 */
+    openai_site_new(&s, "choices_max: 4", "prompt: {max_prompt_tokens: 23}", say, NULL);
+    openai_site_ask(&s, 20, 2, RT_OK);
+    for (size_t i = 0; i < s.n; i++) {
+        if (i / 2 < 10)
+            cr_expect_null(s.answers[i].reason, "row %zu", i / 2);
+        else
+            cr_expect_str_eq(s.answers[i].reason, "prompt_too_long");
+    }
+    cr_expect_eq(openai_site_requests(&s), 20, "n is not heeded, so each sample comes alone");
+    cr_expect_eq(openai_site_counted(&s, "given_up"), 20);
+    openai_site_free(&s);
+    openai_site_new(&s, "", "prompt: {max_prompt_tokens: 22}", say, NULL);
+    openai_site_ask(&s, 20, 1, RT_OK);
+    cr_expect_eq(openai_site_requests(&s), 0);
+    openai_site_free(&s);
+}
+
 static void answer_in_json(void *context, const fault_request *request, fault_reply *reply)
 {
     size_t row = openai_row_of(request);

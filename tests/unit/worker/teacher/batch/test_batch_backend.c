@@ -18,8 +18,9 @@ typedef struct desk {
     answer_cache *cache;
     batch_handler handler;
     batch_labeller labeller;
-    const char *texts[4]; /* reply to the k-th question that is missing; NULL: none */
-    size_t n_missing, n_known;
+    const char *texts[8]; /* reply to the k-th question that is missing; NULL: none */
+    size_t n_missing, n_known, n_known_last;
+    const char *second_reply; /* to each second question; NULL: none */
     batch_ticket tickets[16];
     char *bodies[16];
     label_record records[N_ROWS];
@@ -33,14 +34,17 @@ static rt_status missing(void *context, const batch_ticket *ticket, const char *
     cr_assert_lt(k, RT_COUNT(d->tickets));
     d->tickets[k] = *ticket;
     d->bodies[k] = rt_strndup(body, n_body);
+    if (d->second_reply != NULL && strstr(d->bodies[k], "Therefore") != NULL)
+        return rt_buf_add_text(reply, d->second_reply, err);
     if (k >= RT_COUNT(d->texts) || d->texts[k] == NULL) return RT_OK;
     return rt_buf_add_text(reply, d->texts[k], err);
 }
 
-static rt_status known(void *context, const batch_ticket *ticket, rt_error *err)
+static rt_status known(void *context, const batch_ticket *ticket, bool is_last, rt_error *err)
 {
     desk *d = context;
     (void)err;
+    d->n_known_last += is_last;
     for (size_t i = 0; i < d->n_missing; i++) {
         char a[BATCH_CUSTOM_ID_SIZE], b[BATCH_CUSTOM_ID_SIZE];
         batch_ticket_print(ticket, a);
@@ -163,6 +167,47 @@ Test(batch_backend, takes_nothing_from_a_reply_that_is_none)
     desk_free(d);
 }
 
+/* Rows 0 and 1 are thought about in the first batch; 0 is answered in the second; 2 never comes. */
+Test(batch_backend, of_two_steps_the_second_is_asked_once_the_first_is_answered)
+{
+    desk *d = desk_new(", two_step: true");
+    label(d);
+    cr_assert_eq(d->n_missing, 3);
+    for (size_t i = 0; i < 3; i++)
+        cr_expect(strstr(d->bodies[i], "step by step") != NULL, "%s", d->bodies[i]);
+    d->texts[3] = REPLY("three and one");
+    d->texts[5] = REPLY("two and two");
+    label(d); /* each thought is taken, and its second question handed out at once */
+    cr_assert_eq(d->n_missing, 8);
+    cr_expect_eq(d->labeller.n_taken, 2);
+    cr_expect(strstr(d->bodies[4], "three and one") != NULL, "%s", d->bodies[4]);
+    cr_expect(strstr(d->bodies[6], "two and two") != NULL, "%s", d->bodies[6]);
+    cr_expect_str_eq(d->bodies[7], d->bodies[2]);
+    cr_expect_str_eq(d->records[0].reason, REASON_BATCH_PENDING);
+
+    d->n_known = d->n_known_last = 0;
+    memset(d->texts, 0, sizeof d->texts);
+    label(d); /* the cache has the thoughts: only second questions for them */
+    cr_assert_eq(d->n_missing, 11);
+    cr_expect_str_eq(d->bodies[8], d->bodies[4]);
+    cr_expect_str_eq(d->bodies[9], d->bodies[6]);
+    cr_expect_eq(d->n_known, 2 * 2, "both thoughts, each asked for twice before");
+    cr_expect_eq(d->n_known_last, 0);
+    d->second_reply = REPLY("4");
+    label(d);
+    cr_assert_eq(d->n_missing, 14);
+    cr_expect_str_eq(d->records[0].label, "4");
+    cr_expect_str_eq(d->records[0].rationale, "three and one");
+    cr_expect_str_eq(d->records[2].reason, REASON_BATCH_PENDING);
+
+    d->n_known = d->n_known_last = 0;
+    label(d); /* both questions of an answered row are known, by the tickets that they had */
+    cr_assert_eq(d->n_missing, 15);
+    cr_expect_eq(d->n_known_last, 2);
+    cr_expect_gt(d->n_known, 4);
+    desk_free(d);
+}
+
 Test(batch_backend, asks_for_one_choice_a_line)
 {
     desk *d = desk_new(", choices_max: 8");
@@ -175,8 +220,8 @@ Test(batch_backend, refuses_teachers_that_batches_cannot_ask)
 {
     static const char *const others[] = {
         "corpus: {files: [x.jsonl]}\nteacher: {backend: native, model: m}\n",
-        "corpus: {files: [x.jsonl]}\nteacher: {backend: openai, base_url: \"http://h/v1\", model: m, "
-        "two_step: true}\n",
+        "corpus: {files: [x.jsonl]}\nteacher: {backend: recorded, files: [y.jsonl], match_field: "
+        "\"{q}\"}\n",
     };
     for (size_t i = 0; i < RT_COUNT(others); i++) {
         config *c = NULL;

@@ -3,7 +3,9 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+#include <zlib.h>
 
+#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "tests/support/temp_folder.h"
 
@@ -103,6 +105,47 @@ Test(batch_results, folds_codes_beyond_its_limit)
     cr_expect_str_eq(batch_results_code(r, BATCH_CODES_MAX - 1, &n), "other");
     cr_expect_eq(n, 11);
     rt_buf_free(&text);
+}
+
+static void write_gzip(const char *name, const char *text)
+{
+    gzFile f = gzopen(temp_folder_path(folder, name), "wb");
+    cr_assert_not_null(f);
+    cr_assert_eq(gzwrite(f, text, (unsigned)strlen(text)), (int)strlen(text));
+    cr_assert_eq(gzclose(f), Z_OK);
+}
+
+Test(batch_results, finds_answers_of_compressed_files_and_names_a_torn_one)
+{
+    rt_error err = {0};
+    rt_buf long_text = {0};
+    write_gzip("a.gz", ANSWER("b", 2) "\n" ANSWER("a", 1)); /* no end of the last line */
+    cr_assert_eq(batch_results_add(r, temp_folder_path(folder, "a.gz"), &err), RT_OK, "%s",
+                 err.text);
+    add("plain", ANSWER("c", 3) "\n");
+    for (int i = 0; i < 20000; i++) /* longer than what is unpacked at once */
+        cr_assert_eq(rt_buf_printf(&long_text, NULL,
+                                   "%s{\"custom_id\":\"n%d\",\"response\":{\"body\":{\"x\":%d}}}",
+                                   i > 0 ? "\n" : "", i, i),
+                     RT_OK);
+    write_gzip("named-without-gz", long_text.data);
+    cr_assert_eq(batch_results_add(r, temp_folder_path(folder, "named-without-gz"), &err), RT_OK);
+    expect("a", "{\"x\":1}");
+    expect("b", "{\"x\":2}");
+    expect("c", "{\"x\":3}");
+    expect("n0", "{\"x\":0}");
+    expect("n19999", "{\"x\":19999}");
+    cr_expect_eq(batch_results_count(r).n_lines, 20003);
+
+    rt_buf bytes = {0};
+    cr_assert_eq(rt_fs_read(temp_folder_path(folder, "a.gz"), 1 << 20, &bytes, NULL), RT_OK);
+    cr_assert_eq(
+        rt_fs_write_atomic(temp_folder_path(folder, "torn.gz"), bytes.data, bytes.n - 9, NULL),
+        RT_OK);
+    cr_expect_eq(batch_results_add(r, temp_folder_path(folder, "torn.gz"), &err), RT_CORRUPT);
+    cr_expect_not_null(strstr(err.text, "torn.gz"), "%s", err.text);
+    rt_buf_free(&bytes);
+    rt_buf_free(&long_text);
 }
 
 Test(batch_results, names_a_file_that_is_not_there)

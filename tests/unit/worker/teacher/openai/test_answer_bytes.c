@@ -18,6 +18,7 @@ Test(answer_bytes, come_back_as_they_were)
                         .sum_logprob = -1.25,
                         .reasoning = "why",
                         .rationale_source = "think",
+                        .topk = "AQAAAAAAAAAA",
                         .cost = 7};
     backend_answer b = {0};
     cr_assert_eq(answer_to_bytes(&a, &bytes, NULL), RT_OK);
@@ -31,6 +32,7 @@ Test(answer_bytes, come_back_as_they_were)
     cr_expect_eq(b.sum_logprob, -1.25);
     cr_expect_str_eq(b.reasoning, "why");
     cr_expect_str_eq(b.rationale_source, "think");
+    cr_expect_str_eq(b.topk, a.topk);
     cr_expect(b.cached);
     cr_expect_eq(b.cost, 0, "nothing is paid now");
     cr_expect_null(b.reason);

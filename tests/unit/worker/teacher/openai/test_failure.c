@@ -32,6 +32,7 @@ static const verdict_case verdict_cases[] = {
     {404, "{\"object\":\"error\",\"message\":\"The model x does not exist\"}", FAILURE_STOP, NULL,
      0, 0, 0},
     {405, "", FAILURE_STOP, NULL, 0, 0, 0},
+    {407, "", FAILURE_STOP, NULL, 0, 0, 0},
     {301, "", FAILURE_STOP, NULL, 0, 0, 0},
     {400, "{\"error\":{\"code\":\"context_length_exceeded\"}}", FAILURE_REJECT, "prompt_too_long",
      0, 0, 0},
@@ -98,6 +99,7 @@ Test(openai_failure, decides_by_how_the_transport_failed)
         {HTTP_NO_CONNECTION, FAILURE_RETRY, true}, {HTTP_TIMED_OUT, FAILURE_RETRY, false},
         {HTTP_DROPPED, FAILURE_RETRY, false},      {HTTP_TOO_LARGE, FAILURE_REJECT, false},
         {HTTP_BAD_TLS, FAILURE_STOP, false},       {HTTP_BAD_REQUEST, FAILURE_STOP, false},
+        {HTTP_BAD_PROXY, FAILURE_STOP, false},
     };
     for (size_t i = 0; i < RT_COUNT(cases); i++) {
         bool connects = cases[i].transport != HTTP_NO_CONNECTION;
