@@ -123,7 +123,7 @@ static rt_status count_tokens(const dry_run *d, const char *text, size_t n, uint
         return RT_OK;
     }
     rt_status st = tokenizer_encode(d->tokenizer, text, n, &ids, err);
-    if (st == RT_OK) *out = ids.n + 1; /* bos */
+    if (st == RT_OK) *out = ids.n + 1; /* bos, or an encoder's eos */
     id_list_free(&ids);
     return st;
 }
