@@ -7,6 +7,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
+#include "worker/teacher/openai/connect.h"
 
 #define TURN_MS          50    /* a request to stop is seen within this */
 #define TROUBLE_SAY_MS   10000 /* how often the log says again why nothing comes */
@@ -19,8 +20,7 @@ void openai_count(const openai_teacher *t, const char *what, uint64_t n)
 
 void openai_hide_key(const openai_teacher *t, char *text)
 {
-    if (t->key.n == 0) return;
-    for (char *at = text; (at = strstr(at, t->key.data)) != NULL;) memset(at, '*', t->key.n);
+    openai_hide(&t->key, text);
 }
 
 void asking_end(asking *w, rt_status status, const char *why, uint64_t end_by_ms)
