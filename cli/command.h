@@ -48,6 +48,7 @@ RT_MUST_USE rt_status command_help_exit_codes(rt_buf *out, rt_error *err);
 RT_MUST_USE rt_status command_help(const command *c, rt_buf *out, rt_error *err);
 
 extern const command cmd_init;
+extern const command cmd_doctor;
 extern const command cmd_run;
 extern const command cmd_coordinator;
 extern const command cmd_teacher;

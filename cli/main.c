@@ -13,6 +13,7 @@
 /* clang-format off */
 static const command *const commands[] = {
     &cmd_init,
+    &cmd_doctor,
     &cmd_run,
     &cmd_label,
     &cmd_train,
