@@ -40,7 +40,7 @@ typedef struct memory_need {
  *               gradient of each other student, and micro_batches - 1 in all, 1 P each
  *     teacher   P + keys and values of the tokens that are decoded together
  * Activations of a token: layers x (6 d_model + 2 d_attention + 2 d_key_value + 3 d_ff) floats, and
- * their gradients. Within 5 % of the peaks measured for students of 0.2 to 15 million parameters
+ * their gradients. Within 5 % of the peaks measured for students of 2.7 to 15 million parameters
  * (docs/starting.md). Saturates. */
 memory_need memory_need_of(const memory_basis *basis);
 finding memory_verdict(const memory_need *need, uint64_t available);
