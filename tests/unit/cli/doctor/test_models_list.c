@@ -26,6 +26,7 @@ Test(models_list, the_forms_of_known_servers_are_read)
         cr_expect_not(read(cases[i].json, "c").listed, "%s", cases[i].json);
         cr_expect_not(read(cases[i].json, "b2").listed, "%s", cases[i].json);
     }
+    cr_expect_not(read("[\"b:other\",\"bc\"]", "b").listed);
 }
 
 Test(models_list, the_length_is_read_under_each_of_its_names)
