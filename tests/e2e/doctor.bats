@@ -23,7 +23,7 @@ start_serve() { # start_serve ARGS...: $site is its address
 
 stop_serve() {
   [ -n "${serve_pid:-}" ] || return 0
-  kill "$serve_pid" 2>/dev/null && wait "$serve_pid" 2>/dev/null
+  kill "$serve_pid" 2>/dev/null && wait "$serve_pid" 2>/dev/null || true
   serve_pid=
 }
 
@@ -35,13 +35,13 @@ start_redis() { # start_redis ARGS...: at redis.sock
 
 stop_redis() {
   [ -n "${redis_pid:-}" ] || return 0
-  kill "$redis_pid" 2>/dev/null && wait "$redis_pid" 2>/dev/null
+  kill "$redis_pid" 2>/dev/null && wait "$redis_pid" 2>/dev/null || true
   redis_pid=
 }
 
 stop_parrot() {
   [ -n "${parrot_pid:-}" ] || return 0
-  kill "$parrot_pid" 2>/dev/null && wait "$parrot_pid" 2>/dev/null
+  kill "$parrot_pid" 2>/dev/null && wait "$parrot_pid" 2>/dev/null || true
   parrot_pid=
 }
 
