@@ -165,10 +165,12 @@ void check_server(doctor_teacher *t)
     http_client *http = NULL;
     rt_status st = openai_connect(t->config, 1, &key, &http, &err);
     if (st != RT_OK) {
+        bool is_key = strstr(err.text, "teacher.api_key") != NULL;
         finding f = finding_of_error(&err, "set the variable, or write the file, that the setting "
                                            "names");
-        finding_expect(&f, "a key where teacher.api_key says");
-        teacher_says(t, "key", f);
+        finding_expect(&f, is_key ? "a key where teacher.api_key says"
+                                  : "what the setting names is here");
+        teacher_says(t, is_key ? "key" : "server", f);
         goto out;
     }
     warn_of_settings(t, &key);

@@ -9,6 +9,7 @@
 #include "cli/doctor/text_lengths.h"
 #include "common/ckpt/hf_model.h"
 #include "worker/runtime/model_tokenizer.h"
+#include "worker/teacher/openai/prompt_limit.h"
 #include "worker/teacher/run.h"
 
 #define PROMPTS_MAX 500 /* rendered and counted */
@@ -139,6 +140,19 @@ void check_native(doctor_teacher *t)
 
 /* ---- prompts ---- */
 
+/* A server's prompts are held to the settings' limit by the most tokens that they can be; then that
+ * count decides, and is no estimate. */
+static rt_status measure_prompt(doctor_teacher *t, const rt_buf *prompt, text_lengths *l,
+                                rt_error *err)
+{
+    uint64_t limit = t->prompt_tokens_max;
+    const config *c = t->config;
+    if (c->teacher.backend != TEACHER_OPENAI || c->prompt.max_prompt_tokens == 0)
+        return text_lengths_add(l, t->tokenizer, prompt->data, prompt->n, 1, limit, err);
+    text_lengths_take(l, prompt_limit_count(c, prompt->data, prompt->n), limit);
+    return RT_OK;
+}
+
 static rt_status measure_prompts(doctor_teacher *t, const prompt_profile *prompts, text_lengths *l,
                                  rt_error *err)
 {
@@ -148,9 +162,7 @@ static rt_status measure_prompts(doctor_teacher *t, const prompt_profile *prompt
     for (size_t i = 0; st == RT_OK && i < RT_MIN(s->n, (size_t)PROMPTS_MAX); i++) {
         rt_buf_clear(&prompt);
         st = prompt_profile_render(prompts, s->inputs[i], &prompt, err);
-        if (st == RT_OK)
-            st = text_lengths_add(l, t->tokenizer, prompt.data, prompt.n, 1, t->prompt_tokens_max,
-                                  err);
+        if (st == RT_OK) st = measure_prompt(t, &prompt, l, err);
     }
     rt_buf_free(&prompt);
     return st;

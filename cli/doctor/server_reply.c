@@ -42,7 +42,7 @@ static finding verdict_on_transport(const server_reply *r)
     bool speaks_plain = strcasestr(why, "wrong version number") != NULL;
     switch (r->transport) {
     case HTTP_BAD_TLS:
-        f = finding_fail(RT_REFUSED, "%s: the certificate is not accepted: %s", r->base_url, why);
+        f = finding_fail(RT_INVALID, "%s: the certificate is not accepted: %s", r->base_url, why);
         finding_expect(&f, "a certificate that an authority known here has signed for this name");
         finding_fix(&f, "name the authority's PEM file in teacher.ca_file");
         return f;

@@ -4,6 +4,14 @@
 
 #include "common/text/token_estimate.h"
 
+void text_lengths_take(text_lengths *l, uint64_t n_tokens, uint64_t limit)
+{
+    if (l->n++ == 0) l->first = n_tokens;
+    l->longest = RT_MAX(l->longest, n_tokens);
+    l->sum += n_tokens;
+    l->n_too_long += limit > 0 && n_tokens > limit;
+}
+
 rt_status text_lengths_add(text_lengths *l, const tokenizer *t, const char *text, size_t n,
                            uint64_t n_more, uint64_t limit, rt_error *err)
 {
@@ -18,11 +26,7 @@ rt_status text_lengths_add(text_lengths *l, const tokenizer *t, const char *text
         n_tokens = token_estimate(text, n);
         l->is_estimate = true;
     }
-    n_tokens += n_more;
-    if (l->n++ == 0) l->first = n_tokens;
-    l->longest = RT_MAX(l->longest, n_tokens);
-    l->sum += n_tokens;
-    l->n_too_long += limit > 0 && n_tokens > limit;
+    text_lengths_take(l, n_tokens + n_more, limit);
     return RT_OK;
 }
 

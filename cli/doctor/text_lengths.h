@@ -21,6 +21,9 @@ typedef struct text_lengths {
 RT_MUST_USE rt_status text_lengths_add(text_lengths *l, const tokenizer *t, const char *text,
                                        size_t n, uint64_t n_more, uint64_t limit, rt_error *err);
 
+/* The same where somebody else has counted. */
+void text_lengths_take(text_lengths *l, uint64_t n_tokens, uint64_t limit);
+
 /* Prompts: a teacher rejects those beyond the limit as prompt_too_long. `whose` names the limit. */
 finding prompt_verdict(const text_lengths *l, uint64_t limit, const char *whose);
 /* Inputs of the student: those that fill the sequence leave no room for an answer, and are left out

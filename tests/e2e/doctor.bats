@@ -124,6 +124,9 @@ PY
   [ "$code" -eq 2 ]
   [ "$(failures)" = teacher.ask ]
   [[ "$(of teacher.ask fix)" == *extra_body* ]]
+  doctor server.yaml --set prompt.max_prompt_tokens=5
+  [ "$code" -eq 2 ]
+  [ "$(failures)" = teacher.prompt ]
   n=$(requests /v1/models)
   doctor server.yaml --offline
   [ "$code" -eq 0 ]

@@ -98,7 +98,7 @@ Test(server_reply, a_certificate_that_is_not_accepted_names_ca_file)
     server_reply r = failed(HTTP_BAD_TLS, "self-signed certificate");
     finding f = server_verdict(&r);
     EXPECT_LEVEL(f, FINDING_FAIL);
-    cr_expect_eq(f.why, RT_REFUSED);
+    cr_expect_eq(f.why, RT_INVALID);
     EXPECT_HAS(f.found, "self-signed certificate");
     EXPECT_HAS(f.fix, "teacher.ca_file");
 }
