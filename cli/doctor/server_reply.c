@@ -59,6 +59,9 @@ static finding verdict_on_transport(const server_reply *r)
     finding_expect(&f, "a server that answers GET /models");
     if (speaks_plain)
         finding_fix(&f, "the server speaks plain HTTP: write http:// in teacher.base_url");
+    else if (r->transport == HTTP_NO_CONNECTION && strcasestr(why, "ssl") != NULL)
+        /* One that takes the greeting for a bad request may hang up before it has said so. */
+        finding_fix(&f, "is it a plain HTTP server? Then write http:// in teacher.base_url");
     else if (strcasestr(why, "resolve") != NULL)
         finding_fix(&f, "correct the host in teacher.base_url, or set teacher.proxy");
     else if (r->transport == HTTP_DROPPED && strncmp(r->base_url, "http://", 7) == 0)

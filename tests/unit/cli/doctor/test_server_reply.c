@@ -89,6 +89,8 @@ Test(server_reply, http_and_https_taken_for_each_other_are_told)
 {
     server_reply r = failed(HTTP_NO_CONNECTION, "OpenSSL: SSL routines::wrong version number");
     EXPECT_HAS(server_verdict(&r).fix, "write http://");
+    r = failed(HTTP_NO_CONNECTION, "OpenSSL SSL_connect: SSL_ERROR_SYSCALL in connection to h:1");
+    EXPECT_HAS(server_verdict(&r).fix, "write http://");
     r = failed(HTTP_DROPPED, "Received HTTP/0.9 when not allowed");
     EXPECT_HAS(server_verdict(&r).fix, "write https://");
 }
