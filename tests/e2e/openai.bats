@@ -71,6 +71,23 @@ labelled() { wc -l < run/dataset/labels.jsonl; }
   [[ "$output" == *"--forget-answers: goes with --requeue"* ]]
 }
 
+@test "what a second teacher was paid for is kept too, whoever was asked first" {
+  start_teacher 0
+  cat > strong.yaml <<'YAML'
+teacher: {backend: openai, base_url: "${BASE_URL}", model: teacher-1}
+prompt: {instruction: "Answer with a reason."}
+YAML
+  sed -E 's/"text":"[^"]*"/"text":"I do not know."/' recorded.jsonl > cheap.jsonl
+  write_config 10
+  sed -i 's/files: \[recorded.jsonl\], match: input/files: [cheap.jsonl], match: input/' retort.yaml
+  label --set escalate.config=strong.yaml || { cat label.err; show_logs; false; }
+  [ "$(labelled)" -eq 120 ]
+  label --set escalate.config=strong.yaml --set run_dir=again --set name=again || { cat label.err; false; }
+  [ "$(wc -l < again/dataset/labels.jsonl)" -eq 120 ]
+  stop_teacher
+  [ "$(requests)" -eq 120 ]
+}
+
 @test "a wrong key ends the run at once, says so, and is shown nowhere" {
   start_teacher 0 right-key
   export TEACHER_KEY=wrong-secret

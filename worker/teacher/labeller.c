@@ -101,6 +101,12 @@ rt_status labeller_open(const config *c, labeller *out, rt_error *err)
     return RT_OK;
 }
 
+bool labeller_caches(const labeller *l)
+{
+    return backend_uses_means(l->backend) ||
+           (l->second != NULL && backend_uses_means(l->second->backend));
+}
+
 void labeller_use(const labeller *l, const backend_means *means)
 {
     backend_use(l->backend, means);

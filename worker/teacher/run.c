@@ -43,7 +43,7 @@ static void count_in_backend(void *context, const char *what, uint64_t n)
 static rt_status open_cache(teacher *t, const config *c, rt_error *err)
 {
     char folder[4096];
-    if (c->teacher.backend != TEACHER_OPENAI) return RT_OK;
+    if (!labeller_caches(&t->labeller)) return RT_OK;
     rt_status st = cache_path(c, folder, sizeof folder, err);
     if (st != RT_OK || folder[0] == '\0') return st;
     return answer_cache_open(folder, &t->cache, err);
