@@ -315,9 +315,9 @@ void config_free(config *c);
 RT_MUST_USE rt_status config_check_corpus(const config *c, rt_error *err);
 
 /* The config of the second teacher, as escalate.config names it: *base with the sections of that
- * file in the place of its own. The file holds `teacher`, and may hold `prompt` and `quality`; what it
- * leaves out of a section has its default. RT_INVALID for any other section. Returns new;
- * config_free(). */
+ * file in the place of its own. The file holds `teacher`, and may hold `prompt`, `quality` and, in
+ * `limits`, prices; what it leaves out of a section, or of the prices, has its default. RT_INVALID for
+ * anything else. Returns new; config_free(). */
 RT_MUST_USE rt_status config_load_second(const config *base, config **out, rt_error *err);
 
 /* Resolved settings as YAML in schema order; secrets are left out ("file:..." and "${...}" stay as

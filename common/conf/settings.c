@@ -256,8 +256,8 @@ REAL(IN(quality, repeated_max), 0, 1, 0.3, "", DECIDES,
      "`repeats` is above: share of the runs of four words that were there before."),
 
 TEXT(IN(escalate, config), "", DECIDES,
-     "File with the sections `teacher` and, where they differ, `prompt` and `quality` of a second "
-     "teacher. Empty: none."),
+     "File with the sections `teacher` and, where they differ, `prompt`, `quality` and prices of a "
+     "second teacher. Empty: none."),
 BOOL(IN(escalate, when_rejected), true, DECIDES,
      "The second teacher is asked about rows that the first could not label."),
 REAL(IN(escalate, when_confidence_below), 0, 1, 0, "", DECIDES,

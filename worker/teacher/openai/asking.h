@@ -45,6 +45,7 @@
 typedef struct openai_teacher {
     const config *config;
     backend_means means;
+    price_table prices;
     openai_shape shape;
     json_t *schema, *extra;
     json_answer_rules json; /* with a schema */
