@@ -34,3 +34,26 @@ projection project(const projection_basis *b)
     p.cost_max = cost(b, p.n_prompt_max, p.n_completion_max);
     return p;
 }
+
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+    return tokens((double)a + (double)b);
+}
+
+projection projection_sum(const projection *a, const projection *b)
+{
+    return (projection){.n_prompt_likely = sum(a->n_prompt_likely, b->n_prompt_likely),
+                        .n_prompt_max = sum(a->n_prompt_max, b->n_prompt_max),
+                        .n_completion_likely = sum(a->n_completion_likely, b->n_completion_likely),
+                        .n_completion_max = sum(a->n_completion_max, b->n_completion_max),
+                        .is_priced = a->is_priced || b->is_priced,
+                        .cost_likely = a->cost_likely + b->cost_likely,
+                        .cost_max = a->cost_max + b->cost_max};
+}
+
+uint64_t projection_rows(uint64_t n, double share)
+{
+    if (share <= 0) return 0;
+    if (share >= 1) return n;
+    return RT_MIN(n, (uint64_t)ceil((double)n * share));
+}

@@ -4,7 +4,8 @@
  *     if (p.is_priced) printf("about %.2f, at most %.2f\n", p.cost_likely, p.cost_max);
  *
  * Likely: each text of a row is asked for once and is as long as `answer_tokens_likely`. At most:
- * each fails until its last attempt, each time with the longest answer.
+ * each fails until its last attempt, each time with the longest answer. A second teacher is projected
+ * by itself, on a share of the rows, and added.
  */
 #ifndef RT_CLI_PROJECTION_H
 #define RT_CLI_PROJECTION_H
@@ -30,5 +31,9 @@ typedef struct projection {
 } projection;
 
 projection project(const projection_basis *basis);
+/* Of two teachers; has a price where one of them has. */
+projection projection_sum(const projection *a, const projection *b);
+/* So many of n rows are a share of them, 0 to 1; a part of a row is one. */
+uint64_t projection_rows(uint64_t n, double share);
 
 #endif

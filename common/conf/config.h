@@ -165,6 +165,7 @@ typedef struct escalate_config {
     char *config; /* YAML file with the second teacher's sections; "" = none */
     bool when_rejected;
     double when_confidence_below; /* 0: never */
+    double expected_share;        /* of the rows: only --dry-run reads it */
 } escalate_config;
 
 typedef struct label_config {

@@ -263,6 +263,8 @@ BOOL(IN(escalate, when_rejected), true, DECIDES,
 REAL(IN(escalate, when_confidence_below), 0, 1, 0, "", DECIDES,
      "The second teacher is asked about rows whose winning label has a smaller share of the votes; "
      "0: never."),
+REAL(IN(escalate, expected_share), 0, 1, 0.2, "", FREE,
+     "Share of the rows that `--dry-run` assumes the second teacher to be asked about."),
 
 U64(IN(label, shard_size), 1, 100000, 50, "examples", DECIDES,
     "Examples that a teacher takes at once."),
