@@ -158,6 +158,7 @@ typedef struct quality_config {
     text_list reject_if;                /* ... that make the text count as no answer */
     uint64_t words_min, words_max;      /* of a rationale; 0: no limit */
     double copied_max, leaked_max, repeated_max;
+    double boilerplate_share, boilerplate_min; /* judged where the dataset is whole, by chunks */
 } quality_config;
 
 /* A second teacher for what the first is not sure of. */

@@ -87,9 +87,9 @@ static const char *const dtype_names[] = {"f32", "f16", "bf16", NULL};
 static const char *const control_names[] = {"none", "label-only", NULL};
 static const char *const vote_names[] = {"majority", "weighted", "cluster", NULL};
 /* Those of common/text/rationale_filter.h; a test keeps both equal. */
-static const char *const filter_names[] = {"no_rationale",      "too_short",   "too_long",
-                                           "copies_input",      "leaks_label", "repeats",
-                                           "contradicts_label", "wrong_label", NULL};
+static const char *const filter_names[] = {
+    "no_rationale",      "too_short",   "too_long",       "copies_input", "leaks_label", "repeats",
+    "contradicts_label", "wrong_label", "near_duplicate", "boilerplate",  NULL};
 
 /* clang-format off */
 static const setting table[] = {
@@ -245,7 +245,8 @@ LIST_OF(IN(quality, drop_rationale_if), filter_names, DECIDES,
 LIST_OF(IN(quality, reject_if), filter_names, DECIDES,
         "Filters that make a text count as no answer: it has no vote and is asked for again; a row "
         "without another is rejected with the filter's name as its reason. `wrong_label` rejects a "
-        "row whose winning label is not the gold one."),
+        "row whose winning label is not the gold one. `near_duplicate` and `boilerplate` show only "
+        "beside the other rows: the record stays in the dataset and is not trained on."),
 U64(IN(quality, words_min), 0, 1e6, 8, "words", DECIDES, "`too_short` is below; 0: no limit."),
 U64(IN(quality, words_max), 0, 1e6, 60, "words", DECIDES, "`too_long` is above; 0: no limit."),
 REAL(IN(quality, copied_max), 0, 1, 0.9, "", DECIDES,
@@ -254,6 +255,11 @@ REAL(IN(quality, leaked_max), 0, 1, 0.8, "", DECIDES,
      "`leaks_label` is above: share of the words that are the label or only introduce it."),
 REAL(IN(quality, repeated_max), 0, 1, 0.3, "", DECIDES,
      "`repeats` is above: share of the runs of four words that were there before."),
+REAL(IN(quality, boilerplate_share), 0, 1, 0.1, "", DECIDES,
+     "`boilerplate` trips for this share of the rationales of a chunk: those with the highest scores."),
+REAL(IN(quality, boilerplate_min), 0, 1, 0.01, "", DECIDES,
+     "`boilerplate` trips for no lower score: the mean share of the other rationales that have a run of "
+     "six words of this one."),
 
 TEXT(IN(escalate, config), "", DECIDES,
      "File with the sections `teacher` and, where they differ, `prompt`, `quality` and prices of a "

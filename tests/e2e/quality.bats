@@ -135,6 +135,44 @@ is() { [ "$1" = "$2" ] || { echo "found $1, expected $2" >&2; return 1; }; }
   [[ "$output" == *"strong.yaml:2: train.steps: does not belong here"* ]]
 }
 
+@test "near duplicates and boilerplate are found beside the other rows, alike in every order of arrival" {
+  make_recorded 90
+  for i in $(seq 40); do
+    printf '{"question":"Which number is %d?","answer":"%d","text":"As we can see from the text it is number %d. # %d"}\n' "$i" "$i" "$((i % 4))" "$i" >> recorded.jsonl
+  done
+  write_config 6
+  beside='quality.drop_rationale_if=["near_duplicate","boilerplate"]'
+  for teachers in 1 3; do
+    "$RETORT" run --config retort.yaml --set "$beside" --set launch.teachers=$teachers --set run_dir=by-$teachers > run.out 2>&1 || { cat run.out; return 1; }
+    "$RETORT" audit --config retort.yaml --set "$beside" --set run_dir=by-$teachers --verdicts verdicts-$teachers.jsonl --json > audit.json
+  done
+  cmp verdicts-1.jsonl verdicts-3.jsonl
+  cmp by-1/plan.jsonl by-3/plan.jsonl
+  cmp by-1/student/model.safetensors by-3/student/model.safetensors
+  python3 - <<'PY'
+import json
+audit, result = json.load(open("audit.json")), json.load(open("by-3/result.json"))
+verdicts = [json.loads(line) for line in open("verdicts-3.jsonl")]
+rows = {r["id"]: r for r in map(json.loads, open("by-3/dataset/labels.jsonl"))}
+survey = audit["quality"]["survey"]
+assert survey["rationales"] == 130 and survey["near_duplicates"] >= 36 and survey["left_out"] == 0, survey
+assert survey["boilerplate"] > 0 and survey["rationales_dropped"] == len(verdicts), survey
+assert result["survey"]["rationales_dropped"] == len(verdicts), result["survey"]
+for v in verdicts:
+    if "near_duplicate_of" in v:       # the hashes in meta say so too
+        a, b = (int(rows[i]["meta"]["sim_hash"], 16) for i in (v["id"], v["near_duplicate_of"]))
+        assert bin(a ^ b).count("1") <= 3
+    assert v["training"] == "without_rationale" and rows[v["id"]]["rationale"]
+assert sum(rows[v["id"]]["input"].startswith("Which") for v in verdicts) >= 36
+PY
+  "$RETORT" run --config retort.yaml --set run_dir=all > run.out 2>&1 || { cat run.out; return 1; }
+  ! cmp -s all/plan.jsonl by-1/plan.jsonl                  # it does make a difference
+  [ "$(json all/summary.json dataset_sha256)" = "$(json by-1/summary.json dataset_sha256)" ]
+  run "$RETORT" audit --config retort.yaml --set run_dir=all --verdicts none.jsonl
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"--verdicts: no filter looks at rationales"* ]]
+}
+
 @test "two runs with the same texts give the same records" {
   label --set quality.samples=3 --set escalate.config=strong.yaml --set launch.teachers=2
   sort run/dataset/labels.jsonl > first.out

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text/sim_hash.h"
 #include "worker/teacher/cluster.h"
 
 void answer_votes_free(answer_votes *votes)
@@ -102,6 +103,26 @@ static const sample *best_sample(const labeller *l, const label_item *it, const 
     return best;
 }
 
+/* Whether a sample before i of the same label says nearly the same. */
+static bool is_said_before(const label_item *it, const answer_votes *votes, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (votes->groups[k] == votes->groups[i] && it->samples[k].verdict.n_words > 0 &&
+            sim_hash_distance(it->samples[k].verdict.sim_hash, it->samples[i].verdict.sim_hash) <=
+                SIM_NEAR)
+            return true;
+    return false;
+}
+
+static size_t count_distinct(const label_item *it, const answer_votes *votes)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < it->n_samples; i++)
+        if (votes->groups[i] == votes->result.winner && it->samples[i].verdict.n_words > 0)
+            n += !is_said_before(it, votes, i);
+    return n;
+}
+
 /* The last one that has a text, else the last. */
 static const sample *last_sample(const label_item *it)
 {
@@ -136,6 +157,7 @@ rt_status choose_answer(const labeller *l, const label_item *it, chosen_answer *
         if (c.sample != NULL) c.reason = reason_of(policy, c.sample);
     } else {
         c.sample = best_sample(l, it, &c.votes);
+        c.n_distinct = count_distinct(it, &c.votes);
         if ((c.sample->verdict.flags & policy->reject & RATIONALE_WRONG) != 0)
             c.reason = rationale_flag_name(RATIONALE_WRONG);
         else if (answer_policy_votes(policy) && c.votes.result.confidence < policy->confidence_min)

@@ -33,6 +33,7 @@ typedef struct chosen_answer {
     const char *label;     /* NULL: rejected */
     const char *reason;    /* NULL: labelled */
     const char *rationale; /* NULL: none, or dropped */
+    size_t n_distinct;     /* rationales of the winning label, near duplicates as one */
     answer_votes votes;
 } chosen_answer;
 void chosen_answer_free(chosen_answer *chosen);

@@ -1,6 +1,8 @@
 #include "worker/teacher/make_record.h"
 
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +89,17 @@ static void add_votes(json_t *meta, const answer_votes *votes)
         json_object_set_new(meta, "weighted_confidence", json_real(winner->weighted_share));
 }
 
+/* What near duplicates are found by, and how many ways the texts gave to one label. */
+static void add_likeness(json_t *meta, const chosen_answer *c, bool votes)
+{
+    char hex[17];
+    if (c->sample->verdict.n_words <= 0) return;
+    snprintf(hex, sizeof hex, "%016" PRIx64, c->sample->verdict.sim_hash);
+    json_object_set_new(meta, "sim_hash", json_string(hex));
+    if (votes && c->label != NULL)
+        json_object_set_new(meta, "distinct", json_integer((json_int_t)c->n_distinct));
+}
+
 static void add_quality(json_t *meta, const teacher_outcome *o)
 {
     const answer_policy *policy = &o->labeller->policy;
@@ -98,6 +111,8 @@ static void add_quality(json_t *meta, const teacher_outcome *o)
         json_object_set_new(meta, "rationale_source", json_string(source));
     }
     if (answer_policy_votes(policy)) add_votes(meta, &o->chosen->votes);
+    if (s != NULL && (answer_policy_noted(policy) & RATIONALE_NEAR_DUPLICATE) != 0)
+        add_likeness(meta, o->chosen, answer_policy_votes(policy));
     if (s != NULL && answer_policy_noted(policy) != 0)
         json_object_set_new(meta, "filters",
                             filters_json(s->verdict.flags & answer_policy_noted(policy)));
