@@ -124,6 +124,10 @@ static rt_status add_meta(audit_quality *q, const json_t *meta, bool labelled, r
         q->sum_confidence += number_of(meta, "confidence");
         q->sum_margin += number_of(meta, "margin");
     }
+    if (labelled && json_is_number(json_object_get(meta, "usefulness"))) {
+        q->n_useful++;
+        q->sum_usefulness += number_of(meta, "usefulness");
+    }
     return add_teachers(q, meta, labelled, err);
 }
 
@@ -215,6 +219,10 @@ json_t *audit_quality_json(const audit_quality *q)
                             json_pack("{s:I, s:I, s:I, s:f}", "records", (json_int_t)q->n_topk,
                                       "tokens", (json_int_t)q->n_topk_tokens, "damaged",
                                       (json_int_t)q->n_topk_damaged, "tail", mean_tail(q)));
+    if (q->n_useful > 0) {
+        json_object_set_new(root, "scored", json_integer((json_int_t)q->n_useful));
+        json_object_set_new(root, "usefulness", json_real(q->sum_usefulness / (double)q->n_useful));
+    }
     json_object_set_new(root, "escalated", json_integer((json_int_t)q->n_escalated));
     json_object_set_new(root, "escalated_share",
                         json_real((double)q->n_escalated / (double)RT_MAX(q->n_records, 1)));
@@ -265,10 +273,15 @@ rt_status audit_quality_text(const audit_quality *q, rt_buf *out, rt_error *err)
                            "\n  confidence   %12.4f  mean share of the winning label, of %" PRIu64
                            " votes\n",
                            q->sum_confidence / (double)q->n_votes, q->n_votes);
+    if (st == RT_OK && q->n_useful > 0)
+        st = rt_buf_printf(
+            out, err,
+            "%s  usefulness   %12.4f  nats that a rationale adds to its label, of %" PRIu64 "\n",
+            q->n_votes > 0 ? "" : "\n", q->sum_usefulness / (double)q->n_useful, q->n_useful);
     if (st == RT_OK && q->n_escalated > 0)
         st = rt_buf_printf(out, err,
                            "%s  escalated    %12" PRIu64 "  %.1f %%, shown to a second teacher\n",
-                           q->n_votes > 0 ? "" : "\n", q->n_escalated,
+                           q->n_votes + q->n_useful > 0 ? "" : "\n", q->n_escalated,
                            100.0 * (double)q->n_escalated / (double)q->n_records);
     if (st == RT_OK && q->n_topk > 0)
         st =

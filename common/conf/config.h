@@ -159,6 +159,9 @@ typedef struct quality_config {
     uint64_t words_min, words_max;      /* of a rationale; 0: no limit */
     double copied_max, leaked_max, repeated_max;
     double boilerplate_share, boilerplate_min; /* judged where the dataset is whole, by chunks */
+    char *scorer;                              /* "teacher", or a model folder; "" = none */
+    char *scorer_template;                     /* "" = the teacher's own prompt */
+    double useful_min;
 } quality_config;
 
 /* A second teacher for what the first is not sure of. */

@@ -89,7 +89,7 @@ static const char *const vote_names[] = {"majority", "weighted", "cluster", NULL
 /* Those of common/text/rationale_filter.h; a test keeps both equal. */
 static const char *const filter_names[] = {
     "no_rationale",      "too_short",   "too_long",       "copies_input", "leaks_label", "repeats",
-    "contradicts_label", "wrong_label", "near_duplicate", "boilerplate",  NULL};
+    "contradicts_label", "wrong_label", "near_duplicate", "boilerplate",  "not_useful",  NULL};
 
 /* clang-format off */
 static const setting table[] = {
@@ -260,6 +260,14 @@ REAL(IN(quality, boilerplate_share), 0, 1, 0.1, "", DECIDES,
 REAL(IN(quality, boilerplate_min), 0, 1, 0.01, "", DECIDES,
      "`boilerplate` trips for no lower score: the mean share of the other rationales that have a run of "
      "six words of this one."),
+TEXT(IN(quality, scorer), "", DECIDES,
+     "Model that says how much likelier a label is with its rationale: `teacher` (native only), or a "
+     "model folder. Empty: none."),
+TEXT(IN(quality, scorer_template), "", DECIDES,
+     "Prompt of `quality.scorer` over `{input}`, such as `solve: {input}\\n` for a student. Empty: the "
+     "teacher's own prompt."),
+REAL(IN(quality, useful_min), -1000, 1000, 0, "nats", DECIDES,
+     "`not_useful` is below: log-probability of the label with the rationale less that without it."),
 
 TEXT(IN(escalate, config), "", DECIDES,
      "File with the sections `teacher` and, where they differ, `prompt`, `quality` and prices of a "

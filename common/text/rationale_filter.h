@@ -35,14 +35,15 @@
     X(RATIONALE_WRONG, 128, "wrong_label") /* the label is not the gold one */                   \
     /* Found elsewhere: beside the other rationales (rationale_survey.h), by a scoring model. */ \
     X(RATIONALE_NEAR_DUPLICATE, 256, "near_duplicate")                                           \
-    X(RATIONALE_BOILERPLATE, 512, "boilerplate")
+    X(RATIONALE_BOILERPLATE, 512, "boilerplate")                                                 \
+    X(RATIONALE_USELESS, 1024, "not_useful")
 
 enum {
 #define X(code, value, name) code = (value),
     RATIONALE_FLAG_LIST(X)
 #undef X
 };
-#define RATIONALE_FLAGS 10
+#define RATIONALE_FLAGS 11
 
 /* Name of one flag, NULL for another number; and the flag of a name, 0 for an unknown one. */
 const char *rationale_flag_name(unsigned flag);

@@ -173,6 +173,44 @@ PY
   [[ "$output" == *"--verdicts: no filter looks at rationales"* ]]
 }
 
+@test "a rationale of another row makes its label less likely, and the scorer tells" {
+  make_recorded 80
+  # Three in ten get the reasoning of another row, with their own label: the injection test.
+  python3 - <<'PY'
+import json
+rows = [json.loads(line) for line in open("recorded.jsonl")]
+texts = [r["text"].split(" # ", 1) for r in rows]
+with open("recorded.jsonl", "w") as out:
+    for i, r in enumerate(rows):
+        r["swapped"] = i % 10 < 3
+        rationale = texts[(i + 17) % len(rows)][0] if r["swapped"] else texts[i][0]
+        r["text"] = rationale + " # " + texts[i][1]
+        out.write(json.dumps(r) + "\n")
+PY
+  write_config
+  scorer=(--set "quality.scorer=$SOURCE/examples/arithmetic/teacher" --set 'quality.scorer_template="solve: {input}\n"' --set 'quality.note_if=["not_useful"]')
+  label "${scorer[@]}"
+  python3 - <<'PY'
+import json
+swapped = {r["question"]: r["swapped"] for r in map(json.loads, open("recorded.jsonl"))}
+scores = [(r["meta"]["usefulness"], swapped[r["input"]]) for r in map(json.loads, open("run/dataset/labels.jsonl"))]
+good, bad = [s for s, is_bad in scores if not is_bad], [s for s, is_bad in scores if is_bad]
+auc = sum((g > b) + 0.5 * (g == b) for g in good for b in bad) / len(good) / len(bad)
+
+assert len(scores) == 80 and len(bad) == 24 and auc > 0.9, auc
+PY
+  "$RETORT" audit --config retort.yaml "${scorer[@]}" > audit.out
+  grep -q 'usefulness .* nats that a rationale adds to its label, of 80' audit.out || { cat audit.out; false; }
+  grep -q 'not_useful ' audit.out
+  sha=$(json run/summary.json dataset_sha256)
+  label "${scorer[@]}" --set run_dir=again --set launch.teachers=2
+  [ "$(json again/summary.json dataset_sha256)" = "$sha" ]
+  cmp <(sort run/dataset/labels.jsonl) <(sort again/dataset/labels.jsonl)
+  run "$RETORT" config check --config retort.yaml --set 'quality.drop_rationale_if=["not_useful"]'
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"set quality.scorer"* ]]
+}
+
 @test "two runs with the same texts give the same records" {
   label --set quality.samples=3 --set escalate.config=strong.yaml --set launch.teachers=2
   sort run/dataset/labels.jsonl > first.out

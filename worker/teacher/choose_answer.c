@@ -89,6 +89,8 @@ static bool is_better(const answer_policy *policy, const sample *a, const sample
                      .n_tokens = b->answer.n_completion_tokens};
     if (drops_a != drops_b) return drops_b;
     if (n_flags(a) != n_flags(b)) return n_flags(a) < n_flags(b);
+    if (a->has_usefulness && b->has_usefulness && a->usefulness != b->usefulness)
+        return a->usefulness > b->usefulness;
     if (a->verdict.score != b->verdict.score) return a->verdict.score > b->verdict.score;
     return vote_mean_logprob(&x) > vote_mean_logprob(&y);
 }
@@ -160,6 +162,8 @@ rt_status choose_answer(const labeller *l, const label_item *it, chosen_answer *
         c.n_distinct = count_distinct(it, &c.votes);
         if ((c.sample->verdict.flags & policy->reject & RATIONALE_WRONG) != 0)
             c.reason = rationale_flag_name(RATIONALE_WRONG);
+        else if ((c.sample->verdict.flags & policy->reject & RATIONALE_USELESS) != 0)
+            c.reason = rationale_flag_name(RATIONALE_USELESS);
         else if (answer_policy_votes(policy) && c.votes.result.confidence < policy->confidence_min)
             c.reason = REASON_LOW_CONFIDENCE;
         else

@@ -6,8 +6,8 @@
  *     chosen_answer_free(&chosen);
  *
  * The vote decides on the label; the rationale is the best one among the texts that agree with it:
- * one that no filter drops, of those with the fewest flags the one with the highest score, of equals
- * the likelier text. The label is written as that text writes it. Pure.
+ * one that no filter drops, of those with the fewest flags the most useful one where that was measured,
+ * else the one with the highest score, of equals the likelier text. The label is written as that text writes it. Pure.
  */
 #ifndef RT_WORKER_TEACHER_CHOOSE_ANSWER_H
 #define RT_WORKER_TEACHER_CHOOSE_ANSWER_H

@@ -85,6 +85,7 @@ static rt_status add_teacher(forgetter *f, const config *c, answer_cache *cache,
     t->config.teacher.api_key = none; /* nobody is asked */
     t->config.teacher.proxy_login = none;
     t->config.escalate.config = none;
+    t->config.quality.scorer = none; /* what was asked does not depend on it */
     rt_status st = labeller_open(&t->config, &t->labeller, err);
     if (st != RT_OK) return st;
     labeller_use(&t->labeller, &(backend_means){.cache = cache});

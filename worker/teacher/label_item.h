@@ -14,6 +14,8 @@ typedef struct sample {
     const char *rationale; /* in parsed or reasoning; NULL: none */
     rationale_verdict verdict;
     bool usable; /* it has a vote */
+    bool has_usefulness;
+    double usefulness; /* usefulness.h */
 } sample;
 
 /* What all texts of one example used. */

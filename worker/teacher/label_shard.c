@@ -5,6 +5,7 @@
 
 #include "worker/teacher/ask_samples.h"
 #include "worker/teacher/make_record.h"
+#include "worker/teacher/usefulness.h"
 
 /* Examples that one teacher is asked about, and what it said. */
 typedef struct stage {
@@ -50,6 +51,7 @@ static rt_status stage_start(stage *s, const labeller *l, const shard_example *c
 static rt_status stage_run(stage *s, label_counts *counts, rt_error *err)
 {
     rt_status st = ask_samples(s->l, s->items, s->n, err);
+    if (st == RT_OK) st = usefulness_measure(s->l, s->items, s->n, err);
     for (size_t i = 0; st == RT_OK && i < s->n; i++) {
         const label_item *it = &s->items[i];
         if (it->n_samples > it->n_target) counts->n_retries += it->n_samples - it->n_target;

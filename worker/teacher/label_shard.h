@@ -27,6 +27,13 @@
 /* A rejected record keeps at most so much of its raw text. */
 #define RAW_BYTES_MAX ((size_t)256 << 10)
 
+/* Says how likely a label is; borrows everything. */
+typedef struct label_scorer {
+    backend *backend;              /* NULL: there is none */
+    const prompt_profile *prompts; /* NULL: the labeller's */
+    const char *label_format;
+} label_scorer;
+
 /* Borrows everything. */
 typedef struct labeller {
     answer_rules rules;
@@ -35,7 +42,8 @@ typedef struct labeller {
     const char *name; /* of the teacher, for meta */
     backend_sampling sampling;
     uint64_t attempts_max;
-    answer_policy policy;                /* zeros: one text an example, no filters */
+    answer_policy policy; /* zeros: one text an example, no filters */
+    label_scorer scorer;
     bool (*should_leave)(void *context); /* NULL, or asked between attempts */
     void *leave_context;
     /* Asked about examples that this one rejects (when_rejected) or whose confidence is below

@@ -111,6 +111,8 @@ static void add_quality(json_t *meta, const teacher_outcome *o)
         json_object_set_new(meta, "rationale_source", json_string(source));
     }
     if (answer_policy_votes(policy)) add_votes(meta, &o->chosen->votes);
+    if (s != NULL && s->has_usefulness)
+        json_object_set_new(meta, "usefulness", json_real(s->usefulness));
     if (s != NULL && (answer_policy_noted(policy) & RATIONALE_NEAR_DUPLICATE) != 0)
         add_likeness(meta, o->chosen, answer_policy_votes(policy));
     if (s != NULL && answer_policy_noted(policy) != 0)
