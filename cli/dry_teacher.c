@@ -123,6 +123,7 @@ projection dry_teacher_project(const dry_teacher *t, uint64_t n_rows)
         .answer_tokens_likely = t->answer_likely,
         .answer_tokens_max = c->teacher.max_new_tokens,
         .attempts_max = c->teacher.attempts_max,
+        .label_given = c->prompt.label_given[0] != '\0',
         .price_input = c->limits.price_input,
         .price_output = c->limits.price_output,
     });

@@ -20,6 +20,7 @@ typedef struct projection_basis {
     double prompt_tokens_mean;
     double answer_tokens_likely; /* 0: not known, then as long as may be */
     uint64_t answer_tokens_max, attempts_max;
+    bool label_given;                 /* a row may be asked about once more, with its label */
     double price_input, price_output; /* per million tokens; both 0: no prices */
 } projection_basis;
 

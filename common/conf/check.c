@@ -146,6 +146,20 @@ static bool has_item(const text_list *list, const char *item)
     return false;
 }
 
+static rt_status check_label_given(const checker *k)
+{
+    const char *text = k->c->prompt.label_given, *path = "prompt.label_given";
+    if (text[0] == '\0') return RT_OK;
+    if (strstr(text, "{input}") == NULL || strstr(text, "{label}") == NULL)
+        return fail_on(k, path, "expected both {input} and {label} in it");
+    if (k->c->corpus.gold[0] == '\0')
+        return fail_on(k, path, "needs the true answers: set corpus.gold");
+    if (k->c->teacher.backend == TEACHER_RECORDED)
+        return fail_on(k, path,
+                       "found one, but recorded texts answer no other question; leave it empty");
+    return RT_OK;
+}
+
 static rt_status check_scorer(const checker *k)
 {
     const quality_config *q = &k->c->quality;
@@ -180,6 +194,7 @@ static rt_status check_quality(const checker *k)
         return fail_on(k, "quality.reject_if",
                        "found wrong_label, which needs the true answers: set corpus.gold");
     rt_status st = check_scorer(k);
+    if (st == RT_OK) st = check_label_given(k);
     if (st != RT_OK || e->config[0] == '\0') return st;
     if (!e->when_rejected && e->when_confidence_below <= 0)
         return fail_on(k, "escalate.when_rejected",

@@ -138,6 +138,7 @@ typedef struct prompt_config {
     char *exemplars;            /* JSON lines {"input","rationale","label"}; "" = zero-shot */
     char *exemplar_template;    /* over {input} {rationale} {label} */
     char *template;             /* of the question asked; over {input}; default "{input}\n" */
+    char *label_given;          /* over {input} {label}: asked where no text is right; "" = never */
     char *separator;            /* between exemplars; default "\n\n" */
     uint64_t max_prompt_tokens; /* 0: the teacher's own limit */
 } prompt_config;

@@ -4,7 +4,7 @@
 load helpers
 
 setup() { make_folder; write_inputs; }
-teardown() { drop_folder; }
+teardown() { stop_teacher; drop_folder; }
 
 row() { printf '{"question":"%s","text":"%s"}\n' "$1" "$2"; }
 
@@ -188,7 +188,7 @@ with open("recorded.jsonl", "w") as out:
         out.write(json.dumps(r) + "\n")
 PY
   write_config
-  scorer=(--set "quality.scorer=$SOURCE/examples/arithmetic/teacher" --set 'quality.scorer_template="solve: {input}\n"' --set 'quality.note_if=["not_useful"]')
+  scorer=(--set "quality.scorer=$SOURCE/examples/arithmetic/teacher" --set $'quality.scorer_template=solve: {input}\n' --set 'quality.note_if=["not_useful"]')
   label "${scorer[@]}"
   python3 - <<'PY'
 import json
@@ -209,6 +209,46 @@ PY
   run "$RETORT" config check --config retort.yaml --set 'quality.drop_rationale_if=["not_useful"]'
   [ "$status" -eq 2 ]
   [[ "$output" == *"set quality.scorer"* ]]
+}
+
+@test "where no text is right the label may be given, and such labels are not the teacher's" {
+  for i in $(seq 12); do printf '{"question":"Row %02d?","answer":"%d"}\n' "$i" "$i"; done > corpus.jsonl
+  # Nine rows are right, two wrong, one without a label; with the label given two find reasons for it.
+  {
+    row "Row 03? It is 3, why" "There are three of them on the table. # 3"
+    row "Row 07? It is 7, why" "There are seven of them on the table. # 7"
+    row "Row 11? It is 11, why" "There are ten of them, I think. # 10"
+    for i in 01 02 04 05 06 08 09 10 12; do row "Row $i?" "There are $((10#$i)) of them. # $((10#$i))"; done
+    row "Row 03?" "There are four. # 4"
+    row "Row 07?" "Nobody knows."
+    row "Row 11?" "There are twelve. # 12"
+  } > recorded.jsonl
+  start_teacher 0
+  sed -i 's/^teacher:.*/teacher: {backend: openai, base_url: "${BASE_URL}", model: m, attempts_max: 1}/' retort.yaml
+  label --set run_dir=plain
+  given=(--set 'prompt.label_given={input} It is {label}, why')
+  label "${given[@]}"
+  is "$(of labels.jsonl 'Row 03?' label)" '"3"'
+  is "$(of labels.jsonl 'Row 03?' rationale)" '"There are three of them on the table."'
+  is "$(of labels.jsonl 'Row 03?' meta gold)" '{"by": "label_given", "said": "4"}'
+  is "$(of labels.jsonl 'Row 07?' meta gold)" '{"by": "label_given", "reason": "no_marker"}'
+  is "$(of labels.jsonl 'Row 11?' label)" '"12"'
+  is "$(of labels.jsonl 'Row 11?' meta gold)" '{"failed": "wrong_label"}'
+  is "$(of labels.jsonl 'Row 01?' meta gold)" null
+  is "$(figure quality gold)" '{"text": 0, "label_given": 2, "failed": 1}'
+  # The teacher's accuracy is what it was without.
+  for run_dir in plain run; do
+    "$RETORT" eval --teacher --config retort.yaml --set run_dir=$run_dir --json > eval-$run_dir.json
+    python3 -c 'import json, sys; a = json.load(open(sys.argv[1]))["dataset_accuracy"]; assert (a["right"], a["of"]) == (9, 12), a' eval-$run_dir.json
+  done
+  # Once more from the cache: the same dataset.
+  label "${given[@]}" --set run_dir=again
+  is "$(json again/summary.json dataset_sha256)" "$(json run/summary.json dataset_sha256)"
+  stop_teacher
+  is "$(requests)" 15                                       # twelve rows, and three once more
+  run "$RETORT" config check --config retort.yaml --set 'prompt.label_given={input} {label}' --set corpus.gold=
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"set corpus.gold"* ]]
 }
 
 @test "two runs with the same texts give the same records" {

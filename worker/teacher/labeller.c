@@ -1,6 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text/prompt_lint.h"
+#include "common/text/template.h"
 #include "worker/runtime/task_rules.h"
 #include "worker/teacher/run.h"
 
@@ -15,6 +17,23 @@ rt_status labeller_prompts(const config *c, prompt_profile **out, rt_error *err)
         .separator = c->prompt.separator,
     };
     return prompt_profile_new(&settings, out, err);
+}
+
+static rt_status check_label_given(const config *c, rt_error *err)
+{
+    rt_buf text = {0};
+    template *t = NULL;
+    const template_pair pairs[] = {{"input", ""}, {"label", ""}};
+    if (c->prompt.label_given[0] == '\0') return RT_OK;
+    rt_status st = template_parse(c->prompt.label_given, &t, err);
+    if (st == RT_OK) st = template_render_pairs(t, pairs, RT_COUNT(pairs), &text, err);
+    if (st == RT_OK && c->prompt.kind == PROMPT_REASONING)
+        st = prompt_lint_reasoning("prompt.label_given", c->prompt.label_given, err);
+    else if (st != RT_OK)
+        st = rt_wrap(err, RT_INVALID, "prompt.label_given");
+    template_free(t);
+    rt_buf_free(&text);
+    return st;
 }
 
 /* A folder's model as a backend that scores. Its settings are the run's but for what is its own. */
@@ -71,6 +90,7 @@ static rt_status open_one(const config *c, labeller *out, rt_error *err)
     backend *b = NULL;
     label_scorer scorer = {0};
     if ((st = labeller_prompts(c, &prompts, err)) != RT_OK) goto out;
+    if ((st = check_label_given(c, err)) != RT_OK) goto out;
     if ((st = backend_open(c, &b, err)) != RT_OK) goto out;
     if ((st = open_scorer(c, b, &scorer, err)) != RT_OK) goto out;
     *out = (labeller){
@@ -83,6 +103,7 @@ static rt_status open_one(const config *c, labeller *out, rt_error *err)
                      .top_p = c->teacher.top_p,
                      .seed = c->seed},
         .attempts_max = c->teacher.attempts_max,
+        .label_given = c->prompt.label_given,
         .policy = answer_policy_of(c),
         .scorer = scorer,
     };

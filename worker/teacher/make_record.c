@@ -120,14 +120,28 @@ static void add_quality(json_t *meta, const teacher_outcome *o)
                             filters_json(s->verdict.flags & answer_policy_noted(policy)));
 }
 
+/* What the true answer was used for. */
+static void add_gold(json_t *meta, const chosen_answer *c)
+{
+    if (c->gold_by == NULL && c->given_failed == NULL) return;
+    json_t *gold = json_object();
+    if (c->gold_by != NULL) json_object_set_new(gold, "by", json_string(c->gold_by));
+    if (c->gold_by != NULL && c->said != NULL)
+        json_object_set_new(gold, "said", json_string(c->said));
+    if (c->gold_by != NULL && c->said_reason != NULL)
+        json_object_set_new(gold, "reason", json_string(c->said_reason));
+    if (c->given_failed != NULL) json_object_set_new(gold, "failed", json_string(c->given_failed));
+    json_object_set_new(meta, "gold", gold);
+}
+
 static json_t *meta_of(const teacher_outcome *o)
 {
     static const sample none;
     const sample *s = o->chosen->sample != NULL ? o->chosen->sample : &none;
-    json_t *meta =
-        json_pack("{s:s, s:s, s:I, s:o}", "teacher", o->labeller->name, "backend",
-                  backend_name(o->labeller->backend), "attempts", (json_int_t)o->item->n_samples,
-                  "parse", parse_flags_json(s->parsed.flags));
+    json_t *meta = json_pack("{s:s, s:s, s:I, s:o}", "teacher", o->labeller->name, "backend",
+                             backend_name(o->labeller->backend), "attempts",
+                             (json_int_t)o->item->n_samples + o->item->has_given, "parse",
+                             parse_flags_json(s->parsed.flags));
     if (meta == NULL) return NULL;
     if (s->answer.finish_reason != NULL)
         json_object_set_new(meta, "finish_reason", json_string(s->answer.finish_reason));
@@ -136,6 +150,7 @@ static json_t *meta_of(const teacher_outcome *o)
         json_object_set_new(meta, "logprob", json_real(s->answer.sum_logprob));
     add_price(meta, &o->item->usage);
     add_quality(meta, o);
+    add_gold(meta, o->chosen);
     return meta;
 }
 

@@ -70,6 +70,8 @@ static void count_shard(teacher *t, const label_counts *counts, double seconds)
     runtime_count(t->rt, "labelled", (double)counts->n_labelled);
     runtime_count(t->rt, "rejected", (double)counts->n_rejected);
     runtime_count(t->rt, "retries", (double)counts->n_retries);
+    runtime_count(t->rt, "label_given", (double)counts->n_label_given);
+    runtime_count(t->rt, "label_given_taken", (double)counts->n_label_given_taken);
     runtime_count(t->rt, "escalated", (double)counts->n_escalated);
     runtime_count(t->rt, "prompt_tokens", (double)counts->n_prompt_tokens);
     runtime_count(t->rt, "completion_tokens", (double)counts->n_completion_tokens);

@@ -65,17 +65,17 @@ static rt_status make_prompt(const labeller *l, const label_item *it, const char
     return st == RT_OK ? rt_buf_add_text(out, lead, err) : st;
 }
 
-static bool competes(const label_item *it, const answer_votes *votes, size_t i)
+static bool competes(const label_item *it, const answer_votes *votes, size_t group, size_t i)
 {
-    return votes->groups[i] == votes->result.winner && it->samples[i].rationale != NULL &&
+    return votes->groups[i] == group && it->samples[i].rationale != NULL &&
            it->samples[i].verdict.n_words > 0;
 }
 
 /* The first competitor that says nearly the same as i; i itself when none does. */
-static size_t twin_of(const label_item *it, const answer_votes *votes, size_t i)
+static size_t twin_of(const label_item *it, const answer_votes *votes, size_t group, size_t i)
 {
     for (size_t k = 0; k < i; k++)
-        if (competes(it, votes, k) &&
+        if (competes(it, votes, group, k) &&
             sim_hash_distance(it->samples[k].verdict.sim_hash, it->samples[i].verdict.sim_hash) <=
                 SIM_NEAR)
             return k;
@@ -107,7 +107,7 @@ static rt_status ask_scorer(const labeller *l, const label_item *it, const char 
 }
 
 static rt_status list_questions(const labeller *l, const label_item *it, const answer_votes *votes,
-                                const char *lead, questions *q, rt_error *err)
+                                size_t group, const char *lead, questions *q, rt_error *err)
 {
     rt_status st = RT_OK;
     q->prompts = rt_calloc(it->n_samples, sizeof *q->prompts);
@@ -116,7 +116,7 @@ static rt_status list_questions(const labeller *l, const label_item *it, const a
     if (q->prompts == NULL || q->i_sample == NULL || q->scores == NULL)
         return rt_fail(err, RT_NOMEM, "scores of %zu rationales", it->n_samples);
     for (size_t i = 0; st == RT_OK && i < it->n_samples; i++) {
-        if (!competes(it, votes, i) || twin_of(it, votes, i) != i) continue;
+        if (!competes(it, votes, group, i) || twin_of(it, votes, group, i) != i) continue;
         st = make_prompt(l, it, it->samples[i].rationale, lead, &q->prompts[q->n], err);
         q->i_sample[q->n++] = i;
     }
@@ -124,7 +124,7 @@ static rt_status list_questions(const labeller *l, const label_item *it, const a
     return st;
 }
 
-static void take_scores(const labeller *l, label_item *it, const answer_votes *votes,
+static void take_scores(const labeller *l, label_item *it, const answer_votes *votes, size_t group,
                         const questions *q)
 {
     double bare = q->scores[q->n];
@@ -135,9 +135,9 @@ static void take_scores(const labeller *l, label_item *it, const answer_votes *v
         s->usefulness = s->has_usefulness ? gain : 0;
     }
     for (size_t i = 0; i < it->n_samples; i++) {
-        if (!competes(it, votes, i)) continue;
+        if (!competes(it, votes, group, i)) continue;
         sample *s = &it->samples[i];
-        const sample *first = &it->samples[twin_of(it, votes, i)];
+        const sample *first = &it->samples[twin_of(it, votes, group, i)];
         s->has_usefulness = first->has_usefulness;
         s->usefulness = first->usefulness;
         if (s->has_usefulness && s->usefulness < l->policy.useful_min)
@@ -149,12 +149,14 @@ static rt_status measure_item(const labeller *l, label_item *it, const char *lea
 {
     answer_votes votes = {0};
     questions q = {0};
+    size_t group = VOTE_NONE;
     rt_status st = count_votes(l, it, &votes, err);
-    if (st == RT_OK && votes.result.winner != VOTE_NONE) {
-        st = list_questions(l, it, &votes, lead, &q, err);
+    if (st == RT_OK) st = chosen_group(l, it, &votes, &group, err);
+    if (st == RT_OK && group != VOTE_NONE) {
+        st = list_questions(l, it, &votes, group, lead, &q, err);
         if (st == RT_OK && q.n > 0) {
-            st = ask_scorer(l, it, votes.labels[votes.result.winner], &q, err);
-            if (st == RT_OK) take_scores(l, it, &votes, &q);
+            st = ask_scorer(l, it, votes.labels[group], &q, err);
+            if (st == RT_OK) take_scores(l, it, &votes, group, &q);
         }
     }
     questions_free(&q, it->n_samples);

@@ -8,7 +8,7 @@
  *     q      a model that can score: the teacher itself, or another in a folder
  *
  * Above 0 the label is likelier with the rationale. It is measured after the vote, for the texts that
- * agree with the winner; of near duplicates (sim_hash.h) the first is measured and counts for the
+ * agree with the label that is taken; of near duplicates (sim_hash.h) the first is measured and counts for the
  * others, so that ten equal texts cost as much as one. Each score is of one sequence alone: it does not
  * depend on what else is scored.
  * Source: the idea of a rationale's worth as the information that it adds about the label is that of Chen

@@ -70,6 +70,16 @@ Test(projection, has_a_price_when_either_side_has)
     cr_expect_eq(project(&b).cost_max, 0);
 }
 
+Test(projection, may_pay_for_one_text_more_where_the_label_is_given)
+{
+    projection_basis b = toy_basis();
+    b.label_given = true;
+    projection p = project(&b);
+    cr_expect_eq(p.n_prompt_likely, 400500, "most rows are right");
+    cr_expect_eq(p.n_prompt_max, 801000 + 400500);
+    cr_expect_eq(p.n_completion_max, 512000 + 256000);
+}
+
 Test(projection, adds_what_a_second_teacher_gets_of_the_rows)
 {
     projection_basis b = toy_basis(), dear = toy_basis();
