@@ -14,9 +14,11 @@ typedef struct desk {
     char *folder;
     config *config;
     answer_cache *cache;
-    const char *says; /* NULL: nothing */
+    const char *says;  /* NULL: nothing */
+    size_t n_says_max; /* then nothing; 0: no limit */
     size_t n_missing;
     int attempts_max;
+    bool two_step;
 } desk;
 
 static rt_status answer(void *context, const batch_ticket *ticket, const char *body, size_t n_body,
@@ -25,7 +27,7 @@ static rt_status answer(void *context, const batch_ticket *ticket, const char *b
     desk *d = context;
     (void)ticket, (void)body, (void)n_body;
     d->n_missing++;
-    if (d->says == NULL) return RT_OK;
+    if (d->says == NULL || (d->n_says_max > 0 && d->n_missing > d->n_says_max)) return RT_OK;
     return rt_buf_printf(reply, err,
                          "{\"choices\":[{\"index\":0,\"finish_reason\":\"stop\",\"message\":{"
                          "\"content\":\"%s\"}}]}",
@@ -41,8 +43,8 @@ static void set_config(desk *d, const char *more)
     snprintf(yaml, sizeof yaml,
              "task: {answer: number, markers: [\"#\"]}\ncorpus: {files: [x.jsonl]}\n"
              "teacher: {backend: openai, base_url: \"http://127.0.0.1:9/v1\", model: m, api_key: "
-             "\"${RT_NO_SUCH_KEY}\", attempts_max: %d}\n%s",
-             d->attempts_max, more);
+             "\"${RT_NO_SUCH_KEY}\", attempts_max: %d, two_step: %s}\n%s",
+             d->attempts_max, d->two_step ? "true" : "false", more);
     cr_assert_eq(config_parse("t", yaml, strlen(yaml), NULL, &d->config, &err), RT_OK, "%s",
                  err.text);
 }
@@ -119,6 +121,21 @@ Test(forget_answers, forgets_every_text_of_a_vote)
     cr_assert_eq(ask(&d, d.config, "row", "# 5"), 4);
     cr_expect_eq(forget(&d, "row"), 4);
     cr_expect_eq(ask(&d, d.config, "row", NULL), 4);
+    desk_free(&d);
+}
+
+Test(forget_answers, forgets_thoughts_too_also_those_that_led_to_no_answer)
+{
+    desk d = desk_new("");
+    d.two_step = true;
+    d.attempts_max = 1;
+    set_config(&d, "");
+    cr_assert_eq(ask(&d, d.config, "whole", "no label"), 2);
+    cr_expect_eq(forget(&d, "whole"), 2, "a thought and an answer");
+    cr_expect_eq(forget(&d, "whole"), 0);
+    d.n_says_max = 1;
+    cr_assert_eq(ask(&d, d.config, "half", "a thought"), 2);
+    cr_expect_eq(forget(&d, "half"), 1);
     desk_free(&d);
 }
 
