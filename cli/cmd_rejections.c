@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "cli/command.h"
+#include "cli/forget_rejected.h"
 #include "cli/launch/launcher.h"
 #include "common/base/fs.h"
 #include "common/dataset/requeue.h"
@@ -137,11 +138,36 @@ static rt_status check_untrained(const config *c, const run_folder *folder, rt_e
         planned ? plan : model, folder->path);
 }
 
+static void print_requeued(const requeue_result *done)
+{
+    if (done->n_requeued == 0)
+        printf("nothing to requeue; %" PRIu64 " rows stay rejected\n", done->n_kept);
+    else
+        printf("%" PRIu64 " rows are pending again, %" PRIu64 " stay rejected; their old records "
+               "are in %s\n`retort label` or `retort run` with the same settings asks for them\n",
+               done->n_requeued, done->n_kept, done->kept_in);
+}
+
+static rt_status print_requeued_json(const requeue_result *done, bool forgets, uint64_t n_forgotten,
+                                     rt_error *err)
+{
+    json_t *root = json_pack("{s:I, s:I, s:s}", "requeued", (json_int_t)done->n_requeued,
+                             "rejected", (json_int_t)done->n_kept, "kept_in", done->kept_in);
+    if (root == NULL) return rt_fail(err, RT_NOMEM, "requeued rows");
+    if (forgets) json_object_set_new(root, "forgotten", json_integer((json_int_t)n_forgotten));
+    json_dumpf(root, stdout, JSON_COMPACT);
+    printf("\n");
+    json_decref(root);
+    return RT_OK;
+}
+
 static rt_status requeue(const options *o, const config *c, const char *dataset, rt_error *err)
 {
     run_folder folder = {.lock_fd = -1};
     requeue_result done = {0};
     archive *a = NULL;
+    bool forgets = options_has(o, "--forget-answers");
+    uint64_t n_forgotten = 0;
     const char *reason = options_value(o, "--reason");
     if (options_value(o, "--limit") != NULL)
         return rt_fail(err, RT_INVALID, "--limit: --requeue takes all rows, or those of --reason");
@@ -150,23 +176,15 @@ static rt_status requeue(const options *o, const config *c, const char *dataset,
     if (st == RT_OK && (st = archive_open_read_only(dataset, &a, err)) == RT_OK)
         warn_unknown_reason(a, reason);
     archive_close(a);
+    /* First the answers: whoever is killed in between does it again and finds the rows still here. */
+    if (st == RT_OK && forgets) st = forget_rejected(c, dataset, reason, &n_forgotten, err);
     if (st == RT_OK) st = archive_requeue(dataset, reason, &done, err);
     run_folder_close(&folder);
     if (st != RT_OK) return st;
-    if (options_json(o)) {
-        json_t *root = json_pack("{s:I, s:I, s:s}", "requeued", (json_int_t)done.n_requeued,
-                                 "rejected", (json_int_t)done.n_kept, "kept_in", done.kept_in);
-        if (root == NULL) return rt_fail(err, RT_NOMEM, "requeued rows");
-        json_dumpf(root, stdout, JSON_COMPACT);
-        printf("\n");
-        json_decref(root);
-    } else if (done.n_requeued == 0) {
-        printf("nothing to requeue; %" PRIu64 " rows stay rejected\n", done.n_kept);
-    } else {
-        printf("%" PRIu64 " rows are pending again, %" PRIu64 " stay rejected; their old records "
-               "are in %s\n`retort label` or `retort run` with the same settings asks for them\n",
-               done.n_requeued, done.n_kept, done.kept_in);
-    }
+    if (options_json(o)) return print_requeued_json(&done, forgets, n_forgotten, err);
+    print_requeued(&done);
+    if (forgets)
+        printf("%" PRIu64 " of their answers are no longer in the answer cache\n", n_forgotten);
     return RT_OK;
 }
 
@@ -182,6 +200,10 @@ static int run(const options *o)
     if (st == RT_OK && !rt_fs_exists(dataset))
         st = rt_fail(&err, RT_NOTFOUND, "%s does not exist: has this run started?", dataset);
     if (st != RT_OK) goto out;
+    if (options_has(o, "--forget-answers") && !options_has(o, "--requeue")) {
+        st = rt_fail(&err, RT_INVALID, "--forget-answers: goes with --requeue");
+        goto out;
+    }
     if (options_has(o, "--requeue")) {
         st = requeue(o, c, dataset, &err);
         goto out;
@@ -197,14 +219,16 @@ static const option_def own_options[] = {
     {"--reason", "REASON", "only rows rejected for this reason, such as no_marker", NULL},
     {"--limit", "N", "show at most N rows, 0: all (default 20; all with --json)", NULL},
     {"--requeue", NULL, "take the rows out, so that the next run asks for them again", NULL},
+    {"--forget-answers", NULL, "with --requeue: take their answers out of the cache too", NULL},
     {0},
 };
 
 const command cmd_rejections = {
     .name = "rejections",
     .summary = "list the rejected rows of a run, or have them asked for again",
-    .synopsis = "[--reason REASON] [--limit N] [--config FILE] [--set key=value]... [--json]\n"
-                "--requeue [--reason REASON] [--config FILE] [--set key=value]... [--json]",
+    .synopsis =
+        "[--reason REASON] [--limit N] [--config FILE] [--set key=value]... [--json]\n"
+        "--requeue [--forget-answers] [--reason REASON] [--config FILE] [--set key=value]... [--json]",
     .description =
         "Shows why rows of the corpus have no label: how many for each reason, then the rows\n"
         "with their input and the teacher's text, cut to a line. With --json each row is one\n"
@@ -218,10 +242,15 @@ const command cmd_rejections = {
         "teacher that always answers alike (recorded, native) rejects the same rows again\n"
         "unless its files have changed. A server's answers (openai) are kept in the cache: a\n"
         "row that was rejected for its text gets the same text again, at no cost, until prompt,\n"
-        "model or sampling change, or cache.dir names another folder.\n",
+        "model or sampling change, or cache.dir names another folder.\n"
+        "--forget-answers takes the answers to these rows, of both teachers, out of the cache,\n"
+        "for every run that shares it: they are asked and paid for once more. Give the settings\n"
+        "of the run, for they say what was asked. A server that always answers alike will do so\n"
+        "again.\n",
     .options = own_options,
     .examples = "retort rejections --config retort.yaml\n"
                 "retort rejections --reason no_marker --json | jq -r .raw\n"
-                "retort rejections --requeue --reason timeout\n",
+                "retort rejections --requeue --reason timeout\n"
+                "retort rejections --requeue --forget-answers --reason no_marker\n",
     .run = run,
 };

@@ -8,6 +8,7 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "coordinator/shell.h"
+#include "coordinator/survey_rules.h"
 
 #define SECONDS_SAVE_MS 10000
 
@@ -88,6 +89,20 @@ static json_t *rejected_by_reason(const coordinator *co)
     return reasons;
 }
 
+/* What training does without because it is said elsewhere too. */
+static void add_survey(const coordinator *co, json_t *top)
+{
+    survey_settings settings = survey_settings_of(co->config);
+    if (co->plan == NULL || !survey_is_wanted(&settings)) return;
+    survey_counts n = plan_stage_survey(co->plan);
+    json_object_set_new(top, "survey",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "rationales",
+                                  (json_int_t)n.n_rationales, "near_duplicates",
+                                  (json_int_t)n.n_near_duplicates, "boilerplate",
+                                  (json_int_t)n.n_boilerplate, "rationales_dropped",
+                                  (json_int_t)n.n_dropped, "left_out", (json_int_t)n.n_left_out));
+}
+
 static void add_training(const coordinator *co, json_t *top)
 {
     const tokenizer *t = tokenizer_stage_get(co->tokenizer);
@@ -105,6 +120,7 @@ static void add_training(const coordinator *co, json_t *top)
     json_object_set_new(
         top, "too_long",
         json_integer(co->plan == NULL ? 0 : (json_int_t)plan_stage_n_too_long(co->plan)));
+    add_survey(co, top);
     if (t == NULL) return;
     json_object_set_new(top, "tokenizer_sha256", json_string(tokenizer_sha256(t)));
     json_object_set_new(top, "n_vocab", json_integer((json_int_t)tokenizer_size(t)));

@@ -89,6 +89,7 @@ rt_status backend_open_openai(const config *c, backend **out, rt_error *err)
     openai_teacher *t = rt_calloc(1, sizeof *t);
     if (t == NULL) return rt_fail(err, RT_NOMEM, "openai teacher");
     t->config = c;
+    t->prices = price_table_of(c);
     t->window = concurrency_new((size_t)c->teacher.in_flight_max);
     t->breaker = breaker_new(c->teacher.breaker_failures);
     st = openai_shape_load(c, &t->shape, &t->schema, &t->extra, err);

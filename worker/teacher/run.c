@@ -43,7 +43,7 @@ static void count_in_backend(void *context, const char *what, uint64_t n)
 static rt_status open_cache(teacher *t, const config *c, rt_error *err)
 {
     char folder[4096];
-    if (c->teacher.backend != TEACHER_OPENAI) return RT_OK;
+    if (!labeller_caches(&t->labeller)) return RT_OK;
     rt_status st = cache_path(c, folder, sizeof folder, err);
     if (st != RT_OK || folder[0] == '\0') return st;
     return answer_cache_open(folder, &t->cache, err);
@@ -70,6 +70,8 @@ static void count_shard(teacher *t, const label_counts *counts, double seconds)
     runtime_count(t->rt, "labelled", (double)counts->n_labelled);
     runtime_count(t->rt, "rejected", (double)counts->n_rejected);
     runtime_count(t->rt, "retries", (double)counts->n_retries);
+    runtime_count(t->rt, "label_given", (double)counts->n_label_given);
+    runtime_count(t->rt, "label_given_taken", (double)counts->n_label_given_taken);
     runtime_count(t->rt, "escalated", (double)counts->n_escalated);
     runtime_count(t->rt, "prompt_tokens", (double)counts->n_prompt_tokens);
     runtime_count(t->rt, "completion_tokens", (double)counts->n_completion_tokens);

@@ -45,6 +45,7 @@
 typedef struct openai_teacher {
     const config *config;
     backend_means means;
+    price_table prices;
     openai_shape shape;
     json_t *schema, *extra;
     json_answer_rules json; /* with a schema */
@@ -122,6 +123,11 @@ void openai_count(const openai_teacher *t, const char *what, uint64_t n);
 /* ask.c: what is asked, and what becomes of what was answered. */
 RT_MUST_USE rt_status asks_make(asking *w, rt_error *err);
 void asks_free(asking *w);
+/* What the answer cache may know the request by: its thought where there are two steps, and its
+ * answer. Overwrites w->body. */
+#define ASKING_KEYS 2
+RT_MUST_USE rt_status asking_keys(asking *w, size_t i_request, rt_id out[ASKING_KEYS], size_t *n,
+                                  rt_error *err);
 /* The body of the ask's next request into w->body. */
 RT_MUST_USE rt_status ask_body(asking *w, const ask *a, rt_error *err);
 /* Take what can be used. *n_used choices were; the ask is done when a->n is 0 and its stage is
