@@ -1,13 +1,14 @@
 /* Requests and tokens per second of a served model, by the number of clients.
  *
- *     bench_serve [model=FOLDER] [seconds=3] [slots=64] [threads=1] [n=1] [words=0] [busy=0]
+ *     bench_serve [model=FOLDER] [seconds=3] [slots=64] [threads=1] [n=1] [words=0] [tokens=200]
+ *                 [busy=0]
  *
  * The server runs in this process and so do the clients: each sends its next request on the same
  * connection as soon as it has its answer. Prints one line for 1, 8 and 64 clients, with the
  * processor time of a request: that of the clients is in it, but it does not depend on who else
  * uses the machine, as long as nobody waits by spinning.
  *
- * n: samples of each prompt. words: this many more in each prompt. busy: processes beside this one
+ * n: samples of each prompt. words: this many more in each prompt. tokens: the longest answer. busy: processes beside this one
  * that do nothing but use a processor each.
  */
 #include <curl/curl.h>
@@ -30,7 +31,7 @@
 
 typedef struct setup {
     const char *model;
-    uint64_t seconds, slots, threads, n, words, busy;
+    uint64_t seconds, slots, threads, n, words, tokens, busy;
 } setup;
 
 typedef struct client {
@@ -135,7 +136,8 @@ static bool read_argument(setup *s, const char *text)
         uint64_t *value;
     } numbers[] = {{"seconds=", &s->seconds}, {"slots=", &s->slots},
                    {"threads=", &s->threads}, {"n=", &s->n},
-                   {"words=", &s->words},     {"busy=", &s->busy}};
+                   {"words=", &s->words},     {"tokens=", &s->tokens},
+                   {"busy=", &s->busy}};
     if (strncmp(text, "model=", 6) == 0) {
         s->model = text + 6;
         return true;
@@ -165,7 +167,8 @@ int main(int argc, char **argv)
                .seconds = 3,
                .slots = CLIENTS_MAX,
                .threads = 1,
-               .n = 1};
+               .n = 1,
+               .tokens = 200};
     rt_error err = {0};
     server *served = NULL;
     char url[256];
@@ -174,7 +177,7 @@ int main(int argc, char **argv)
         if (!read_argument(&s, argv[i])) {
             fprintf(
                 stderr,
-                "bench_serve: %s? model=FOLDER seconds=N slots=N threads=N n=N words=N busy=N\n",
+                "bench_serve: %s? model=FOLDER seconds=N slots=N threads=N n=N words=N tokens=N busy=N\n",
                 argv[i]);
             return 2;
         }
@@ -184,7 +187,7 @@ int main(int argc, char **argv)
                            .bind = "127.0.0.1",
                            .n_slots = s.slots,
                            .n_waiting_max = 1000,
-                           .n_tokens_max = 200,
+                           .n_tokens_max = s.tokens,
                            .n_body_bytes_max = 1 << 20,
                            .n_threads = s.threads,
                            .timeout_ms = 60000};
