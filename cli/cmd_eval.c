@@ -127,4 +127,5 @@ const command cmd_eval = {
                 "retort eval --config esnli.yaml --model student --gold valid.jsonl.gz --json\n"
                 "retort eval --config esnli.yaml --teacher\n",
     .run = run_eval,
+    .computes = true,
 };

@@ -29,4 +29,5 @@ const command cmd_label = {
                 "retort label --config retort.yaml\n"
                 "retort eval --config retort.yaml --teacher\n",
     .run = run,
+    .computes = true,
 };

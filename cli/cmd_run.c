@@ -33,4 +33,5 @@ const command cmd_run = {
     .examples = "retort run --config examples/arithmetic/retort.yaml\n"
                 "retort run --config retort.yaml --set launch.students=2 --set train.steps=500\n",
     .run = run,
+    .computes = true,
 };
