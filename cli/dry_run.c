@@ -377,6 +377,9 @@ static void print_costs(const dry_run *d)
         printf("  %-11s %" PRIu64 " for each row\n", "texts", d->config->quality.samples);
     if (d->config->escalate.config[0] != '\0')
         printf("  %-11s is not counted: what it is asked shows only in the run\n", "2nd teacher");
+    if (d->config->eval.teacher)
+        printf("  %-11s is not counted: eval.teacher asks about rows of eval.files too\n",
+               "evaluation");
     print_price(d);
 }
 

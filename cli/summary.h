@@ -9,8 +9,10 @@
  * `seconds` is the wall time of the command. */
 RT_MUST_USE rt_status summary_write(const config *c, const char *run_dir, double seconds,
                                     rt_error *err);
-/* Examples that a written summary leaves out because the budget was spent. */
-RT_MUST_USE rt_status summary_stopped(const char *run_dir, uint64_t *n_left_out, rt_error *err);
+/* What a written summary leaves out because the budget was spent: examples to label, and rows of
+ * eval.files that the teacher was to be asked about. */
+RT_MUST_USE rt_status summary_stopped(const char *run_dir, uint64_t *n_left_out,
+                                      uint64_t *n_not_asked, rt_error *err);
 /* The table and the shown examples of a written summary, as text. */
 RT_MUST_USE rt_status summary_print(const char *run_dir, bool json, rt_buf *out, rt_error *err);
 

@@ -191,7 +191,7 @@ static void bury_the_dead(coordinator *co)
                     wire_role_name(dead->role), co->now_ms - dead->seen_ms);
         if (dead->role == ROLE_TEACHER) {
             lease_table_return(co->leases, dead->name);
-            quota_bury(co->money.quota, dead->name, co->now_ms);
+            quota_bury(co->money.book.quota, dead->name, co->now_ms);
         }
         if (dead->role == ROLE_STUDENT) train_stage_requeue(co, dead->name);
     }

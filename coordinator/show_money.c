@@ -8,7 +8,7 @@ void money_sum(const coordinator *co, money_sums *out)
 {
     uint64_t n_rows = archive_n_labelled(co->archive) + archive_n_rejected(co->archive);
     *out = (money_sums){.budget = co->config->limits.budget};
-    quota_sum(co->money.quota, co->now_ms, &out->quota);
+    quota_sum(co->money.book.quota, co->now_ms, &out->quota);
     out->spent = (double)out->quota.use.cost / QUOTA_COST_UNIT;
     out->lost = (double)out->quota.lost / QUOTA_COST_UNIT;
     out->reserved = (double)out->quota.reserved / QUOTA_COST_UNIT;
@@ -62,7 +62,7 @@ void show_money_json(const coordinator *co, json_t *top)
 const char *show_money_problem(const coordinator *co, char *scratch, size_t n_scratch)
 {
     money_sums m;
-    if (co->money.problem[0] != '\0') return co->money.problem;
+    if (co->money.book.problem[0] != '\0') return co->money.book.problem;
     if (!lease_table_is_closed(co->leases)) return "";
     money_sum(co, &m);
     snprintf(

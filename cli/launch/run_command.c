@@ -23,14 +23,17 @@ static int fail_with(const options *o, rt_error *err, exit_code code)
 static int budget_code(const options *o, const char *run_dir)
 {
     rt_error err = {0};
-    uint64_t n_left_out = 0;
-    rt_status st = summary_stopped(run_dir, &n_left_out, &err);
+    uint64_t n_left_out = 0, n_not_asked = 0;
+    rt_status st = summary_stopped(run_dir, &n_left_out, &n_not_asked, &err);
     if (st != RT_OK) return command_fail(o, &err);
-    if (n_left_out == 0) return EXIT_CODE_OK;
-    fprintf(stderr,
-            "retort: limits.budget is spent, %llu examples are left unlabelled; docs/costs.md says "
-            "how to go on\n",
-            (unsigned long long)n_left_out);
+    if (n_left_out + n_not_asked == 0) return EXIT_CODE_OK;
+    fprintf(stderr, "retort: limits.budget is spent:");
+    if (n_left_out > 0)
+        fprintf(stderr, " %llu examples are left unlabelled;", (unsigned long long)n_left_out);
+    if (n_not_asked > 0)
+        fprintf(stderr, " the teacher was not asked about %llu rows of eval.files;",
+                (unsigned long long)n_not_asked);
+    fprintf(stderr, " docs/costs.md says how to go on\n");
     return EXIT_CODE_BUDGET;
 }
 

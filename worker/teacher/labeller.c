@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/runtime/run_path.h"
 #include "worker/runtime/task_rules.h"
 #include "worker/teacher/run.h"
 
@@ -99,6 +100,16 @@ rt_status labeller_open(const config *c, labeller *out, rt_error *err)
     }
     *out = l;
     return RT_OK;
+}
+
+/* Answers that cost something are kept where other runs find them too. */
+rt_status labeller_open_cache(const config *c, answer_cache **out, rt_error *err)
+{
+    char folder[4096];
+    if (c->teacher.backend != TEACHER_OPENAI) return RT_OK;
+    rt_status st = cache_path(c, folder, sizeof folder, err);
+    if (st != RT_OK || folder[0] == '\0') return st;
+    return answer_cache_open(folder, out, err);
 }
 
 void labeller_use(const labeller *l, const backend_means *means)
