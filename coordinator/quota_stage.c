@@ -12,7 +12,9 @@ rt_status quota_stage_open(quota_stage *s, const config *c, const run_folder *fo
     if (st != RT_OK) return st;
     bool stopped = s->book.stopped;
     s->book.stopped = false;
-    if (!stopped || may_reopen || lease_table_all_done(leases)) return RT_OK;
+    if (!stopped || lease_table_all_done(leases)) return RT_OK;
+    s->reopened = may_reopen;
+    if (may_reopen) return RT_OK;
     rt_log_info("budget.closed", "why=\"training began with the labels that the budget paid\"");
     s->book.stopped = true;
     quota_stop(s->book.quota);

@@ -16,10 +16,11 @@
 typedef struct quota_stage {
     spend_book book;
     lease_table *leases;
+    bool reopened; /* labelling had ended, and goes on */
 } quota_stage;
 
 /* Without a folder nothing is read or written. Else reads the file of an earlier start.
- * `may_reopen`: no plan holds what was labelled so far, so that a larger budget may go on. */
+ * `may_reopen`: training does not hold the labels so far, so that a larger budget may go on. */
 RT_MUST_USE rt_status quota_stage_open(quota_stage *s, const config *c, const run_folder *folder,
                                        lease_table *leases, bool may_reopen, uint64_t now_ms,
                                        rt_error *err);

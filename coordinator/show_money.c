@@ -21,6 +21,20 @@ void money_sum(const coordinator *co, money_sums *out)
     out->n_left_out = lease_table_is_closed(co->leases) ? corpus_source_n(co->corpus) - n_rows : 0;
 }
 
+rt_status reopening_now(const coordinator *co, reopening *out, rt_error *err)
+{
+    training_files files;
+    bool settled = true;
+    const rt_id *ids = corpus_source_ids(co->corpus);
+    rt_status st =
+        training_files_look(&co->folder, co->config, corpus_source_n(co->corpus), &files, err);
+    if (st != RT_OK) return st;
+    for (size_t i = 0; settled && i < files.n_covered; i++)
+        settled = archive_find(co->archive, ids[i]) != ARCHIVE_ABSENT;
+    *out = reopening_of(&files, settled);
+    return RT_OK;
+}
+
 static json_t *count(uint64_t n)
 {
     return json_integer((json_int_t)n);

@@ -136,6 +136,7 @@ Test(quota_stage, a_later_start_stays_closed_once_a_plan_holds_the_labels)
         lease_table_free(leases);
         cr_assert_eq(lease_table_new(20, 10, 1000, &leases, NULL), RT_OK);
         s = open_stage(reopens == 1);
+        cr_expect_eq(s.reopened, reopens == 1);
         quota_stage_turn(&s, true, NOW);
         cr_expect_eq(lease_table_all_done(leases), reopens == 0);
         cr_expect_eq(lease_table_is_closed(leases), reopens == 0);
