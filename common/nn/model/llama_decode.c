@@ -183,6 +183,24 @@ rt_status llama_prefill(decoder *d, size_t n, const uint32_t *i_seqs,
     return RT_OK;
 }
 
+void llama_copy(decoder *d, size_t to, size_t from, size_t n)
+{
+    size_t d_head = d->shape.d_head;
+    RT_ASSERT(n <= d->lengths[from] && n <= d->capacities[to]);
+    d->lengths[to] = n;
+    if (to == from) return;
+    for (size_t l = 0; l < d->m->config.n_layers; l++)
+        for (size_t kv = 0; kv < d->shape.n_kv_heads; kv++) {
+            const float *keys = block_keys(d, l, from, kv);
+            float *out = block_keys(d, l, to, kv);
+            for (size_t c = 0; c < d_head; c++)
+                memcpy(out + c * d->capacities[to], keys + c * d->capacities[from],
+                       n * sizeof *out);
+            memcpy(block_values(d, l, to, kv), block_values(d, l, from, kv),
+                   n * d_head * sizeof *out);
+        }
+}
+
 static const float *layer_weight(const decoder *d, size_t i_layer, llama_layer_param which)
 {
     return d->m->weights + d->m->table.params[llama_param(i_layer, which)].offset;
