@@ -114,6 +114,14 @@ static rt_status count_list(audit_names *names, const json_t *list, rt_error *er
     return RT_OK;
 }
 
+static void add_gold(audit_quality *q, const json_t *gold)
+{
+    const char *by = json_string_value(json_object_get(gold, "by"));
+    q->n_given_failed += json_is_string(json_object_get(gold, "failed"));
+    q->n_label_given += by != NULL && strcmp(by, "label_given") == 0;
+    q->n_gold_text += by != NULL && strcmp(by, "text") == 0;
+}
+
 static rt_status add_meta(audit_quality *q, const json_t *meta, bool labelled, rt_error *err)
 {
     rt_status st;
@@ -124,6 +132,11 @@ static rt_status add_meta(audit_quality *q, const json_t *meta, bool labelled, r
         q->sum_confidence += number_of(meta, "confidence");
         q->sum_margin += number_of(meta, "margin");
     }
+    if (labelled && json_is_number(json_object_get(meta, "usefulness"))) {
+        q->n_useful++;
+        q->sum_usefulness += number_of(meta, "usefulness");
+    }
+    add_gold(q, json_object_get(meta, "gold"));
     return add_teachers(q, meta, labelled, err);
 }
 
@@ -158,6 +171,11 @@ rt_status audit_quality_add(audit_quality *q, const label_record *r, rt_error *e
     if (json_is_object(meta)) st = add_meta(q, meta, r->label != NULL, err);
     json_decref(meta);
     return st;
+}
+
+static bool uses_gold(const audit_quality *q)
+{
+    return q->n_gold_text + q->n_label_given + q->n_given_failed > 0;
 }
 
 static json_t *names_json(const audit_names *names)
@@ -215,6 +233,15 @@ json_t *audit_quality_json(const audit_quality *q)
                             json_pack("{s:I, s:I, s:I, s:f}", "records", (json_int_t)q->n_topk,
                                       "tokens", (json_int_t)q->n_topk_tokens, "damaged",
                                       (json_int_t)q->n_topk_damaged, "tail", mean_tail(q)));
+    if (uses_gold(q))
+        json_object_set_new(root, "gold",
+                            json_pack("{s:I, s:I, s:I}", "text", (json_int_t)q->n_gold_text,
+                                      "label_given", (json_int_t)q->n_label_given, "failed",
+                                      (json_int_t)q->n_given_failed));
+    if (q->n_useful > 0) {
+        json_object_set_new(root, "scored", json_integer((json_int_t)q->n_useful));
+        json_object_set_new(root, "usefulness", json_real(q->sum_usefulness / (double)q->n_useful));
+    }
     json_object_set_new(root, "escalated", json_integer((json_int_t)q->n_escalated));
     json_object_set_new(root, "escalated_share",
                         json_real((double)q->n_escalated / (double)RT_MAX(q->n_records, 1)));
@@ -265,10 +292,15 @@ rt_status audit_quality_text(const audit_quality *q, rt_buf *out, rt_error *err)
                            "\n  confidence   %12.4f  mean share of the winning label, of %" PRIu64
                            " votes\n",
                            q->sum_confidence / (double)q->n_votes, q->n_votes);
+    if (st == RT_OK && q->n_useful > 0)
+        st = rt_buf_printf(
+            out, err,
+            "%s  usefulness   %12.4f  nats that a rationale adds to its label, of %" PRIu64 "\n",
+            q->n_votes > 0 ? "" : "\n", q->sum_usefulness / (double)q->n_useful, q->n_useful);
     if (st == RT_OK && q->n_escalated > 0)
         st = rt_buf_printf(out, err,
                            "%s  escalated    %12" PRIu64 "  %.1f %%, shown to a second teacher\n",
-                           q->n_votes > 0 ? "" : "\n", q->n_escalated,
+                           q->n_votes + q->n_useful > 0 ? "" : "\n", q->n_escalated,
                            100.0 * (double)q->n_escalated / (double)q->n_records);
     if (st == RT_OK && q->n_topk > 0)
         st =
@@ -280,5 +312,12 @@ rt_status audit_quality_text(const audit_quality *q, rt_buf *out, rt_error *err)
         st = rt_buf_printf(out, err,
                            "  damaged      %12" PRIu64 "  records whose topk cannot be read\n",
                            q->n_topk_damaged);
+    if (st == RT_OK && uses_gold(q))
+        st = rt_buf_printf(
+            out, err,
+            "\n  true answers  %11" PRIu64 "  labels chosen by them among the texts\n"
+            "  label given   %11" PRIu64 "  rationales asked for with the label; %" PRIu64
+            " more were of no use\n",
+            q->n_gold_text, q->n_label_given, q->n_given_failed);
     return st == RT_OK ? teachers_text(q, out, err) : st;
 }

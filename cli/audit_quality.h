@@ -45,7 +45,10 @@ typedef struct audit_quality {
     double sum_confidence, sum_margin;
     uint64_t n_topk, n_topk_tokens; /* records with probabilities of tokens, and those tokens */
     uint64_t n_topk_damaged;
-    double sum_tail;     /* of the probability beside the tokens that are named */
+    double sum_tail; /* of the probability beside the tokens that are named */
+    uint64_t n_gold_text, n_label_given, n_given_failed; /* where the true answer had a hand */
+    uint64_t n_useful; /* labelled records whose rationale's usefulness was measured */
+    double sum_usefulness;
     audit_names reasons; /* of rejected records */
     audit_names filters;
     audit_names parse_flags;

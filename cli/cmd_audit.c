@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "cli/audit_quality.h"
+#include "cli/audit_survey.h"
 #include "cli/command.h"
 #include "cli/launch/launcher.h"
 #include "cli/launch/progress.h"
 #include "common/base/fs.h"
 #include "common/corpus/manifest.h"
 #include "common/dataset/archive.h"
+#include "coordinator/survey_rules.h"
 
 typedef struct audit {
     manifest_counts corpus;
@@ -21,6 +23,7 @@ typedef struct audit {
     uint64_t n_rationales;
     char sha256[RT_SHA256_HEX_SIZE];
     audit_quality quality;
+    audit_survey survey;
 } audit;
 
 typedef struct counter {
@@ -86,6 +89,7 @@ static rt_status take_audit(const config *c, const char *run_dir, audit *out, rt
     manifest *m = NULL;
     archive *a = NULL;
     counter count = {.out = out};
+    survey_settings beside = survey_settings_of(c);
     rt_status st = rt_fs_join(folder, sizeof folder, run_dir, "dataset", err);
     if (st == RT_OK && !rt_fs_exists(folder))
         st = rt_fail(err, RT_NOTFOUND, "%s does not exist: has this run started?", folder);
@@ -101,6 +105,7 @@ static rt_status take_audit(const config *c, const char *run_dir, audit *out, rt
     st = archive_scan(a, false, count_record, &count, err);
     if (st == RT_OK) st = archive_scan(a, true, count_record, &count, err);
     if (st == RT_OK) st = hash_dataset(a, m, out, err);
+    if (st == RT_OK) st = audit_survey_take(&beside, a, m, &out->survey, err);
     if (st != RT_OK) goto out;
     out->corpus = *manifest_get_counts(m);
     out->n_rationales = archive_n_rationales(a);
@@ -129,7 +134,9 @@ static void print_json(const audit *a)
         "labelled", (json_int_t)a->n_labelled, "rejected", (json_int_t)a->n_rejected, "pending",
         (json_int_t)a->n_pending, "rationales", (json_int_t)a->n_rationales, "foreign",
         (json_int_t)a->n_foreign, "twice", (json_int_t)a->n_twice, "dataset_sha256", a->sha256);
-    json_object_set_new(root, "quality", audit_quality_json(&a->quality));
+    json_t *quality = audit_quality_json(&a->quality), *survey = audit_survey_json(&a->survey);
+    if (survey != NULL) json_object_set_new(quality, "survey", survey);
+    json_object_set_new(root, "quality", quality);
     json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     putchar('\n');
     json_decref(root);
@@ -171,6 +178,9 @@ static int run(const options *o)
     if (st == RT_OK) st = take_audit(c, run_dir, &a, &err);
     config_free(c);
     if (st == RT_OK && !options_json(o)) st = audit_quality_text(&a.quality, &quality, &err);
+    if (st == RT_OK && !options_json(o)) st = audit_survey_text(&a.survey, &quality, &err);
+    if (st == RT_OK && options_value(o, "--verdicts") != NULL)
+        st = audit_survey_write(&a.survey, options_value(o, "--verdicts"), &err);
     if (st != RT_OK) {
         code = command_fail(o, &err);
         goto out;
@@ -183,21 +193,30 @@ static int run(const options *o)
 out:
     rt_buf_free(&quality);
     audit_quality_free(&a.quality);
+    audit_survey_free(&a.survey);
     return code;
 }
+
+static const option_def own_options[] = {
+    {"--verdicts", "FILE", "write a line of JSON for each near duplicate and boilerplate", NULL},
+    {0},
+};
 
 const command cmd_audit = {
     .name = "audit",
     .summary = "account for every row of a run's corpus",
-    .synopsis = "[--config FILE] [--set key=value]... [--json]",
+    .synopsis = "[--verdicts FILE] [--config FILE] [--set key=value]... [--json]",
     .description =
         "Reads the corpus manifest and the dataset of a run from disk, adds up the states of\n"
         "all examples, and says whether they make the whole: exit code 0 when they do, 5 when\n"
         "they do not. Below that it shows how good the labels are as far as their records tell:\n"
         "reasons of rejection, filters that a rationale tripped, how sure the votes were, rows\n"
-        "shown to a second teacher, and tokens and cost by teacher.\n"
+        "shown to a second teacher, and tokens and cost by teacher. Where near_duplicate or\n"
+        "boilerplate is listed among the filters, rationales are compared with each other, too.\n"
         "It takes no lock and may be run at any time, also while a run is going.\n",
+    .options = own_options,
     .examples = "retort audit --config retort.yaml\n"
+                "retort audit --set 'quality.note_if=[\"near_duplicate\"]' --verdicts twins.jsonl\n"
                 "retort audit --config retort.yaml --json | jq .pending\n",
     .run = run,
 };

@@ -1,13 +1,10 @@
-#include <errno.h>
-#include <glob.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/named_files.h"
 #include "common/base/fs.h"
-#include "common/conf/document.h"
 #include "common/conf/settings.h"
 
 static json_t *json_of_setting(const config *c, const setting *s)
@@ -84,111 +81,21 @@ static void print_json(json_t *root, size_t flags)
 /* What `check` found wrong, in both forms. */
 typedef struct problems {
     json_t *list;
-    size_t n;
     bool quiet; /* JSON is printed at the end instead */
 } problems;
 
-static void add_problem(problems *p, const char *path, const char *what, const char *message)
+static void add_problem(void *context, const char *path, const char *message)
 {
-    char text[1400];
-    size_t i_bad;
-    snprintf(text, sizeof text, "%.300s%s%s", what, what[0] != '\0' ? ": " : "", message);
-    while (!text_is_utf8(text, strlen(text), &i_bad)) text[i_bad] = '?';
-    json_array_append_new(p->list, json_pack("{s:s,s:s}", "setting", path, "message", text));
-    p->n++;
-    if (!p->quiet) fprintf(stderr, "retort: %s: %s\n", path, text);
-}
-
-static void check_readable(problems *p, const char *path, const char *file)
-{
-    if (file[0] != '\0' && access(file, R_OK) != 0) add_problem(p, path, file, strerror(errno));
-}
-
-static void check_files(problems *p, const char *path, const text_list *files)
-{
-    for (unsigned i = 0; i < files->n; i++) {
-        glob_t found = {0};
-        int rc = glob(files->items[i], GLOB_NOMAGIC, NULL, &found);
-        if (rc == GLOB_NOMATCH) add_problem(p, path, files->items[i], "no file matches");
-        if (rc != 0 && rc != GLOB_NOMATCH) add_problem(p, path, files->items[i], strerror(errno));
-        for (size_t j = 0; rc == 0 && j < found.gl_pathc; j++)
-            check_readable(p, path, found.gl_pathv[j]);
-        globfree(&found);
-    }
-}
-
-static void check_secret(problems *p, const char *path, const char *written)
-{
-    rt_buf secret = {0};
-    rt_error err = {0};
-    if (config_secret(path, written, &secret, &err) != RT_OK) add_problem(p, path, "", err.text);
-    if (secret.data != NULL) explicit_bzero(secret.data, secret.n);
-    rt_buf_free(&secret);
-}
-
-/* A server's teacher: its files and secrets, and the texts that must be JSON. */
-static void check_openai(const config *c, problems *p)
-{
-    json_error_t why = {0};
-    const teacher_config *t = &c->teacher;
-    json_t *schema = NULL, *extra = NULL;
-    check_secret(p, "teacher.api_key", t->api_key);
-    check_secret(p, "teacher.proxy_login", t->proxy_login);
-    check_readable(p, "teacher.ca_file", t->ca_file);
-    if (t->schema_file[0] != '\0') {
-        schema = json_load_file(t->schema_file, JSON_REJECT_DUPLICATES, &why);
-        if (!json_is_object(schema))
-            add_problem(p, "teacher.schema_file", t->schema_file,
-                        schema != NULL ? "is no JSON object" : why.text);
-    }
-    if (t->extra_body[0] != '\0') {
-        extra = json_loads(t->extra_body, JSON_REJECT_DUPLICATES, &why);
-        if (!json_is_object(extra))
-            add_problem(p, "teacher.extra_body", "",
-                        extra != NULL ? "is no JSON object" : why.text);
-    }
-    json_decref(schema);
-    json_decref(extra);
-}
-
-static void check_teacher(const config *c, problems *p)
-{
-    if (c->teacher.backend == TEACHER_RECORDED) check_files(p, "teacher.files", &c->teacher.files);
-    if (c->teacher.backend == TEACHER_NATIVE) check_readable(p, "teacher.model", c->teacher.model);
-    if (c->teacher.backend == TEACHER_OPENAI) check_openai(c, p);
-    check_readable(p, "prompt.exemplars", c->prompt.exemplars);
-}
-
-static void check_second_teacher(const config *c, problems *p)
-{
-    rt_error err = {0};
-    config *second = NULL;
-    if (c->escalate.config[0] == '\0') return;
-    if (config_load_second(c, &second, &err) == RT_OK)
-        check_teacher(second, p);
-    else
-        add_problem(p, "escalate.config", "", err.text);
-    config_free(second);
-}
-
-/* Everything the settings name on this machine: input files, model folders, secrets. */
-static void check_machine(const config *c, problems *p)
-{
-    check_files(p, "corpus.files", &c->corpus.files);
-    check_files(p, "eval.files", &c->eval.files);
-    check_teacher(c, p);
-    check_second_teacher(c, p);
-    check_readable(p, "tokenizer.model", c->tokenizer.model);
-    check_readable(p, "student.init_from", c->student.init_from);
-    check_readable(p, "net.curve_key_file", c->net.curve_key_file);
-    check_secret(p, "queue.password", c->queue.password);
+    problems *p = context;
+    json_array_append_new(p->list, json_pack("{s:s,s:s}", "setting", path, "message", message));
+    if (!p->quiet) fprintf(stderr, "retort: %s: %s\n", path, message);
 }
 
 static int run_check(const options *o, const config *c)
 {
     problems p = {.list = json_array(), .quiet = options_json(o)};
-    check_machine(c, &p);
-    size_t n = p.n;
+    size_t n_named = 0;
+    size_t n = named_files_check(c, add_problem, &p, &n_named);
     if (options_json(o)) {
         json_t *root = n == 0
                            ? json_pack("{s:b,s:O}", "ok", 1, "problems", p.list)

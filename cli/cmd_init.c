@@ -106,7 +106,7 @@ static void print_next(const init_choice *choice, const char *folder, const init
            choice->corpus, recorded ? ", what the teacher wrote into " : "",
            recorded ? INIT_RECORDED_FILE : "");
     if (!here) printf("  cd %s\n", folder);
-    printf("  retort config check     is every file here that the settings name?\n"
+    printf("  retort doctor           is everything here that a run needs?\n"
            "  retort run --dry-run    see the prompts, and what they will cost\n"
            "  retort run              label, train, and score\n");
 }

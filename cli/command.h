@@ -33,6 +33,7 @@ typedef struct command {
     const char *examples;      /* lines, each ended by \n; NULL: none */
     unsigned n_args_min, n_args_max; /* positional arguments; UINT_MAX: any number */
     int (*run)(const options *o);    /* returns an exit_code */
+    bool computes;                   /* it or its children use a model, see waiting_policy.h */
 } command;
 
 /* Report a failure and return its exit code: the text to stderr, and with --json also
@@ -48,6 +49,7 @@ RT_MUST_USE rt_status command_help_exit_codes(rt_buf *out, rt_error *err);
 RT_MUST_USE rt_status command_help(const command *c, rt_buf *out, rt_error *err);
 
 extern const command cmd_init;
+extern const command cmd_doctor;
 extern const command cmd_run;
 extern const command cmd_coordinator;
 extern const command cmd_teacher;

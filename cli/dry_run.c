@@ -14,21 +14,17 @@
 #include <string.h>
 
 #include "cli/batch_walk.h"
+#include "cli/dry_teacher.h"
 #include "cli/launch/progress.h"
-#include "cli/projection.h"
 #include "common/base/fs.h"
 #include "common/dataset/archive.h"
 #include "common/text/display.h"
-#include "common/text/token_estimate.h"
 #include "coordinator/corpus_source.h"
-#include "worker/runtime/model_tokenizer.h"
 #include "worker/runtime/run_path.h"
-#include "worker/teacher/openai/prompt_limit.h"
 #include "worker/teacher/run.h"
 
-#define SAMPLE_MAX          2000
-#define EXEMPLARS_BYTES_MAX ((size_t)16 << 20)
-#define COLUMNS             96
+#define SAMPLE_MAX 2000
+#define COLUMNS    96
 
 typedef struct shown_row {
     example example;
@@ -36,28 +32,33 @@ typedef struct shown_row {
     uint64_t n_tokens;
 } shown_row;
 
+enum { SHARE_NONE, SHARE_EXPECTED, SHARE_ALL, N_SHARES };
+
 typedef struct dry_run {
     const config *config;
     corpus_source *corpus;
     archive *dataset; /* NULL: none yet */
-    prompt_profile *prompts;
-    tokenizer *tokenizer; /* NULL: tokens are estimated */
+    dry_teacher teacher, second;
+    config *second_config; /* NULL: one teacher */
     uint64_t n_labelled, n_rejected, n_pending;
     shown_row *rows;       /* [n_rows], the first that are pending */
     label_record *records; /* [n_rows]: what a recorded teacher wrote; NULL for others */
     size_t n_rows, n_show;
-    uint64_t n_sampled, n_tokens_max;
-    double n_tokens_sum;
-    uint64_t n_too_long; /* of the sample, for prompt.max_prompt_tokens */
-    uint64_t n_cached;   /* questions of open rows that the answer cache can answer */
+    uint64_t n_cached; /* questions of open rows that the answer cache can answer */
     bool knows_cached;
-    projection projection;
-    double answer_likely;
+    projection first;                 /* of the first teacher alone */
+    projection with_second[N_SHARES]; /* of both; the same three times where there is no second */
 } dry_run;
+
+/* How many rows come to the second teacher shows only in the run: none, as many as is assumed, all. */
+static double share_of(const dry_run *d, int i)
+{
+    return i == SHARE_NONE ? 0 : i == SHARE_ALL ? 1 : d->config->escalate.expected_share;
+}
 
 static bool is_recorded(const dry_run *d)
 {
-    return d->config->teacher.backend == TEACHER_RECORDED;
+    return dry_teacher_is_recorded(&d->teacher);
 }
 
 static rt_status open_dataset(dry_run *d, rt_error *err)
@@ -75,9 +76,11 @@ static rt_status open_all(dry_run *d, rt_error *err)
     rt_status st = run_path(c, "corpus", folder, sizeof folder, err);
     if (st == RT_OK) st = corpus_source_of_corpus(c, folder, &d->corpus, err);
     if (st == RT_OK) st = open_dataset(d, err);
-    if (st == RT_OK) st = labeller_prompts(c, &d->prompts, err);
-    if (st == RT_OK && c->teacher.backend == TEACHER_NATIVE)
-        st = model_tokenizer_load(c->teacher.model, &d->tokenizer, err);
+    if (st == RT_OK) st = dry_teacher_open(c, &d->teacher, err);
+    if (st == RT_OK && c->escalate.config[0] != '\0') {
+        st = config_load_second(c, &d->second_config, err);
+        if (st == RT_OK) st = dry_teacher_open(d->second_config, &d->second, err);
+    }
     if (st != RT_OK) return st;
     d->rows = rt_calloc(d->n_show, sizeof *d->rows);
     return d->rows == NULL ? rt_fail(err, RT_NOMEM, "%zu rows", d->n_show) : RT_OK;
@@ -92,8 +95,9 @@ static void close_all(dry_run *d)
     if (d->records != NULL) label_records_free(d->records, d->n_rows);
     free(d->records);
     free(d->rows);
-    tokenizer_free(d->tokenizer);
-    prompt_profile_free(d->prompts);
+    dry_teacher_close(&d->teacher);
+    dry_teacher_close(&d->second);
+    config_free(d->second_config);
     archive_close(d->dataset);
     corpus_source_free(d->corpus);
 }
@@ -114,45 +118,20 @@ static void count_states(dry_run *d)
     }
 }
 
-static rt_status count_tokens(const dry_run *d, const char *text, size_t n, uint64_t *out,
-                              rt_error *err)
-{
-    id_list ids = {0};
-    if (d->tokenizer == NULL) {
-        *out = token_estimate(text, n);
-        return RT_OK;
-    }
-    rt_status st = tokenizer_encode(d->tokenizer, text, n, &ids, err);
-    if (st == RT_OK) *out = ids.n + 1; /* bos, or an encoder's eos */
-    id_list_free(&ids);
-    return st;
-}
-
-/* As the teacher will find it before it asks. */
-static bool is_too_long(const dry_run *d, const shown_row *one)
-{
-    const config *c = d->config;
-    if (c->teacher.backend == TEACHER_OPENAI)
-        return prompt_limit_refuses(c, one->prompt.data, one->prompt.n);
-    return c->prompt.max_prompt_tokens > 0 && one->n_tokens > c->prompt.max_prompt_tokens;
-}
-
-/* Row i is pending: its prompt counts when it is one of the sample, and is kept when it is one of
- * the first. */
+/* Row i is pending: its prompts count when it is one of the sample, and the first teacher's is kept
+ * when it is one of the first. */
 static rt_status take_row(dry_run *d, size_t i, bool is_shown, bool is_sampled, rt_error *err)
 {
     shown_row one = {0};
+    rt_buf other = {0};
+    uint64_t n_other = 0;
     rt_status st = corpus_source_read(d->corpus, i, &one.example, err);
-    if (st == RT_OK && !is_recorded(d))
-        st = prompt_profile_render(d->prompts, one.example.input, &one.prompt, err);
-    if (st == RT_OK && !is_recorded(d))
-        st = count_tokens(d, one.prompt.data, one.prompt.n, &one.n_tokens, err);
-    if (st == RT_OK && is_sampled) {
-        d->n_sampled++;
-        d->n_tokens_sum += (double)one.n_tokens;
-        d->n_tokens_max = RT_MAX(d->n_tokens_max, one.n_tokens);
-        d->n_too_long += is_too_long(d, &one);
-    }
+    if (st == RT_OK)
+        st = dry_teacher_prompt(&d->teacher, one.example.input, is_sampled, &one.prompt,
+                                &one.n_tokens, err);
+    if (st == RT_OK && d->second_config != NULL && is_sampled)
+        st = dry_teacher_prompt(&d->second, one.example.input, true, &other, &n_other, err);
+    rt_buf_free(&other);
     if (st == RT_OK && is_shown) {
         d->rows[d->n_rows++] = one;
         return RT_OK;
@@ -166,25 +145,29 @@ static rt_status take_rows(dry_run *d, rt_error *err)
 {
     rt_status st = RT_OK;
     uint64_t every = d->n_pending / SAMPLE_MAX + 1, i_pending = 0;
+    bool counts = !is_recorded(d) || d->second_config != NULL;
     for (size_t i = 0; st == RT_OK && i < corpus_source_n(d->corpus); i++) {
         if (state_of(d, i) != ARCHIVE_ABSENT) continue;
         bool is_shown = i_pending < d->n_show, is_sampled = i_pending % every == 0;
         i_pending++;
-        if (is_shown || (is_sampled && !is_recorded(d)))
-            st = take_row(d, i, is_shown, is_sampled, err);
+        if (is_shown || (is_sampled && counts)) st = take_row(d, i, is_shown, is_sampled, err);
     }
     return st;
 }
 
-/* A recorded teacher costs nothing: what it says about the rows can be shown. */
+/* A recorded teacher costs nothing: what it says about the rows can be shown. So can what a second
+ * one says, if it is recorded too; any other is not asked. */
 static rt_status ask_recorded(dry_run *d, rt_error *err)
 {
+    static char none[] = "";
     labeller l = {0};
+    config c = *d->config; /* shares its texts */
+    if (d->second_config != NULL && !dry_teacher_is_recorded(&d->second)) c.escalate.config = none;
     label_counts counts = {0};
     shard_example *examples = rt_calloc(d->n_rows, sizeof *examples);
     label_record *records = rt_calloc(d->n_rows, sizeof *records);
     rt_status st = examples == NULL || records == NULL ? rt_fail(err, RT_NOMEM, "rows")
-                                                       : labeller_open(d->config, &l, err);
+                                                       : labeller_open(&c, &l, err);
     if (st != RT_OK) goto out;
     for (size_t i = 0; i < d->n_rows; i++) {
         const example *e = &d->rows[i].example;
@@ -198,34 +181,6 @@ out:
     labeller_close(&l);
     free(examples);
     free(records);
-    return st;
-}
-
-/* As long as the worked examples' answers are, on average; 0 without them. */
-static rt_status find_answer_length(dry_run *d, rt_error *err)
-{
-    rt_buf file = {0};
-    double sum = 0;
-    size_t n = 0;
-    const char *path = d->config->prompt.exemplars;
-    if (path[0] == '\0') return RT_OK;
-    rt_status st = rt_fs_read(path, EXEMPLARS_BYTES_MAX, &file, err);
-    char *rest = NULL;
-    for (char *line = st == RT_OK && file.n > 0 ? strtok_r(file.data, "\n", &rest) : NULL;
-         st == RT_OK && line != NULL; line = strtok_r(NULL, "\n", &rest)) {
-        uint64_t n_rationale = 0, n_label = 0;
-        json_t *root = json_loads(line, 0, NULL); /* checked when the prompts were made */
-        const char *rationale = json_string_value(json_object_get(root, "rationale"));
-        const char *label = json_string_value(json_object_get(root, "label"));
-        if (rationale != NULL)
-            st = count_tokens(d, rationale, strlen(rationale), &n_rationale, err);
-        if (st == RT_OK && label != NULL) st = count_tokens(d, label, strlen(label), &n_label, err);
-        json_decref(root);
-        sum += (double)(n_rationale + n_label);
-        n++;
-    }
-    if (n > 0) d->answer_likely = sum / (double)n;
-    rt_buf_free(&file);
     return st;
 }
 
@@ -261,34 +216,34 @@ static rt_status find_cached(dry_run *d, rt_error *err)
     return st;
 }
 
+static void project_all(dry_run *d)
+{
+    uint64_t n_paid = d->n_pending - RT_MIN(d->n_cached, d->n_pending);
+    d->first = dry_teacher_project(&d->teacher, n_paid);
+    for (int i = 0; i < N_SHARES; i++) {
+        d->with_second[i] = d->first;
+        if (d->second_config == NULL) continue;
+        uint64_t n_rows = projection_rows(d->n_pending, share_of(d, i));
+        projection more = dry_teacher_project(&d->second, n_rows);
+        d->with_second[i] = projection_sum(&d->first, &more);
+    }
+}
+
 static rt_status take_dry_run(dry_run *d, rt_error *err)
 {
-    const config *c = d->config;
     rt_status st = open_all(d, err);
     if (st != RT_OK) return st;
     count_states(d);
     if ((st = take_rows(d, err)) != RT_OK) return st;
-    if (is_recorded(d)) return ask_recorded(d, err);
-    if ((st = find_answer_length(d, err)) != RT_OK) return st;
-    if ((st = find_cached(d, err)) != RT_OK) return st;
-    d->projection = project(&(projection_basis){
-        .n_rows = d->n_pending - RT_MIN(d->n_cached, d->n_pending),
-        .n_texts = c->quality.samples,
-        .n_choices = c->teacher.backend == TEACHER_OPENAI ? c->teacher.choices_max : 1,
-        .two_step = c->teacher.backend == TEACHER_OPENAI && c->teacher.two_step,
-        .prompt_tokens_mean = d->n_sampled == 0 ? 0 : d->n_tokens_sum / (double)d->n_sampled,
-        .answer_tokens_likely = d->answer_likely,
-        .answer_tokens_max = c->teacher.max_new_tokens,
-        .attempts_max = c->teacher.attempts_max,
-        .price_input = c->limits.price_input,
-        .price_output = c->limits.price_output,
-    });
-    return RT_OK;
+    if (is_recorded(d)) st = ask_recorded(d, err);
+    if (st == RT_OK && !is_recorded(d)) st = find_cached(d, err);
+    if (st == RT_OK) project_all(d);
+    return st;
 }
 
 static const char *way_of_counting(const dry_run *d)
 {
-    return d->tokenizer != NULL ? "tokenizer" : "estimate";
+    return d->teacher.tokenizer != NULL ? "tokenizer" : "estimate";
 }
 
 /* ---- for people ---- */
@@ -339,45 +294,79 @@ static void print_money(const char *before, double sum, const char *currency)
 
 static void print_price(const dry_run *d)
 {
-    const projection *p = &d->projection;
+    const projection *likely = &d->with_second[SHARE_EXPECTED];
     const limits_config *l = &d->config->limits;
-    if (!p->is_priced) {
-        if (d->tokenizer == NULL)
+    if (!likely->is_priced) {
+        if (d->teacher.tokenizer == NULL || d->second_config != NULL)
             printf("  %-11s not known: set limits.price_input and limits.price_output\n", "price");
         return;
     }
     printf("  %-11s ", "price");
-    print_money("about ", p->cost_likely, l->currency);
-    print_money(", at most ", p->cost_max, l->currency);
+    print_money("about ", likely->cost_likely, l->currency);
+    print_money(", at most ", d->with_second[SHARE_ALL].cost_max, l->currency);
     if (l->budget > 0) {
         printf("\n  %-11s ", "budget");
         print_money("", l->budget, l->currency);
-        if (p->cost_likely > l->budget)
+        if (likely->cost_likely > l->budget)
             printf(": it will not do, the run stops when it is reached");
     }
     printf("\n");
 }
 
+static void print_share(const dry_run *d, int i)
+{
+    char a[32], b[32], name[32];
+    const projection *p = &d->with_second[i];
+    snprintf(name, sizeof name, "%.3g %%", 100 * share_of(d, i));
+    printf("  %11s ", name);
+    if (p->is_priced) {
+        print_money("about ", p->cost_likely, d->config->limits.currency);
+        print_money(", at most ", p->cost_max, d->config->limits.currency);
+    } else {
+        progress_thousands(p->n_prompt_likely + p->n_completion_likely, a);
+        progress_thousands(p->n_prompt_max + p->n_completion_max, b);
+        printf("about %s tokens, at most %s", a, b);
+    }
+    printf("%s\n", i == SHARE_EXPECTED ? "   assumed: escalate.expected_share" : "");
+}
+
+/* What both teachers come to, by how many rows the second one sees. */
+static void print_second(const dry_run *d)
+{
+    if (d->second_config == NULL) return;
+    const char *name = d->second_config->teacher.name;
+    printf("  %-11s %s%sasked about what the first rejects or is not sure of", "2nd teacher", name,
+           name[0] == '\0' ? "" : ", ");
+    if (dry_teacher_is_recorded(&d->second)) {
+        printf(": recorded, nothing is paid\n");
+        return;
+    }
+    printf(";\n  %-11s how many rows that is shows only in the run. Both teachers, if it is\n", "");
+    for (int i = 0; i < N_SHARES; i++) print_share(d, i);
+}
+
 static void print_costs(const dry_run *d)
 {
-    const projection *p = &d->projection;
-    double mean = d->n_sampled == 0 ? 0 : d->n_tokens_sum / (double)d->n_sampled;
+    const dry_teacher *t = &d->teacher;
     printf("  %-11s %.0f tokens on average, the longest seen %" PRIu64 " (%s%s)\n", "a prompt",
-           mean, d->n_tokens_max,
-           d->tokenizer != NULL ? "counted by the model's tokenizer"
+           dry_teacher_prompt_mean(t), t->n_tokens_max,
+           t->tokenizer != NULL ? "counted by the model's tokenizer"
                                 : "estimated: a Latin letter is a quarter of a token",
-           d->n_sampled < d->n_pending ? ", from a sample" : "");
-    if (d->n_too_long > 0)
+           t->n_sampled < d->n_pending ? ", from a sample" : "");
+    if (t->n_too_long > 0)
         printf("  %-11s %" PRIu64 " of %" PRIu64
                " are beyond prompt.max_prompt_tokens and will be rejected\n",
-               "too long", d->n_too_long, d->n_sampled);
-    print_count("prompts", p->n_prompt_likely, p->n_prompt_max);
-    print_count("answers", p->n_completion_likely, p->n_completion_max);
+               "too long", t->n_too_long, t->n_sampled);
+    print_count("prompts", d->first.n_prompt_likely, d->first.n_prompt_max);
+    print_count("answers", d->first.n_completion_likely, d->first.n_completion_max);
     if (d->config->quality.samples > 1)
         printf("  %-11s %" PRIu64 " for each row\n", "texts", d->config->quality.samples);
-    if (d->config->escalate.config[0] != '\0')
-        printf("  %-11s is not counted: what it is asked shows only in the run\n", "2nd teacher");
-    print_price(d);
+}
+
+/* Whether anything can cost something. */
+static bool asks_somebody(const dry_run *d)
+{
+    return !is_recorded(d) || (d->second_config != NULL && !dry_teacher_is_recorded(&d->second));
 }
 
 static void print_all(const dry_run *d)
@@ -394,6 +383,11 @@ static void print_all(const dry_run *d)
         printf("  %-11s recorded texts: no prompt is sent, nothing is paid\n", "teacher");
     else
         print_costs(d);
+    print_second(d);
+    if (d->config->eval.teacher)
+        printf("  %-11s is not counted: eval.teacher asks about rows of eval.files too\n",
+               "evaluation");
+    if (asks_somebody(d)) print_price(d);
     if (d->knows_cached) {
         progress_thousands(d->n_cached, n[0]);
         printf("  %-11s %s of these rows are answered there, and cost nothing\n", "cache", n[0]);
@@ -426,22 +420,49 @@ static json_t *row_to_json(const dry_run *d, size_t i)
     return out;
 }
 
+static void add_costs(json_t *to, const projection *likely, const projection *most)
+{
+    if (!likely->is_priced) return;
+    json_object_set_new(to, "cost", json_real(likely->cost_likely));
+    json_object_set_new(to, "cost_max", json_real(most->cost_max));
+}
+
+static json_t *tokens_to_json(const projection *p)
+{
+    return json_pack("{s:I, s:I, s:I, s:I}", "prompt_tokens", (json_int_t)p->n_prompt_likely,
+                     "prompt_tokens_max", (json_int_t)p->n_prompt_max, "completion_tokens",
+                     (json_int_t)p->n_completion_likely, "completion_tokens_max",
+                     (json_int_t)p->n_completion_max);
+}
+
+/* Of both teachers together, for each share of the rows that the second one may see. */
+static json_t *second_to_json(const dry_run *d)
+{
+    json_t *shares = json_array();
+    for (int i = 0; i < N_SHARES; i++) {
+        json_t *one = tokens_to_json(&d->with_second[i]);
+        json_object_set_new(one, "share", json_real(share_of(d, i)));
+        add_costs(one, &d->with_second[i], &d->with_second[i]);
+        json_array_append_new(shares, one);
+    }
+    return json_pack("{s:s, s:f, s:o}", "teacher", d->second_config->teacher.name, "expected_share",
+                     share_of(d, SHARE_EXPECTED), "both", shares);
+}
+
 static json_t *costs_to_json(const dry_run *d)
 {
-    const projection *p = &d->projection;
-    json_t *out =
-        json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "counted_by", way_of_counting(d),
-                  "prompt_tokens_longest", (json_int_t)d->n_tokens_max, "prompt_tokens",
-                  (json_int_t)p->n_prompt_likely, "prompt_tokens_max", (json_int_t)p->n_prompt_max,
-                  "completion_tokens", (json_int_t)p->n_completion_likely, "completion_tokens_max",
-                  (json_int_t)p->n_completion_max);
-    json_object_set_new(out, "sampled", json_integer((json_int_t)d->n_sampled));
-    json_object_set_new(out, "too_long", json_integer((json_int_t)d->n_too_long));
+    json_t *out = tokens_to_json(&d->first);
+    const projection *likely = &d->with_second[SHARE_EXPECTED];
+    json_object_set_new(out, "counted_by", json_string(way_of_counting(d)));
+    json_object_set_new(out, "prompt_tokens_longest",
+                        json_integer((json_int_t)d->teacher.n_tokens_max));
+    json_object_set_new(out, "sampled", json_integer((json_int_t)d->teacher.n_sampled));
+    json_object_set_new(out, "too_long", json_integer((json_int_t)d->teacher.n_too_long));
     if (d->knows_cached) json_object_set_new(out, "cached", json_integer((json_int_t)d->n_cached));
-    if (!p->is_priced) return out;
-    json_object_set_new(out, "currency", json_string(d->config->limits.currency));
-    json_object_set_new(out, "cost", json_real(p->cost_likely));
-    json_object_set_new(out, "cost_max", json_real(p->cost_max));
+    if (d->second_config != NULL) json_object_set_new(out, "second", second_to_json(d));
+    if (likely->is_priced)
+        json_object_set_new(out, "currency", json_string(d->config->limits.currency));
+    add_costs(out, likely, &d->with_second[SHARE_ALL]);
     return out;
 }
 
@@ -457,7 +478,7 @@ static rt_status print_json(const dry_run *d, rt_error *err)
                   "labelled", (json_int_t)d->n_labelled, "rejected", (json_int_t)d->n_rejected,
                   "pending", (json_int_t)d->n_pending, "shown", shown);
     if (root == NULL) return rt_fail(err, RT_NOMEM, "dry run");
-    if (!is_recorded(d)) json_object_set_new(root, "projection", costs_to_json(d));
+    if (asks_somebody(d)) json_object_set_new(root, "projection", costs_to_json(d));
     json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
     printf("\n");
     json_decref(root);

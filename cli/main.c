@@ -8,11 +8,13 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/waiting_policy.h"
 
 /* In the order of the help: a run, its parts, its results, tools. */
 /* clang-format off */
 static const command *const commands[] = {
     &cmd_init,
+    &cmd_doctor,
     &cmd_run,
     &cmd_label,
     &cmd_train,
@@ -159,6 +161,7 @@ static int dispatch(int argc, char *const *argv)
     }
     const command *c = find_command(name);
     if (c == NULL) return fail_unknown_command(as_json, name);
+    if (c->computes) waiting_policy_apply(argv);
     return run_command(c, as_json, argc - 2, argv + 2);
 }
 

@@ -4,7 +4,8 @@
  *     if (p.is_priced) printf("about %.2f, at most %.2f\n", p.cost_likely, p.cost_max);
  *
  * Likely: each text of a row is asked for once and is as long as `answer_tokens_likely`. At most:
- * each fails until its last attempt, each time with the longest answer.
+ * each fails until its last attempt, each time with the longest answer. A second teacher is projected
+ * by itself, on a share of the rows, and added.
  */
 #ifndef RT_CLI_PROJECTION_H
 #define RT_CLI_PROJECTION_H
@@ -19,6 +20,7 @@ typedef struct projection_basis {
     double prompt_tokens_mean;
     double answer_tokens_likely; /* 0: not known, then as long as may be */
     uint64_t answer_tokens_max, attempts_max;
+    bool label_given;                 /* a row may be asked about once more, with its label */
     double price_input, price_output; /* per million tokens; both 0: no prices */
 } projection_basis;
 
@@ -30,5 +32,9 @@ typedef struct projection {
 } projection;
 
 projection project(const projection_basis *basis);
+/* Of two teachers; has a price where one of them has. */
+projection projection_sum(const projection *a, const projection *b);
+/* So many of n rows are a share of them, 0 to 1; a part of a row is one. */
+uint64_t projection_rows(uint64_t n, double share);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "coordinator/plan_journal.h"
+#include "coordinator/survey_rules.h"
 #include "coordinator/tokenizer_stage.h"
 
 #define SLICE_RECORDS  256 /* tokenised before the loop is looked after again */
@@ -17,6 +18,7 @@ struct plan_stage {
     const corpus_source *corpus;
     archive *archive;
     const lease_table *leases;
+    rationale_survey *survey; /* NULL: no filter looks at rationales beside each other */
     token_cache *cache;
     plan *plan; /* NULL until the number of steps is known */
     plan_journal *journal;
@@ -55,6 +57,14 @@ static rt_status set_length(plan_stage *p, uint64_t n_steps, rt_error *err)
     return st;
 }
 
+static rt_status open_survey(plan_stage *p, rt_error *err)
+{
+    survey_settings settings = survey_settings_of(p->config);
+    if (!survey_is_wanted(&settings)) return RT_OK;
+    return rationale_survey_new(&settings, corpus_source_ids(p->corpus), corpus_source_n(p->corpus),
+                                &p->survey, err);
+}
+
 rt_status plan_stage_open(const plan_stage_settings *settings, plan_stage **out, rt_error *err)
 {
     rt_status st = RT_OK;
@@ -77,6 +87,7 @@ rt_status plan_stage_open(const plan_stage_settings *settings, plan_stage **out,
     };
     memcpy(cache.tasks, p->tasks, sizeof cache.tasks);
     size_t n = corpus_source_n(p->corpus);
+    if ((st = open_survey(p, err)) != RT_OK) goto out;
     if ((st = token_cache_open(settings->cache_path, &cache, n, &p->cache, err)) != RT_OK) goto out;
     if ((st = plan_journal_open(settings->journal_path, &p->journal, err)) != RT_OK) goto out;
     p->n_before = plan_journal_n(p->journal);
@@ -91,6 +102,7 @@ out:
 void plan_stage_free(plan_stage *p)
 {
     if (p == NULL) return;
+    rationale_survey_free(p->survey);
     token_cache_close(p->cache);
     plan_free(p->plan);
     plan_journal_close(p->journal);
@@ -126,20 +138,40 @@ static rt_status tokenise_one(plan_stage *p, size_t i, rt_error *err)
 {
     label_record r = {0};
     rt_status st = archive_read(p->archive, corpus_source_ids(p->corpus)[i], &r, err);
+    if (st == RT_OK && p->survey != NULL) rationale_survey_apply(p->survey, i, &r);
     if (st == RT_OK) st = token_cache_add(p->cache, i, &r, err);
     label_record_free(&r);
     return st;
 }
 
-static rt_status tokenise_slice(plan_stage *p, bool *busy, rt_error *err)
+/* Where the survey stands when it has work to do, else the end of what is complete. */
+static rt_status survey_slice(plan_stage *p, size_t *n_ready, bool *busy, rt_error *err)
 {
-    for (size_t k = 0; p->n_tokenised < p->n_complete && k < SLICE_RECORDS; p->n_tokenised++) {
+    *n_ready = p->n_complete;
+    if (p->survey == NULL) return RT_OK;
+    size_t n_before = rationale_survey_n_judged(p->survey);
+    rt_status st =
+        rationale_survey_work(p->survey, p->archive, p->n_complete, SLICE_RECORDS, busy, err);
+    *n_ready = rationale_survey_n_judged(p->survey);
+    if (st != RT_OK || *n_ready == n_before) return st;
+    survey_counts n = rationale_survey_counts(p->survey);
+    rt_log_info("plan.survey",
+                "examples=%zu rationales=%" PRIu64 " near_duplicates=%" PRIu64
+                " boilerplate=%" PRIu64 " rationales_dropped=%" PRIu64 " left_out=%" PRIu64,
+                *n_ready, n.n_rationales, n.n_near_duplicates, n.n_boilerplate, n.n_dropped,
+                n.n_left_out);
+    return RT_OK;
+}
+
+static rt_status tokenise_slice(plan_stage *p, size_t n_ready, bool *busy, rt_error *err)
+{
+    for (size_t k = 0; p->n_tokenised < n_ready && k < SLICE_RECORDS; p->n_tokenised++) {
         if (!is_labelled(p, p->n_tokenised)) continue;
         rt_status st = tokenise_one(p, p->n_tokenised, err);
         if (st != RT_OK) return st;
         k++;
     }
-    if (p->n_tokenised < p->n_complete) *busy = true;
+    if (p->n_tokenised < n_ready) *busy = true;
     return RT_OK;
 }
 
@@ -252,9 +284,11 @@ static rt_status extend(plan_stage *p, uint64_t version, bool *busy, rt_error *e
 
 rt_status plan_stage_work(plan_stage *p, uint64_t version, bool *busy, rt_error *err)
 {
+    size_t n_ready;
     *busy = false;
     see_complete_chunks(p);
-    rt_status st = tokenise_slice(p, busy, err);
+    rt_status st = survey_slice(p, &n_ready, busy, err);
+    if (st == RT_OK) st = tokenise_slice(p, n_ready, busy, err);
     if (st != RT_OK) return st;
     if (p->plan == NULL) {
         if (p->n_tokenised < corpus_source_n(p->corpus)) return RT_OK;
@@ -290,6 +324,11 @@ size_t plan_stage_n_segments(const plan_stage *p)
 uint64_t plan_stage_n_too_long(const plan_stage *p)
 {
     return token_cache_n_too_long(p->cache);
+}
+
+survey_counts plan_stage_survey(const plan_stage *p)
+{
+    return p->survey == NULL ? (survey_counts){0} : rationale_survey_counts(p->survey);
 }
 
 const double *plan_stage_weights(const plan_stage *p)

@@ -1,5 +1,6 @@
-/* From archived records to micro-batches: tokenise what is complete, plan segments in order, journal
- * them, and build any micro-batch on demand.
+/* From archived records to micro-batches: judge rationales beside each other where filters ask for
+ * it, tokenise what is complete, plan segments in order, journal them, and build any micro-batch on
+ * demand.
  *
  *   archive ─► tokens.bin (derived) ─► plan (in memory) ─► micro-batch (step, index)
  *                                        └─ plan.jsonl: one line a segment, durable before use
@@ -15,6 +16,7 @@
 #include "common/dataset/archive.h"
 #include "common/dataset/micro_batch.h"
 #include "common/dataset/plan.h"
+#include "common/dataset/rationale_survey.h"
 #include "common/dataset/token_cache.h"
 #include "coordinator/corpus_source.h"
 #include "coordinator/lease_table.h"
@@ -50,6 +52,8 @@ bool plan_stage_has_caught_up(const plan_stage *p);
 uint64_t plan_stage_n_planned(const plan_stage *p);
 size_t plan_stage_n_segments(const plan_stage *p);
 uint64_t plan_stage_n_too_long(const plan_stage *p);
+/* What the filters found that look at rationales beside each other; zeros when there are none. */
+survey_counts plan_stage_survey(const plan_stage *p);
 
 /* Counts of a planned step, and the tokens of all its sequences. */
 RT_MUST_USE rt_status plan_stage_step(plan_stage *p, uint64_t step, plan_step_info *info,

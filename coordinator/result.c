@@ -8,6 +8,7 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "coordinator/shell.h"
+#include "coordinator/survey_rules.h"
 
 #define SECONDS_SAVE_MS 10000
 
@@ -88,6 +89,20 @@ static json_t *rejected_by_reason(const coordinator *co)
     return reasons;
 }
 
+/* What training does without because it is said elsewhere too. */
+static void add_survey(const coordinator *co, json_t *top)
+{
+    survey_settings settings = survey_settings_of(co->config);
+    if (co->plan == NULL || !survey_is_wanted(&settings)) return;
+    survey_counts n = plan_stage_survey(co->plan);
+    json_object_set_new(top, "survey",
+                        json_pack("{s:I, s:I, s:I, s:I, s:I}", "rationales",
+                                  (json_int_t)n.n_rationales, "near_duplicates",
+                                  (json_int_t)n.n_near_duplicates, "boilerplate",
+                                  (json_int_t)n.n_boilerplate, "rationales_dropped",
+                                  (json_int_t)n.n_dropped, "left_out", (json_int_t)n.n_left_out));
+}
+
 static void add_training(const coordinator *co, json_t *top)
 {
     const tokenizer *t = tokenizer_stage_get(co->tokenizer);
@@ -105,6 +120,7 @@ static void add_training(const coordinator *co, json_t *top)
     json_object_set_new(
         top, "too_long",
         json_integer(co->plan == NULL ? 0 : (json_int_t)plan_stage_n_too_long(co->plan)));
+    add_survey(co, top);
     if (t == NULL) return;
     json_object_set_new(top, "tokenizer_sha256", json_string(tokenizer_sha256(t)));
     json_object_set_new(top, "n_vocab", json_integer((json_int_t)tokenizer_size(t)));
@@ -117,6 +133,22 @@ static json_t *tokens_to_json(const coordinator *co)
     return json_pack("{s:I, s:I, s:I, s:I}", "prompt", (json_int_t)t.n_prompt, "cached",
                      (json_int_t)t.n_cached, "completion", (json_int_t)t.n_completion, "reasoning",
                      (json_int_t)t.n_reasoning);
+}
+
+/* What a later start needs to label what was left out: more money, or another training too. */
+static rt_status add_left_out(const coordinator *co, json_t *top, rt_error *err)
+{
+    money_sums money;
+    reopening how = REOPEN_FREELY;
+    rt_status st = RT_OK;
+    money_sum(co, &money);
+    if (money.n_left_out > 0) st = reopening_now(co, &how, err);
+    json_object_set_new(top, "stopped", json_string(money.n_left_out > 0 ? "budget" : ""));
+    json_object_set_new(top, "left_out", json_integer((json_int_t)money.n_left_out));
+    if (money.n_left_out > 0)
+        json_object_set_new(top, "reopens_with",
+                            json_string(how == REOPEN_NEVER ? "train-anew" : "budget"));
+    return st;
 }
 
 rt_status result_write(coordinator *co, rt_error *err)
@@ -140,11 +172,11 @@ rt_status result_write(coordinator *co, rt_error *err)
         (json_int_t)archive_n_gold_equal(co->archive), "dataset_sha256", sha256, "seconds",
         seconds_to_json(co), "fingerprint", co->folder.fingerprint);
     if (top == NULL) return rt_fail(err, RT_NOMEM, "result.json");
-    money_sums money;
-    money_sum(co, &money);
     json_object_set_new(top, "record_tokens", tokens_to_json(co));
-    json_object_set_new(top, "stopped", json_string(money.n_left_out > 0 ? "budget" : ""));
-    json_object_set_new(top, "left_out", json_integer((json_int_t)money.n_left_out));
+    if ((st = add_left_out(co, top, err)) != RT_OK) {
+        json_decref(top);
+        return st;
+    }
     if (co->ending == RUN_FAILED) json_object_set_new(top, "reason", json_string(co->why.text));
     if (co->stage != STAGE_LABEL) add_training(co, top);
     return write_json(co, "result.json", top, err);

@@ -13,6 +13,14 @@
 
 #define CONFIG_BYTES_MAX (4u << 20)
 
+static rt_status fail_held(const run_folder *folder, const char *holder, rt_error *err)
+{
+    return rt_fail(err, RT_EXISTS,
+                   "run %s has a coordinator already (process %s); stop it, or choose another "
+                   "run_dir",
+                   folder->path, holder[0] == '\0' ? "unknown" : holder);
+}
+
 static rt_status take_lock(run_folder *folder, rt_error *err)
 {
     char path[RUN_PATH_SIZE], holder[32] = "";
@@ -24,10 +32,7 @@ static rt_status take_lock(run_folder *folder, rt_error *err)
         if (errno != EWOULDBLOCK) return rt_fail(err, RT_IO, "lock %s: %s", path, strerror(errno));
         ssize_t n = pread(folder->lock_fd, holder, sizeof holder - 1, 0);
         holder[n > 0 ? strspn(holder, "0123456789") : 0] = '\0';
-        return rt_fail(err, RT_EXISTS,
-                       "run %s has a coordinator already (process %s); stop it, or choose another "
-                       "run_dir",
-                       folder->path, holder[0] == '\0' ? "unknown" : holder);
+        return fail_held(folder, holder, err);
     }
     /* The number is for that message only; the lock itself is the kernel's. */
     int n = snprintf(holder, sizeof holder, "%ld\n", (long)getpid());
@@ -77,6 +82,40 @@ static rt_status find_path(const config *c, run_folder *folder, rt_error *err)
                                   : snprintf(folder->path, size, "runs/%s", c->name);
     if (n >= 0 && (size_t)n < size - 64) return RT_OK;
     return rt_fail(err, RT_INVALID, "run_dir: the path is longer than %zu bytes", size - 64);
+}
+
+/* A shared lock is refused while a coordinator holds its own; it is given back at once. */
+static rt_status look_at_lock(const run_folder *folder, rt_error *err)
+{
+    char path[RUN_PATH_SIZE], holder[32] = "";
+    rt_status st = run_folder_path(folder, "coordinator.lock", path, err);
+    if (st != RT_OK) return st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR)) return RT_OK;
+    if (fd < 0) return rt_fail(err, RT_IO, "open %s: %s", path, strerror(errno));
+    if (flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        ssize_t n = pread(fd, holder, sizeof holder - 1, 0);
+        holder[n > 0 ? strspn(holder, "0123456789") : 0] = '\0';
+        st = fail_held(folder, holder, err);
+    }
+    close(fd);
+    return st;
+}
+
+rt_status run_folder_look(const config *c, run_folder *out, rt_error *err)
+{
+    run_folder folder = {.lock_fd = -1};
+    char path[RUN_PATH_SIZE];
+    rt_status st = find_path(c, &folder, err);
+    if (st != RT_OK) return st;
+    *out = folder;
+    st = config_fingerprint(c, folder.fingerprint, err);
+    if (st == RT_OK) st = run_folder_path(&folder, "config.yaml", path, err);
+    if (st != RT_OK) return st;
+    folder.is_new = !rt_fs_exists(path);
+    *out = folder;
+    st = check_known_config(&folder, path, err);
+    return st == RT_OK ? look_at_lock(&folder, err) : st;
 }
 
 rt_status run_folder_hold(const config *c, run_folder *out, rt_error *err)

@@ -19,6 +19,9 @@ RT_MUST_USE rt_status run_folder_open(const config *c, run_folder *out, rt_error
 /* Hold the lock alone, for a command that changes what a coordinator owns: nothing else is looked at
  * or written. RT_NOTFOUND when there is no such folder, RT_EXISTS names the coordinator. */
 RT_MUST_USE rt_status run_folder_hold(const config *c, run_folder *out, rt_error *err);
+/* Would run_folder_open() go? Takes no lock and writes nothing. Fills path and is_new, no lock_fd;
+ * RT_EXISTS and RT_INVALID as there, after *out was filled as far as possible. */
+RT_MUST_USE rt_status run_folder_look(const config *c, run_folder *out, rt_error *err);
 void run_folder_close(run_folder *folder);
 /* "<run>/<name>" into out[RUN_PATH_SIZE]. */
 RT_MUST_USE rt_status run_folder_path(const run_folder *folder, const char *name,

@@ -220,6 +220,16 @@ rt_status answer_cache_put(answer_cache *c, rt_id key, const void *bytes, size_t
     return st;
 }
 
+rt_status answer_cache_remove(answer_cache *c, rt_id key, rt_error *err)
+{
+    char path[PATH_MAX];
+    rt_status st = place_of(c, key, path, err);
+    if (st != RT_OK) return st;
+    if (unlink(path) == 0) return RT_OK;
+    if (errno == ENOENT) return rt_fail(err, RT_NOTFOUND, "%s is not in the cache", path);
+    return rt_fail(err, RT_IO, "remove %s: %s", path, strerror(errno));
+}
+
 answer_cache_counts answer_cache_get_counts(const answer_cache *c)
 {
     return c->counts;

@@ -34,6 +34,9 @@ RT_MUST_USE rt_status answer_cache_get(answer_cache *c, rt_id key, rt_buf *out, 
 /* RT_OK also when there is one already. */
 RT_MUST_USE rt_status answer_cache_put(answer_cache *c, rt_id key, const void *bytes, size_t n,
                                        rt_error *err);
+/* Forget a value, so that its question is asked anew: for all runs that share the folder. RT_NOTFOUND
+ * when there is none. */
+RT_MUST_USE rt_status answer_cache_remove(answer_cache *c, rt_id key, rt_error *err);
 
 typedef struct answer_cache_counts {
     uint64_t n_hits, n_misses, n_puts, n_damaged;

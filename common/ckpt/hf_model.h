@@ -24,6 +24,8 @@ RT_MUST_USE rt_status hf_config_write(const char *folder, const model_config *co
  * the names that files give it: shared, encoder.embed_tokens, decoder.embed_tokens. */
 RT_MUST_USE rt_status hf_weights_read(const char *folder, const param_table *table, float *weights,
                                       rt_error *err);
+/* The same checks from the headers alone: no weight is read. */
+RT_MUST_USE rt_status hf_weights_check(const char *folder, const param_table *table, rt_error *err);
 RT_MUST_USE rt_status hf_weights_write(const char *folder, const param_table *table,
                                        const float *weights, tensor_dtype dtype,
                                        char sha256[RT_SHA256_HEX_SIZE], rt_error *err);

@@ -167,15 +167,35 @@ static rt_status find_tensor(weight_files *f, const param *p, place *out, rt_err
                    s->path, p->name, found, expected);
 }
 
+/* Every tensor of the table that has a place of its own; places[n_params]. */
+static rt_status find_tensors(weight_files *f, const param_table *table, place *places,
+                              rt_error *err)
+{
+    rt_status st = open_index(f, err);
+    for (size_t i = 0; st == RT_OK && i < table->n_params; i++)
+        if (table->params[i].alias_of < 0) st = find_tensor(f, &table->params[i], &places[i], err);
+    return st;
+}
+
+rt_status hf_weights_check(const char *folder, const param_table *table, rt_error *err)
+{
+    weight_files f = {.folder = folder};
+    place *places = rt_calloc(table->n_params, sizeof *places);
+    rt_status st = places == NULL ? rt_fail(err, RT_NOMEM, "%s", folder)
+                                  : find_tensors(&f, table, places, err);
+    free(places);
+    files_close(&f);
+    return st;
+}
+
 rt_status hf_weights_read(const char *folder, const param_table *table, float *weights,
                           rt_error *err)
 {
     weight_files f = {.folder = folder};
     place *places = rt_calloc(table->n_params, sizeof *places);
-    rt_status st = places == NULL ? rt_fail(err, RT_NOMEM, "%s", folder) : open_index(&f, err);
     /* Everything is found and checked before the first weight is written. */
-    for (size_t i = 0; st == RT_OK && i < table->n_params; i++)
-        if (table->params[i].alias_of < 0) st = find_tensor(&f, &table->params[i], &places[i], err);
+    rt_status st = places == NULL ? rt_fail(err, RT_NOMEM, "%s", folder)
+                                  : find_tensors(&f, table, places, err);
     for (size_t i = 0; st == RT_OK && i < table->n_params; i++)
         if (table->params[i].alias_of < 0)
             safetensors_read_f32(f.shards[places[i].i_shard].file, places[i].entry,

@@ -146,6 +146,42 @@ static bool has_item(const text_list *list, const char *item)
     return false;
 }
 
+static rt_status check_label_given(const checker *k)
+{
+    const char *text = k->c->prompt.label_given, *path = "prompt.label_given";
+    if (text[0] == '\0') return RT_OK;
+    if (strstr(text, "{input}") == NULL || strstr(text, "{label}") == NULL)
+        return fail_on(k, path, "expected both {input} and {label} in it");
+    if (k->c->corpus.gold[0] == '\0')
+        return fail_on(k, path, "needs the true answers: set corpus.gold");
+    if (k->c->teacher.backend == TEACHER_RECORDED)
+        return fail_on(k, path,
+                       "found one, but recorded texts answer no other question; leave it empty");
+    return RT_OK;
+}
+
+static rt_status check_scorer(const checker *k)
+{
+    const quality_config *q = &k->c->quality;
+    const struct {
+        const char *path;
+        const text_list *list;
+    } lists[] = {{"quality.note_if", &q->note_if},
+                 {"quality.drop_rationale_if", &q->drop_rationale_if},
+                 {"quality.reject_if", &q->reject_if}};
+    for (size_t i = 0; i < RT_COUNT(lists); i++)
+        if (q->scorer[0] == '\0' && has_item(lists[i].list, "not_useful"))
+            return fail_on(k, lists[i].path,
+                           "found not_useful, which needs a model that scores: set quality.scorer");
+    if (strcmp(q->scorer, "teacher") == 0 && k->c->teacher.backend != TEACHER_NATIVE)
+        return fail_on(
+            k, "quality.scorer",
+            "found teacher, but only a native teacher can score; expected a model folder");
+    if (q->scorer_template[0] != '\0' && strstr(q->scorer_template, "{input}") == NULL)
+        return fail_on(k, "quality.scorer_template", "found no {input} in it");
+    return RT_OK;
+}
+
 static rt_status check_quality(const checker *k)
 {
     const quality_config *q = &k->c->quality;
@@ -157,7 +193,9 @@ static rt_status check_quality(const checker *k)
     if (has_item(&q->reject_if, "wrong_label") && k->c->corpus.gold[0] == '\0')
         return fail_on(k, "quality.reject_if",
                        "found wrong_label, which needs the true answers: set corpus.gold");
-    if (e->config[0] == '\0') return RT_OK;
+    rt_status st = check_scorer(k);
+    if (st == RT_OK) st = check_label_given(k);
+    if (st != RT_OK || e->config[0] == '\0') return st;
     if (!e->when_rejected && e->when_confidence_below <= 0)
         return fail_on(k, "escalate.when_rejected",
                        "found false and escalate.when_confidence_below 0, expected one of them, "

@@ -206,31 +206,66 @@ rt_status config_load(const char *path, const char *const *sets, config **out, r
     return st;
 }
 
-static bool has_section(const document *d, const char *section)
+/* A section, or the setting of a path. */
+static bool is_within(const setting *s, const char *section_or_path)
+{
+    return strcmp(s->section, section_or_path) == 0 || strcmp(s->path, section_or_path) == 0;
+}
+
+static bool has_any(const document *d, const char *section_or_path)
 {
     for (size_t i = 0; i < settings_count(); i++)
-        if (document_at(d, i)->is_set && strcmp(settings_at(i)->section, section) == 0) return true;
+        if (document_at(d, i)->is_set && is_within(settings_at(i), section_or_path)) return true;
     return false;
 }
 
-/* What a second teacher may have of its own. */
+/* What a second teacher may have of its own: sections, and all of its prices or none. */
 static const char *const second_sections[] = {"teacher", "prompt", "quality"};
+static const char *const second_prices[] = {"limits.price_input", "limits.price_cached_input",
+                                            "limits.price_output"};
 
-static rt_status check_second(const document *d, const char *path, rt_error *err)
+static bool may_be_seconds(const setting *s)
+{
+    for (size_t k = 0; k < RT_COUNT(second_sections); k++)
+        if (is_within(s, second_sections[k])) return true;
+    for (size_t k = 0; k < RT_COUNT(second_prices); k++)
+        if (is_within(s, second_prices[k])) return true;
+    return false;
+}
+
+static rt_status check_second(const document *d, const config *base, const char *path,
+                              rt_error *err)
 {
     for (size_t i = 0; i < settings_count(); i++) {
         const setting *s = settings_at(i);
-        bool may = false;
-        for (size_t k = 0; k < RT_COUNT(second_sections); k++)
-            may = may || strcmp(s->section, second_sections[k]) == 0;
-        if (document_at(d, i)->is_set && !may)
+        if (!document_at(d, i)->is_set) continue;
+        if (!may_be_seconds(s))
+            return document_fail(
+                d, s, err,
+                "does not belong here: a second teacher has the sections teacher, "
+                "prompt and quality, and prices of its own; all else is the run's");
+        if (strcmp(s->section, "limits") == 0 && base->limits.price_input <= 0 &&
+            base->limits.price_output <= 0)
             return document_fail(d, s, err,
-                                 "does not belong here: a second teacher has the sections teacher, "
-                                 "prompt and quality; all else is the run's");
+                                 "has a price, and the run has none: nothing would be counted. "
+                                 "Write prices into the run's own file, these ones where only the "
+                                 "second teacher costs something");
     }
-    if (has_section(d, "teacher")) return RT_OK;
+    if (has_any(d, "teacher")) return RT_OK;
     return rt_fail(err, RT_INVALID, "%s: found no section teacher, expected the second teacher",
                    path);
+}
+
+static void take_second(document *d, document *second)
+{
+    bool has_prices = false;
+    for (size_t i = 0; i < RT_COUNT(second_sections); i++)
+        if (has_any(second, second_sections[i])) document_take(d, second, second_sections[i]);
+    for (size_t i = 0; i < RT_COUNT(second_prices); i++)
+        has_prices = has_prices || has_any(second, second_prices[i]);
+    for (size_t i = 0; has_prices && i < RT_COUNT(second_prices); i++)
+        document_take(d, second, second_prices[i]);
+    document_take(d, second, "escalate"); /* empty there: nobody comes after the second */
 }
 
 rt_status config_load_second(const config *base, config **out, rt_error *err)
@@ -242,13 +277,10 @@ rt_status config_load_second(const config *base, config **out, rt_error *err)
     if ((st = rt_fs_read(path, DOCUMENT_BYTES_MAX, &text, err)) != RT_OK) goto out;
     st = document_parse(path, text.data == NULL ? "" : text.data, text.n, &second, err);
     if (st != RT_OK) goto out;
-    if ((st = check_second(second, path, err)) != RT_OK) goto out;
+    if ((st = check_second(second, base, path, err)) != RT_OK) goto out;
     if ((st = config_print(base, &base_text, err)) != RT_OK) goto out;
     if ((st = document_parse(path, base_text.data, base_text.n, &d, err)) != RT_OK) goto out;
-    for (size_t i = 0; i < RT_COUNT(second_sections); i++)
-        if (has_section(second, second_sections[i]))
-            document_take_section(d, second, second_sections[i]);
-    document_take_section(d, second, "escalate"); /* empty there: nobody comes after the second */
+    take_second(d, second);
     st = fill_config(path, d, out, err);
 out:
     rt_buf_free(&text);

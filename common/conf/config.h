@@ -146,6 +146,7 @@ typedef struct prompt_config {
     char *exemplars;            /* JSON lines {"input","rationale","label"}; "" = zero-shot */
     char *exemplar_template;    /* over {input} {rationale} {label} */
     char *template;             /* of the question asked; over {input}; default "{input}\n" */
+    char *label_given;          /* over {input} {label}: asked where no text is right; "" = never */
     char *separator;            /* between exemplars; default "\n\n" */
     uint64_t max_prompt_tokens; /* 0: the teacher's own limit */
 } prompt_config;
@@ -166,6 +167,10 @@ typedef struct quality_config {
     text_list reject_if;                /* ... that make the text count as no answer */
     uint64_t words_min, words_max;      /* of a rationale; 0: no limit */
     double copied_max, leaked_max, repeated_max;
+    double boilerplate_share, boilerplate_min; /* judged where the dataset is whole, by chunks */
+    char *scorer;                              /* "teacher", or a model folder; "" = none */
+    char *scorer_template;                     /* "" = the teacher's own prompt */
+    double useful_min;
 } quality_config;
 
 /* A second teacher for what the first is not sure of. */
@@ -173,6 +178,7 @@ typedef struct escalate_config {
     char *config; /* YAML file with the second teacher's sections; "" = none */
     bool when_rejected;
     double when_confidence_below; /* 0: never */
+    double expected_share;        /* of the rows: only --dry-run reads it */
 } escalate_config;
 
 typedef struct label_config {
@@ -327,9 +333,9 @@ void config_free(config *c);
 RT_MUST_USE rt_status config_check_corpus(const config *c, rt_error *err);
 
 /* The config of the second teacher, as escalate.config names it: *base with the sections of that
- * file in the place of its own. The file holds `teacher`, and may hold `prompt` and `quality`; what it
- * leaves out of a section has its default. RT_INVALID for any other section. Returns new;
- * config_free(). */
+ * file in the place of its own. The file holds `teacher`, and may hold `prompt`, `quality` and, in
+ * `limits`, prices; what it leaves out of a section, or of the prices, has its default. RT_INVALID for
+ * anything else. Returns new; config_free(). */
 RT_MUST_USE rt_status config_load_second(const config *base, config **out, rt_error *err);
 
 /* Resolved settings as YAML in schema order; secrets are left out ("file:..." and "${...}" stay as

@@ -109,10 +109,12 @@ void document_free(document *d)
     free(d);
 }
 
-void document_take_section(document *d, document *from, const char *section)
+void document_take(document *d, document *from, const char *section_or_path)
 {
     for (size_t i = 0; i < settings_count(); i++) {
-        if (strcmp(settings_at(i)->section, section) != 0) continue;
+        const setting *s = settings_at(i);
+        if (strcmp(s->section, section_or_path) != 0 && strcmp(s->path, section_or_path) != 0)
+            continue;
         clear_value(&d->values[i]);
         d->values[i] = from->values[i];
         from->values[i] = (document_value){0};

@@ -34,8 +34,9 @@ RT_MUST_USE rt_status document_parse(const char *name, const char *yaml, size_t 
 void document_free(document *d);
 /* Replace one setting by "key.path=value"; a list is written as YAML: ["a", "b"]. */
 RT_MUST_USE rt_status document_set(document *d, const char *assignment, rt_error *err);
-/* Replace all settings of a section by those of another document, which loses them. */
-void document_take_section(document *d, document *from, const char *section);
+/* Replace all settings of a section, or the setting of a path, by those of another document, which
+ * loses them. */
+void document_take(document *d, document *from, const char *section_or_path);
 /* Value of a setting, is_set false when it is not written. Valid until the next document_set(). */
 const document_value *document_at(const document *d, size_t i_setting);
 

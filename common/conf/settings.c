@@ -89,9 +89,9 @@ static const char *const dtype_names[] = {"f32", "f16", "bf16", NULL};
 static const char *const control_names[] = {"none", "label-only", NULL};
 static const char *const vote_names[] = {"majority", "weighted", "cluster", NULL};
 /* Those of common/text/rationale_filter.h; a test keeps both equal. */
-static const char *const filter_names[] = {"no_rationale",      "too_short",   "too_long",
-                                           "copies_input",      "leaks_label", "repeats",
-                                           "contradicts_label", "wrong_label", NULL};
+static const char *const filter_names[] = {
+    "no_rationale",      "too_short",   "too_long",       "copies_input", "leaks_label", "repeats",
+    "contradicts_label", "wrong_label", "near_duplicate", "boilerplate",  "not_useful",  NULL};
 
 /* clang-format off */
 static const setting table[] = {
@@ -124,7 +124,8 @@ ENUM(IN(corpus, unit), unit_names, "line", DECIDES,
      "For text files: an example is a line or a paragraph."),
 TEXT(IN(corpus, input), "{input}", DECIDES, "Template of an example's input over the fields of a row."),
 TEXT(IN(corpus, gold), "", DECIDES,
-     "Template of the true answer, used to score the teacher and never to train. Empty: none."),
+     "Template of the true answer, used to score the teacher and, but for `prompt.label_given`, never to "
+     "train. Empty: none."),
 TEXT(IN(corpus, source_id), "", DECIDES,
      "Field that names a row at its source. Empty: none."),
 U64(IN(corpus, rows_max), 0, N_BIG, 0, "rows", DECIDES, "Read at most so many rows; 0: all."),
@@ -215,6 +216,9 @@ TEXT(IN(prompt, exemplars), "", DECIDES,
 TEXT(IN(prompt, exemplar_template), "{input}\n{rationale} {label}", DECIDES,
      "Template of a worked example over `{input}` `{rationale}` `{label}`."),
 TEXT(IN(prompt, template), "{input}\n", DECIDES, "Template of the question over `{input}`."),
+TEXT(IN(prompt, label_given), "", DECIDES,
+     "Question over `{input}` and `{label}`, the true answer, for rows of which no text is right: one more "
+     "text, for a rationale that leads to it. Needs `corpus.gold`, and trains on it. Empty: never."),
 TEXT(IN(prompt, separator), "\n\n", DECIDES, "Text between worked examples."),
 U64(IN(prompt, max_prompt_tokens), 0, 1e6, 0, "tokens", DECIDES,
     "Longest prompt; a longer one is rejected and never cut. 0: the teacher's own limit. openai: its "
@@ -247,7 +251,8 @@ LIST_OF(IN(quality, drop_rationale_if), filter_names, DECIDES,
 LIST_OF(IN(quality, reject_if), filter_names, DECIDES,
         "Filters that make a text count as no answer: it has no vote and is asked for again; a row "
         "without another is rejected with the filter's name as its reason. `wrong_label` rejects a "
-        "row whose winning label is not the gold one."),
+        "row whose winning label is not the gold one. `near_duplicate` and `boilerplate` show only "
+        "beside the other rows: the record stays in the dataset and is not trained on."),
 U64(IN(quality, words_min), 0, 1e6, 8, "words", DECIDES, "`too_short` is below; 0: no limit."),
 U64(IN(quality, words_max), 0, 1e6, 60, "words", DECIDES, "`too_long` is above; 0: no limit."),
 REAL(IN(quality, copied_max), 0, 1, 0.9, "", DECIDES,
@@ -256,15 +261,30 @@ REAL(IN(quality, leaked_max), 0, 1, 0.8, "", DECIDES,
      "`leaks_label` is above: share of the words that are the label or only introduce it."),
 REAL(IN(quality, repeated_max), 0, 1, 0.3, "", DECIDES,
      "`repeats` is above: share of the runs of four words that were there before."),
+REAL(IN(quality, boilerplate_share), 0, 1, 0.1, "", DECIDES,
+     "`boilerplate` trips for this share of the rationales of a chunk: those with the highest scores."),
+REAL(IN(quality, boilerplate_min), 0, 1, 0.01, "", DECIDES,
+     "`boilerplate` trips for no lower score: the mean share of the other rationales that have a run of "
+     "six words of this one."),
+TEXT(IN(quality, scorer), "", DECIDES,
+     "Model that says how much likelier a label is with its rationale: `teacher` (native only), or a "
+     "model folder. Empty: none."),
+TEXT(IN(quality, scorer_template), "", DECIDES,
+     "Prompt of `quality.scorer` over `{input}`, such as `solve: {input}\\n` for a student. Empty: the "
+     "teacher's own prompt."),
+REAL(IN(quality, useful_min), -1000, 1000, 0, "nats", DECIDES,
+     "`not_useful` is below: log-probability of the label with the rationale less that without it."),
 
 TEXT(IN(escalate, config), "", DECIDES,
-     "File with the sections `teacher` and, where they differ, `prompt` and `quality` of a second "
-     "teacher. Empty: none."),
+     "File with the sections `teacher` and, where they differ, `prompt`, `quality` and prices of a "
+     "second teacher. Empty: none."),
 BOOL(IN(escalate, when_rejected), true, DECIDES,
      "The second teacher is asked about rows that the first could not label."),
 REAL(IN(escalate, when_confidence_below), 0, 1, 0, "", DECIDES,
      "The second teacher is asked about rows whose winning label has a smaller share of the votes; "
      "0: never."),
+REAL(IN(escalate, expected_share), 0, 1, 0.2, "", FREE,
+     "Share of the rows that `--dry-run` assumes the second teacher to be asked about."),
 
 U64(IN(label, shard_size), 1, 100000, 50, "examples", DECIDES,
     "Examples that a teacher takes at once."),

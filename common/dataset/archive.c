@@ -26,6 +26,7 @@
 #include "common/base/id_index.h"
 #include "common/base/log.h"
 #include "common/dataset/archive_file.h"
+#include "common/dataset/gold_use.h"
 
 typedef struct place {
     uint64_t offset2; /* offset * 2 + 1 when in rejected.jsonl */
@@ -125,7 +126,8 @@ static rt_status admit(archive *a, const label_record *r, place where, rt_error 
     a->n_labelled++;
     a->n_rationales += r->rationale != NULL;
     a->n_gold += r->gold != NULL;
-    a->n_gold_equal += r->gold != NULL && strcmp(r->gold, r->label) == 0;
+    a->n_gold_equal +=
+        r->gold != NULL && strcmp(r->gold, r->label) == 0 && gold_use_of(r->meta) == GOLD_USE_NONE;
     return RT_OK;
 }
 

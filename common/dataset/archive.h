@@ -37,7 +37,8 @@ RT_MUST_USE rt_status archive_sync(archive *a, rt_error *err);
 archive_state archive_find(const archive *a, rt_id id);
 uint64_t archive_n_labelled(const archive *a);
 uint64_t archive_n_rejected(const archive *a);
-/* Labelled records with a rationale; with gold; with gold that their label equals as text. */
+/* Labelled records with a rationale; with gold; with gold that their label equals as text, and was not
+ * taken from (gold_use.h). */
 uint64_t archive_n_rationales(const archive *a);
 uint64_t archive_n_gold(const archive *a);
 uint64_t archive_n_gold_equal(const archive *a);

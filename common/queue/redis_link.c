@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/queue/server_info.h"
 
 #define CONNECT_MS    2000
 #define COMMAND_MS    5000
@@ -211,23 +212,11 @@ static rt_status authenticate(redis_link *l, rt_error *err)
     return st;
 }
 
-/* Text after "name:" in an INFO reply, up to the end of the line. */
-static bool info_value(const char *info, const char *name, char *out, size_t n_out)
-{
-    const char *at = strstr(info, name);
-    if (at == NULL) return false;
-    at += strlen(name);
-    size_t n = RT_MIN(strcspn(at, "\r\n"), n_out - 1);
-    memcpy(out, at, n);
-    out[n] = '\0';
-    return true;
-}
-
 static rt_status check_version(const redis_link *l, const char *info, rt_error *err)
 {
     char version[32];
     int major = 0, minor = 0;
-    if (!info_value(info, "redis_version:", version, sizeof version) ||
+    if (!queue_info_value(info, "redis_version", version, sizeof version) ||
         sscanf(version, "%d.%d", &major, &minor) != 2)
         return rt_fail(err, RT_REFUSED, "queue %s: the server does not tell its version", l->name);
     if (major < VERSION_MAJOR || (major == VERSION_MAJOR && minor < VERSION_MINOR))
@@ -239,7 +228,7 @@ static rt_status check_version(const redis_link *l, const char *info, rt_error *
 static void warn_of_eviction(redis_link *l, const char *info)
 {
     char policy[32];
-    if (l->warned || !info_value(info, "maxmemory_policy:", policy, sizeof policy)) return;
+    if (l->warned || !queue_info_value(info, "maxmemory_policy", policy, sizeof policy)) return;
     if (strcmp(policy, "noeviction") == 0) return;
     l->warned = true;
     rt_log_warn("queue.eviction",

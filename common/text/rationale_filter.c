@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/text/answer_named.h"
+#include "common/text/sim_hash.h"
 #include "common/text/text_units.h"
 
 /* Runs of so many words are looked at for repetition. */
@@ -119,6 +120,7 @@ rt_status rationale_judge(const rationale_limits *limits, const rationale_questi
     } else {
         if ((st = measure(q, &words, &v, err)) != RT_OK) goto out;
         v.flags = flags_of(limits, q, rationale, &v);
+        if ((st = sim_hash(&words, &v.sim_hash, err)) != RT_OK) goto out;
         v.score = fit_of(v.n_words) * (1 - v.copied) * (1 - v.leaked) * (1 - v.repeated);
     }
     if ((st = is_wrong(q, &wrong, err)) != RT_OK) goto out;

@@ -23,23 +23,27 @@
 
 /* Flags and their stable names, which are reason codes, too. The order is that of the settings'
  * list of names (common/conf/settings.c); a test keeps both equal. */
-#define RATIONALE_FLAG_LIST(X)                                                            \
-    X(RATIONALE_NONE, 1, "no_rationale")   /* nothing before the label */                 \
-    X(RATIONALE_SHORT, 2, "too_short")     /* fewer words than words_min */               \
-    X(RATIONALE_LONG, 4, "too_long")       /* more words than words_max */                \
-    X(RATIONALE_COPIES, 8, "copies_input") /* copied > copied_max */                      \
-    X(RATIONALE_LEAKS, 16, "leaks_label")  /* leaked > leaked_max: "it is X because X" */ \
-    X(RATIONALE_REPEATS, 32, "repeats")    /* repeated > repeated_max */                  \
-    X(RATIONALE_CONTRADICTS, 64,                                                          \
-      "contradicts_label")                 /* ends with another label; answer_named.h */  \
-    X(RATIONALE_WRONG, 128, "wrong_label") /* the label is not the gold one */
+#define RATIONALE_FLAG_LIST(X)                                                                   \
+    X(RATIONALE_NONE, 1, "no_rationale")   /* nothing before the label */                        \
+    X(RATIONALE_SHORT, 2, "too_short")     /* fewer words than words_min */                      \
+    X(RATIONALE_LONG, 4, "too_long")       /* more words than words_max */                       \
+    X(RATIONALE_COPIES, 8, "copies_input") /* copied > copied_max */                             \
+    X(RATIONALE_LEAKS, 16, "leaks_label")  /* leaked > leaked_max: "it is X because X" */        \
+    X(RATIONALE_REPEATS, 32, "repeats")    /* repeated > repeated_max */                         \
+    X(RATIONALE_CONTRADICTS, 64,                                                                 \
+      "contradicts_label")                 /* ends with another label; answer_named.h */         \
+    X(RATIONALE_WRONG, 128, "wrong_label") /* the label is not the gold one */                   \
+    /* Found elsewhere: beside the other rationales (rationale_survey.h), by a scoring model. */ \
+    X(RATIONALE_NEAR_DUPLICATE, 256, "near_duplicate")                                           \
+    X(RATIONALE_BOILERPLATE, 512, "boilerplate")                                                 \
+    X(RATIONALE_USELESS, 1024, "not_useful")
 
 enum {
 #define X(code, value, name) code = (value),
     RATIONALE_FLAG_LIST(X)
 #undef X
 };
-#define RATIONALE_FLAGS 8
+#define RATIONALE_FLAGS 11
 
 /* Name of one flag, NULL for another number; and the flag of a name, 0 for an unknown one. */
 const char *rationale_flag_name(unsigned flag);
@@ -61,6 +65,7 @@ typedef struct rationale_question {
 typedef struct rationale_verdict {
     unsigned flags;
     double n_words, copied, leaked, repeated, score;
+    uint64_t sim_hash; /* sim_hash.h; 0 without words */
 } rationale_verdict;
 
 /* `rationale` NULL or blank: there is none. */

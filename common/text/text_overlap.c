@@ -62,20 +62,32 @@ rt_status text_units_common_run(const text_units *a, const text_units *b, size_t
     return RT_OK;
 }
 
-rt_status text_units_repeated(const text_units *a, size_t length, double *out, rt_error *err)
+rt_status text_units_distinct_runs(const text_units *a, size_t length, uint64_t **out,
+                                   size_t *n_out, rt_error *err)
 {
     size_t n_distinct = 0;
-    if (length == 0 || a->n < length) {
-        *out = 0;
-        return RT_OK;
-    }
+    *out = NULL;
+    *n_out = 0;
+    if (length == 0 || a->n < length) return RT_OK;
     uint64_t *runs = rt_calloc(a->n, sizeof *runs);
     if (runs == NULL) return rt_fail(err, RT_NOMEM, "runs of %zu words", a->n);
     size_t n = roll_runs(a, length, runs);
     qsort(runs, n, sizeof *runs, compare_hashes);
-    for (size_t i = 0; i < n; i++) n_distinct += i == 0 || runs[i] != runs[i - 1];
+    for (size_t i = 0; i < n; i++)
+        if (n_distinct == 0 || runs[i] != runs[n_distinct - 1]) runs[n_distinct++] = runs[i];
+    *out = runs;
+    *n_out = n_distinct;
+    return RT_OK;
+}
+
+rt_status text_units_repeated(const text_units *a, size_t length, double *out, rt_error *err)
+{
+    uint64_t *runs = NULL;
+    size_t n_distinct = 0;
+    rt_status st = text_units_distinct_runs(a, length, &runs, &n_distinct, err);
     free(runs);
-    *out = 1 - (double)n_distinct / (double)n;
+    if (st != RT_OK) return st;
+    *out = n_distinct == 0 ? 0 : 1 - (double)n_distinct / (double)(a->n - length + 1);
     return RT_OK;
 }
 

@@ -33,6 +33,10 @@ RT_MUST_USE rt_status text_units_normalise(const char *text, size_t n, rt_buf *o
 /* Length of the longest run of units that both have. O((n + m) log^2). */
 RT_MUST_USE rt_status text_units_common_run(const text_units *a, const text_units *b, size_t *out,
                                             rt_error *err);
+/* Hashes of the distinct runs of `length` units, sorted; NULL and 0 when there is none. Returns new;
+ * free(). */
+RT_MUST_USE rt_status text_units_distinct_runs(const text_units *a, size_t length, uint64_t **out,
+                                               size_t *n_out, rt_error *err);
 /* 1 - distinct runs of `length` units / all such runs; 0 when there is none. */
 RT_MUST_USE rt_status text_units_repeated(const text_units *a, size_t length, double *out,
                                           rt_error *err);

@@ -74,3 +74,35 @@ make_corpus() { # make_corpus N
   [ "$status" -eq 2 ]
   [[ "$output" == *"nothing.jsonl"* ]]
 }
+
+@test "a second teacher is priced for none, some and all of the rows, and is not asked" {
+  make_recorded 60
+  printf '{"question":"What is missing?","answer":"1","text":"no marker here"}\n' | cat - recorded.jsonl > more.jsonl
+  mv more.jsonl recorded.jsonl
+  write_config
+  # Port 9 answers nobody: a question sent there would hold the dry run up.
+  cat > strong.yaml <<'YAML'
+teacher: {backend: openai, name: large, base_url: "http://127.0.0.1:9/v1", model: m, max_new_tokens: 100, attempts_max: 1}
+limits: {price_input: 3, price_output: 15}
+YAML
+  both="--set escalate.config=strong.yaml --set limits.price_input=1"
+  # shellcheck disable=SC2086
+  timeout 20 "$RETORT" run --config retort.yaml --dry-run --json $both > dry.json
+  [ "$(of '[b["share"] for b in d["projection"]["second"]["both"]]')" = "[0.0, 0.2, 1.0]" ]
+  [ "$(of '[b["completion_tokens"] for b in d["projection"]["second"]["both"]]')" = "[0, 1300, 6100]" ]
+  [ "$(of '[b["cost"] == (3 * b["prompt_tokens"] + 15 * b["completion_tokens"]) / 1e6 for b in d["projection"]["second"]["both"]]')" = "[True, True, True]" ] || { cat dry.json; false; }
+  [ "$(of 'd["projection"]["cost"] == d["projection"]["second"]["both"][1]["cost"]')" = True ]
+  [ "$(of 'd["projection"]["cost_max"] == d["projection"]["second"]["both"][2]["cost_max"]')" = True ]
+  [ "$(of 'd["shown"][0]["reason"]')" = no_marker ]
+  # shellcheck disable=SC2086
+  run "$RETORT" run --config retort.yaml --dry-run $both --set escalate.expected_share=0.05 --set limits.budget=0.0001
+  [[ "$output" == *"   0 % about 0.0000 USD"* ]] || { echo "$output"; false; }
+  [[ "$output" == *"   5 % about "*"assumed: escalate.expected_share"* ]] || { echo "$output"; false; }
+  [[ "$output" == *" 100 % about "* ]]
+  [[ "$output" == *"it will not do"* ]]
+  # Two paid teachers add up.
+  sed -i 's/^teacher:.*/teacher: {backend: openai, base_url: "http:\/\/127.0.0.1:9\/v1", model: small}/' retort.yaml
+  # shellcheck disable=SC2086
+  "$RETORT" run --config retort.yaml --dry-run --json $both > dry.json
+  [ "$(of '(lambda b, p: abs(b[0]["cost"] - p["prompt_tokens"] / 1e6) < 1e-9 and b[0]["cost"] < b[1]["cost"] < b[2]["cost"])(d["projection"]["second"]["both"], d["projection"])')" = True ] || { cat dry.json; false; }
+}

@@ -14,7 +14,7 @@ knows() { "$RETORT" config reference | grep '^| `teacher.backend`' | grep -q "$1
       knows "$teacher" || continue
       run "$RETORT" init "$task-$teacher" --task "$task" --teacher "$teacher"
       [ "$status" -eq 0 ] || { echo "$output"; false; }
-      [[ "$output" == *"retort config check"* ]]
+      [[ "$output" == *"retort doctor"* ]]
       [[ "$output" == *"retort run --dry-run"* ]]
       "$RETORT" config validate --config "$task-$teacher/retort.yaml"
       if [ "$teacher" = recorded ]; then [ ! -e "$task-$teacher/exemplars.jsonl" ]

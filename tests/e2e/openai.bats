@@ -47,6 +47,47 @@ labelled() { wc -l < run/dataset/labels.jsonl; }
   [ "$(requests)" -eq 120 ]
 }
 
+@test "rows that are put back may forget their answers and be asked afresh" {
+  for i in 1 2 3; do printf '{"question":"What is missing in %d?","answer":"7","text":"no marker"}\n' "$i" >> recorded.jsonl; done
+  start_teacher 0
+  label || { cat label.err; show_logs; false; }
+  [ "$(wc -l < run/dataset/rejected.jsonl)" -eq 3 ]
+  sed -i 's/no marker/Now it is. # 7/' recorded.jsonl       # the teacher knows better now
+  kill -HUP "$teacher_pid"
+  wait_until 10 grep -q 'read again' teacher.out
+  "$RETORT" rejections --config retort.yaml --requeue > /dev/null
+  label || { cat label.err; show_logs; false; }
+  [ "$(wc -l < run/dataset/rejected.jsonl)" -eq 3 ]         # the cache says what was said before
+  run "$RETORT" rejections --config retort.yaml --requeue --forget-answers --reason no_marker
+  [ "$status" -eq 0 ] || { echo "$output"; false; }
+  [[ "$output" == *"6 of their answers are no longer in the answer cache"* ]] || { echo "$output"; false; }
+  label || { cat label.err; show_logs; false; }
+  [ ! -s run/dataset/rejected.jsonl ]
+  [ "$(labelled)" -eq 123 ]
+  stop_teacher
+  [ "$(requests)" -eq 129 ]                                 # 120, three twice, and three once more
+  run "$RETORT" rejections --config retort.yaml --forget-answers
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"--forget-answers: goes with --requeue"* ]]
+}
+
+@test "what a second teacher was paid for is kept too, whoever was asked first" {
+  start_teacher 0
+  cat > strong.yaml <<'YAML'
+teacher: {backend: openai, base_url: "${BASE_URL}", model: teacher-1}
+prompt: {instruction: "Answer with a reason."}
+YAML
+  sed -E 's/"text":"[^"]*"/"text":"I do not know."/' recorded.jsonl > cheap.jsonl
+  write_config 10
+  sed -i 's/files: \[recorded.jsonl\], match: input/files: [cheap.jsonl], match: input/' retort.yaml
+  label --set escalate.config=strong.yaml || { cat label.err; show_logs; false; }
+  [ "$(labelled)" -eq 120 ]
+  label --set escalate.config=strong.yaml --set run_dir=again --set name=again || { cat label.err; false; }
+  [ "$(wc -l < again/dataset/labels.jsonl)" -eq 120 ]
+  stop_teacher
+  [ "$(requests)" -eq 120 ]
+}
+
 @test "a wrong key ends the run at once, says so, and is shown nowhere" {
   start_teacher 0 right-key
   export TEACHER_KEY=wrong-secret

@@ -140,3 +140,19 @@ PY
   grep -aq "^CONNECT teacher.invalid:$PORT" proxy.log
   ! grep -aqE "sesame|far-away" proxy.log
 }
+
+@test "doctor tells whether the certificate is accepted, before anything is sent" {
+  make_authority ours; make_authority theirs
+  make_certificate ours server IP:127.0.0.1
+  start_front server.pem
+  export SITE="https://127.0.0.1:$PORT"
+  run "$RETORT" doctor --config retort.yaml --set teacher.ca_file=ours.pem
+  [[ "$output" == *"ok    teacher.server "*"its certificate is good"* ]] || { echo "$output"; false; }
+  for other in teacher.ca_file=theirs.pem teacher.ca_file=; do
+    run "$RETORT" doctor --config retort.yaml --set "$other"
+    [ "$status" -eq 2 ] || { echo "$output"; false; }
+    [[ "$output" == *"fail  teacher.server "*"certificate is not accepted"*"teacher.ca_file"* ]] || { echo "$output"; false; }
+  done
+  # Only the list of models was asked for, and only where the certificate was good.
+  [ "$(grep -c . requests.jsonl)" -eq 1 ] && grep -q 'GET /v1/models' requests.jsonl || { cat requests.jsonl; false; }
+}

@@ -13,11 +13,12 @@
  *     "status"    with "error": an answer that is none
  *
  * Prints its URL, then waits for SIGTERM and prints how many requests came. Each request is also
- * written to FILE as {"head", "body"} on a line.
+ * written to FILE as {"head", "body"} on a line. On SIGHUP it reads the recording again.
  */
 #include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,8 @@
 #include "tests/support/fault_server.h"
 
 typedef struct knowledge {
-    json_t *rows;
+    _Atomic(json_t *) rows; /* one that was replaced is left to the end of the process */
+    const char *path;
     double failing;
     const char *key; /* NULL: nobody needs one */
     FILE *requests;  /* NULL: not written down */
@@ -48,8 +50,9 @@ static bool speaks_of(const json_t *body, const char *question)
 
 static const json_t *find_row(const knowledge *k, const json_t *body)
 {
-    for (size_t i = 0; i < json_array_size(k->rows); i++) {
-        const json_t *row = json_array_get(k->rows, i);
+    const json_t *rows = atomic_load(&k->rows);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
         const char *question = json_string_value(json_object_get(row, "question"));
         if (question != NULL && speaks_of(body, question)) return row;
     }
@@ -159,7 +162,8 @@ static bool read_arguments(int argc, char **argv, knowledge *k)
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;)
         if (c != 'r' || (k->requests = fopen(optarg, "w")) == NULL) return false;
     if (argc - optind < 2 || argc - optind > 3) return false;
-    k->rows = load_rows(argv[optind]);
+    k->path = argv[optind];
+    atomic_store(&k->rows, load_rows(k->path));
     k->key = argv[optind + 2];
     return rt_parse_double(argv[optind + 1], &k->failing);
 }
@@ -177,14 +181,19 @@ int main(int argc, char **argv)
     sigemptyset(&ends);
     sigaddset(&ends, SIGTERM);
     sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGHUP);
     sigprocmask(SIG_BLOCK, &ends, NULL); /* for the server's thread too */
     fault_server *s = fault_server_start(answer, &k);
     printf("%s\n", fault_server_url(s));
     fflush(stdout);
-    sigwait(&ends, &number);
+    while (sigwait(&ends, &number) == 0 && number == SIGHUP) {
+        atomic_store(&k.rows, load_rows(k.path));
+        printf("read again\n");
+        fflush(stdout);
+    }
     printf("%zu requests\n", fault_server_counts(s).n_requests);
     fault_server_stop(s);
-    json_decref(k.rows);
+    json_decref(atomic_load(&k.rows));
     if (k.requests != NULL) fclose(k.requests);
     return 0;
 }

@@ -2,6 +2,7 @@
 
 #include "common/base/fs.h"
 #include "common/dataset/archive.h"
+#include "common/dataset/gold_use.h"
 #include "worker/evaluate/evaluate.h"
 
 typedef struct dataset_tally {
@@ -16,10 +17,10 @@ static rt_status visit_record(void *context, const label_record *r, rt_error *er
     char *gold = NULL;
     if (r->gold == NULL || r->gold[0] == '\0') return RT_OK;
     t->n++;
-    if (r->label == NULL) {
-        t->n_rejected++;
-        return RT_OK;
-    }
+    /* A label that the true answer was used for is not the teacher's: by itself it was wrong. */
+    gold_use use = gold_use_of(r->meta);
+    if (r->label == NULL || use == GOLD_USE_REJECTED) t->n_rejected++;
+    if (r->label == NULL || use != GOLD_USE_NONE) return RT_OK;
     rt_status st = answer_canonical(t->rules, r->input, r->gold, &status, &gold, err);
     if (st != RT_OK) return st;
     t->n_right += answer_equal(t->rules, r->label, status == PARSE_OK ? gold : r->gold);

@@ -18,11 +18,13 @@
 #define RT_WORKER_TEACHER_ALLOWANCE_H
 
 #include "common/base/status.h"
+#include "worker/teacher/price.h"
 
 /* The most that one request can use. */
 typedef struct allowance_need {
     uint64_t n_prompt_tokens;     /* estimated, rather too high */
     uint64_t n_completion_tokens; /* max_tokens, times the samples of the request */
+    const price_table *prices;    /* of who is asked; NULL: the run's own. Borrowed until settled */
 } allowance_need;
 
 /* What it did use. A request that may have been paid but whose answer never came counts in full:

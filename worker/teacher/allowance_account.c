@@ -7,6 +7,11 @@ static uint64_t begun(const allowance_account *a, int resource)
     return a->settled.of[resource] + a->reserved.of[resource];
 }
 
+static const price_table *prices_of(const allowance_account *a, const allowance_need *need)
+{
+    return need->prices != NULL ? need->prices : &a->prices;
+}
+
 static wire_amounts amounts_of(const allowance_account *a, const allowance_need *need)
 {
     uint64_t prompt = RT_MIN(need->n_prompt_tokens, WIRE_AMOUNT_MAX / 2);
@@ -15,7 +20,7 @@ static wire_amounts amounts_of(const allowance_account *a, const allowance_need 
     if (a->tokens_per_minute > 0) tokens = RT_MIN(tokens, a->tokens_per_minute);
     return (wire_amounts){{[RESOURCE_REQUESTS] = 1,
                            [RESOURCE_TOKENS] = tokens,
-                           [RESOURCE_COST] = price_at_most(&a->prices, prompt, completion),
+                           [RESOURCE_COST] = price_at_most(prices_of(a, need), prompt, completion),
                            [RESOURCE_IN_FLIGHT] = 1}};
 }
 
@@ -80,7 +85,7 @@ void allowance_account_settle(allowance_account *a, const allowance_need *need, 
         completion = RT_MIN(use->n_completion_tokens, WIRE_AMOUNT_MAX / 2);
         cached = RT_MIN(use->n_cached_tokens, prompt);
         tokens = prompt + completion;
-        cost = price_of(&a->prices, prompt, cached, completion);
+        cost = price_of(prices_of(a, need), prompt, cached, completion);
     }
     bool over = cost > amounts.of[RESOURCE_COST] ||
                 (tokens > amounts.of[RESOURCE_TOKENS] && tokens != a->tokens_per_minute);

@@ -32,6 +32,8 @@ answer_policy answer_policy_of(const config *c)
                    .copied_max = q->copied_max,
                    .leaked_max = q->leaked_max,
                    .repeated_max = q->repeated_max},
+        .scores = q->scorer[0] != '\0',
+        .useful_min = q->useful_min,
     };
 }
 
@@ -47,5 +49,5 @@ unsigned answer_policy_noted(const answer_policy *policy)
 
 bool answer_policy_judges(const answer_policy *policy)
 {
-    return answer_policy_votes(policy) || answer_policy_noted(policy) != 0;
+    return answer_policy_votes(policy) || answer_policy_noted(policy) != 0 || policy->scores;
 }

@@ -19,6 +19,8 @@ typedef struct answer_policy {
     double confidence_min;
     unsigned note, drop_rationale, reject; /* of RATIONALE_... */
     rationale_limits limits;
+    bool scores; /* usefulness is measured */
+    double useful_min;
 } answer_policy;
 
 answer_policy answer_policy_of(const config *c);

@@ -123,6 +123,9 @@ RT_MUST_USE rt_status backend_score(backend *b, const backend_request *requests,
 /* The kinds. */
 RT_MUST_USE rt_status backend_open_recorded(const config *c, backend **out, rt_error *err);
 RT_MUST_USE rt_status backend_open_native(const config *c, backend **out, rt_error *err);
+/* Longest prompt of a native teacher whose model takes seq_len_max tokens: leaves room for the
+ * longest text behind it, unless the config names a budget. */
+size_t native_prompt_tokens_max(const config *c, size_t seq_len_max);
 RT_MUST_USE rt_status backend_open_openai(const config *c, backend **out, rt_error *err);
 
 #endif

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/text/sim_hash.h"
 #include "worker/teacher/cluster.h"
+#include "worker/teacher/give_label.h"
 
 void answer_votes_free(answer_votes *votes)
 {
@@ -88,18 +90,41 @@ static bool is_better(const answer_policy *policy, const sample *a, const sample
                      .n_tokens = b->answer.n_completion_tokens};
     if (drops_a != drops_b) return drops_b;
     if (n_flags(a) != n_flags(b)) return n_flags(a) < n_flags(b);
+    if (a->has_usefulness && b->has_usefulness && a->usefulness != b->usefulness)
+        return a->usefulness > b->usefulness;
     if (a->verdict.score != b->verdict.score) return a->verdict.score > b->verdict.score;
     return vote_mean_logprob(&x) > vote_mean_logprob(&y);
 }
 
-static const sample *best_sample(const labeller *l, const label_item *it, const answer_votes *votes)
+static const sample *best_sample(const labeller *l, const label_item *it, const answer_votes *votes,
+                                 size_t group)
 {
     const sample *best = NULL;
     for (size_t i = 0; i < it->n_samples; i++) {
-        if (votes->groups[i] != votes->result.winner) continue;
+        if (votes->groups[i] != group) continue;
         if (best == NULL || is_better(&l->policy, &it->samples[i], best)) best = &it->samples[i];
     }
     return best;
+}
+
+/* Whether a sample before i of the same label says nearly the same. */
+static bool is_said_before(const label_item *it, const answer_votes *votes, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (votes->groups[k] == votes->groups[i] && it->samples[k].verdict.n_words > 0 &&
+            sim_hash_distance(it->samples[k].verdict.sim_hash, it->samples[i].verdict.sim_hash) <=
+                SIM_NEAR)
+            return true;
+    return false;
+}
+
+static size_t count_distinct(const label_item *it, const answer_votes *votes, size_t group)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < it->n_samples; i++)
+        if (votes->groups[i] == group && it->samples[i].verdict.n_words > 0)
+            n += !is_said_before(it, votes, i);
+    return n;
 }
 
 /* The last one that has a text, else the last. */
@@ -110,7 +135,7 @@ static const sample *last_sample(const label_item *it)
     return it->n_samples > 0 ? &it->samples[it->n_samples - 1] : NULL;
 }
 
-static const char *filter_name(unsigned flags)
+const char *filter_name(unsigned flags)
 {
     for (unsigned i = 0; i < RATIONALE_FLAGS; i++)
         if ((flags & 1u << i) != 0) return rationale_flag_name(1u << i);
@@ -125,23 +150,57 @@ static const char *reason_of(const answer_policy *policy, const sample *s)
     return filter_name(s->verdict.flags & policy->reject);
 }
 
+rt_status chosen_group(const labeller *l, const label_item *it, const answer_votes *votes,
+                       size_t *out, rt_error *err)
+{
+    char *gold = NULL;
+    *out = votes->result.winner;
+    if (!gives_labels(l)) return RT_OK;
+    rt_status st = gold_label(&l->rules, it->example, &gold, err);
+    for (size_t g = 0; st == RT_OK && gold != NULL && g < votes->n_groups; g++)
+        if (answer_equal(&l->rules, votes->labels[g], gold)) *out = g;
+    free(gold);
+    return st;
+}
+
+/* The label of a group of texts, unless it is rejected after all. */
+static void choose_of_group(const labeller *l, const label_item *it, size_t group, chosen_answer *c)
+{
+    const answer_policy *policy = &l->policy;
+    const vote_result *result = &c->votes.result;
+    c->sample = best_sample(l, it, &c->votes, group);
+    c->n_distinct = count_distinct(it, &c->votes, group);
+    unsigned rejects = c->sample->verdict.flags & policy->reject;
+    bool by_gold = group != result->winner;
+    if ((rejects & RATIONALE_WRONG) != 0)
+        c->reason = rationale_flag_name(RATIONALE_WRONG);
+    else if ((rejects & RATIONALE_USELESS) != 0)
+        c->reason = rationale_flag_name(RATIONALE_USELESS);
+    else if (!by_gold && answer_policy_votes(policy) && result->confidence < policy->confidence_min)
+        c->reason = REASON_LOW_CONFIDENCE;
+    else
+        c->label = c->sample->parsed.label;
+    if (!by_gold || c->label == NULL) return;
+    c->gold_by = GOLD_BY_TEXT;
+    c->said = c->votes.labels[result->winner];
+}
+
 rt_status choose_answer(const labeller *l, const label_item *it, chosen_answer *out, rt_error *err)
 {
     const answer_policy *policy = &l->policy;
     chosen_answer c = {0};
+    size_t group = VOTE_NONE;
     rt_status st = count_votes(l, it, &c.votes, err);
-    if (st != RT_OK) return st;
-    if (c.votes.result.winner == VOTE_NONE) {
+    if (st == RT_OK) st = chosen_group(l, it, &c.votes, &group, err);
+    if (st != RT_OK) {
+        chosen_answer_free(&c);
+        return st;
+    }
+    if (group == VOTE_NONE) {
         c.sample = last_sample(it);
         if (c.sample != NULL) c.reason = reason_of(policy, c.sample);
     } else {
-        c.sample = best_sample(l, it, &c.votes);
-        if ((c.sample->verdict.flags & policy->reject & RATIONALE_WRONG) != 0)
-            c.reason = rationale_flag_name(RATIONALE_WRONG);
-        else if (answer_policy_votes(policy) && c.votes.result.confidence < policy->confidence_min)
-            c.reason = REASON_LOW_CONFIDENCE;
-        else
-            c.label = c.sample->parsed.label;
+        choose_of_group(l, it, group, &c);
     }
     if (c.sample != NULL && (c.sample->verdict.flags & policy->drop_rationale) == 0)
         c.rationale = c.sample->rationale;

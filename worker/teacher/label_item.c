@@ -18,6 +18,7 @@ static void sample_free(sample *s)
 void label_item_free(label_item *it)
 {
     for (size_t i = 0; i < it->n_samples; i++) sample_free(&it->samples[i]);
+    if (it->has_given) sample_free(&it->given);
     free(it->samples);
     rt_buf_free(&it->prompt);
     memset(it, 0, sizeof *it);
@@ -112,4 +113,27 @@ rt_status label_item_take(label_item *it, const labeller *l, backend_answer *ans
     it->samples[it->n_samples++] = s;
     add_usage(&it->usage, answer);
     return RT_OK;
+}
+
+rt_status label_item_give(label_item *it, const labeller *l, backend_answer *answer, rt_error *err)
+{
+    sample s = {0};
+    rt_status st = read_answer(&s, l, it->example, answer, err);
+    if (st != RT_OK) {
+        sample_free(&s);
+        return st;
+    }
+    it->given = s;
+    it->has_given = true;
+    add_usage(&it->usage, answer);
+    return RT_OK;
+}
+
+rt_status gold_label(const answer_rules *rules, const shard_example *example, char **out,
+                     rt_error *err)
+{
+    parse_status status = PARSE_EMPTY;
+    *out = NULL;
+    if (example->gold == NULL) return RT_OK;
+    return answer_canonical(rules, example->input, example->gold, &status, out, err);
 }

@@ -14,6 +14,8 @@ typedef struct sample {
     const char *rationale; /* in parsed or reasoning; NULL: none */
     rationale_verdict verdict;
     bool usable; /* it has a vote */
+    bool has_usefulness;
+    double usefulness; /* usefulness.h */
 } sample;
 
 /* What all texts of one example used. */
@@ -29,6 +31,8 @@ typedef struct label_item {
     rt_buf prompt;
     sample *samples; /* in the order of their numbers: 0, 1, ... */
     size_t n_samples, n_samples_max;
+    sample given; /* the text with the label given, see give_label.h; it has no vote */
+    bool has_given;
     size_t n_target;           /* votes that are wanted by now */
     backend_sampling sampling; /* of the last text */
     label_usage usage;
@@ -38,5 +42,12 @@ void label_item_free(label_item *it);
 /* Append an answer: takes its texts, parses and judges it. */
 RT_MUST_USE rt_status label_item_take(label_item *it, const labeller *l, backend_answer *answer,
                                       rt_error *err);
+/* The same for the text with the label given. */
+RT_MUST_USE rt_status label_item_give(label_item *it, const labeller *l, backend_answer *answer,
+                                      rt_error *err);
+/* The example's gold answer in canonical form; NULL where it has none, or one that is no label. Returns
+ * new. */
+RT_MUST_USE rt_status gold_label(const answer_rules *rules, const shard_example *example,
+                                 char **out, rt_error *err);
 
 #endif

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "worker/teacher/ask_samples.h"
+#include "worker/teacher/give_label.h"
 #include "worker/teacher/make_record.h"
+#include "worker/teacher/usefulness.h"
 
 /* Examples that one teacher is asked about, and what it said. */
 typedef struct stage {
@@ -50,6 +52,7 @@ static rt_status stage_start(stage *s, const labeller *l, const shard_example *c
 static rt_status stage_run(stage *s, label_counts *counts, rt_error *err)
 {
     rt_status st = ask_samples(s->l, s->items, s->n, err);
+    if (st == RT_OK) st = usefulness_measure(s->l, s->items, s->n, err);
     for (size_t i = 0; st == RT_OK && i < s->n; i++) {
         const label_item *it = &s->items[i];
         if (it->n_samples > it->n_target) counts->n_retries += it->n_samples - it->n_target;
@@ -60,10 +63,23 @@ static rt_status stage_run(stage *s, label_counts *counts, rt_error *err)
     return st;
 }
 
+/* The budget was spent before it could be asked: it stays pending. */
+static bool is_not_sent(const label_item *it)
+{
+    const char *given = it->has_given ? it->given.answer.reason : NULL;
+    if (given != NULL && strcmp(given, REASON_NOT_SENT) == 0) return true;
+    for (size_t i = 0; i < it->n_samples; i++) {
+        const char *reason = it->samples[i].answer.reason;
+        if (reason != NULL && strcmp(reason, REASON_NOT_SENT) == 0) return true;
+    }
+    return false;
+}
+
 static bool needs_second(const labeller *l, const label_item *it, const chosen_answer *c)
 {
-    if (!it->wanted) return false;
+    if (!it->wanted || is_not_sent(it)) return false;
     if (c->label == NULL) return l->when_rejected;
+    if (c->gold_by != NULL) return false; /* it is the gold label */
     return answer_policy_votes(&l->policy) && c->votes.result.confidence < l->when_confidence_below;
 }
 
@@ -94,14 +110,47 @@ static rt_status escalate(const stage *first, const labeller *l, const shard_exa
     return st;
 }
 
-/* The budget was spent before it could be asked: it stays pending. */
-static bool is_not_sent(const label_item *it)
+/* Give the labels of those whose answer is wrong so far: the stage's own, else the one before it. skip
+ * and before may be NULL. */
+static rt_status give_in_stage(stage *s, const bool *skip, const chosen_answer *const *before,
+                               label_counts *counts, rt_error *err)
 {
-    for (size_t i = 0; i < it->n_samples; i++) {
-        const char *reason = it->samples[i].answer.reason;
-        if (reason != NULL && strcmp(reason, REASON_NOT_SENT) == 0) return true;
+    rt_status st = RT_OK;
+    if (s->n == 0 || !gives_labels(s->l)) return RT_OK;
+    bool *asks = rt_calloc(s->n, sizeof *asks);
+    if (asks == NULL) return rt_fail(err, RT_NOMEM, "shard of %zu examples", s->n);
+    for (size_t i = 0; st == RT_OK && i < s->n; i++) {
+        if (skip != NULL && skip[i]) continue;
+        const char *label = s->chosen[i].label;
+        if (label == NULL && before != NULL) label = before[i]->label;
+        st = wants_label_given(s->l, &s->items[i], label, &asks[i], err);
     }
-    return false;
+    if (st == RT_OK) st = give_labels(s->l, s->items, s->chosen, asks, s->n, counts, err);
+    free(asks);
+    return st;
+}
+
+/* Each example is asked about by the last teacher that saw it. */
+static rt_status give_all(stage *first, stage *second, const size_t *i_second, label_counts *counts,
+                          rt_error *err)
+{
+    rt_status st = RT_OK;
+    bool *seen = rt_calloc(first->n, sizeof *seen);
+    const chosen_answer **before = rt_calloc(second->n, sizeof *before);
+    if (seen == NULL || before == NULL) {
+        st = rt_fail(err, RT_NOMEM, "shard of %zu examples", first->n);
+        goto out;
+    }
+    for (size_t i = 0; second->n > 0 && i < first->n; i++) {
+        seen[i] = i_second[i] != SIZE_MAX;
+        if (seen[i]) before[i_second[i]] = &first->chosen[i];
+    }
+    if ((st = give_in_stage(first, seen, NULL, counts, err)) != RT_OK) goto out;
+    st = give_in_stage(second, NULL, before, counts, err);
+out:
+    free(seen);
+    free(before);
+    return st;
 }
 
 static rt_status make_records(const stage *first, const stage *second, const size_t *i_second,
@@ -162,6 +211,7 @@ rt_status label_shard(const labeller *l, const shard_example *examples, size_t n
         st = escalate(&first, &stronger, examples, &second, i_second, &fresh_counts, err);
         if (st != RT_OK) goto out;
     }
+    if ((st = give_all(&first, &second, i_second, &fresh_counts, err)) != RT_OK) goto out;
     st = make_records(&first, &second, i_second, fresh, &fresh_counts, err);
     if (st != RT_OK) goto out;
     if (n > 0) memcpy(records, fresh, n * sizeof *records);

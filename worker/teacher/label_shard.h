@@ -1,8 +1,9 @@
 /* One shard from examples to records: prompts, texts, parse, vote, another attempt where it may
  * help, and a second teacher for what the first is not sure of.
  *
- *     ask_samples ──► choose_answer ──┬─ sure ────────────────────────────────► make_record
- *                                     └─ not: the same with the second teacher ──► make_record
+ *     ask_samples ──► choose_answer ──┬─ sure ─────────────────────────────────┬─► make_record
+ *                                     └─ not: the same with the second teacher ─┤
+ *                                        wrong, and the label may be given: give_labels ─► make_record
  *
  *     labeller l = {.rules = rules, .prompts = profile, .backend = b, .name = "my-teacher", ...};
  *     if ((st = label_shard(&l, examples, n, records, &counts, err)) != RT_OK) goto out;
@@ -27,6 +28,13 @@
 /* A rejected record keeps at most so much of its raw text. */
 #define RAW_BYTES_MAX ((size_t)256 << 10)
 
+/* Says how likely a label is; borrows everything. */
+typedef struct label_scorer {
+    backend *backend;              /* NULL: there is none */
+    const prompt_profile *prompts; /* NULL: the labeller's */
+    const char *label_format;
+} label_scorer;
+
 /* Borrows everything. */
 typedef struct labeller {
     answer_rules rules;
@@ -35,7 +43,10 @@ typedef struct labeller {
     const char *name; /* of the teacher, for meta */
     backend_sampling sampling;
     uint64_t attempts_max;
-    answer_policy policy;                /* zeros: one text an example, no filters */
+    const char
+        *label_given;     /* template over {input} {label}, see give_label.h; NULL or "": never */
+    answer_policy policy; /* zeros: one text an example, no filters */
+    label_scorer scorer;
     bool (*should_leave)(void *context); /* NULL, or asked between attempts */
     void *leave_context;
     /* Asked about examples that this one rejects (when_rejected) or whose confidence is below
@@ -56,6 +67,7 @@ typedef struct shard_example {
 
 typedef struct label_counts {
     uint64_t n_labelled, n_rejected, n_retries;
+    uint64_t n_label_given, n_label_given_taken;   /* asked with the label; of use */
     uint64_t n_escalated;                          /* examples shown to the second teacher */
     uint64_t n_prompt_tokens, n_completion_tokens; /* of all attempts, of both teachers */
 } label_counts;

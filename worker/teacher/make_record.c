@@ -1,6 +1,8 @@
 #include "worker/teacher/make_record.h"
 
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +89,17 @@ static void add_votes(json_t *meta, const answer_votes *votes)
         json_object_set_new(meta, "weighted_confidence", json_real(winner->weighted_share));
 }
 
+/* What near duplicates are found by, and how many ways the texts gave to one label. */
+static void add_likeness(json_t *meta, const chosen_answer *c, bool votes)
+{
+    char hex[17];
+    if (c->sample->verdict.n_words <= 0) return;
+    snprintf(hex, sizeof hex, "%016" PRIx64, c->sample->verdict.sim_hash);
+    json_object_set_new(meta, "sim_hash", json_string(hex));
+    if (votes && c->label != NULL)
+        json_object_set_new(meta, "distinct", json_integer((json_int_t)c->n_distinct));
+}
+
 static void add_quality(json_t *meta, const teacher_outcome *o)
 {
     const answer_policy *policy = &o->labeller->policy;
@@ -98,19 +111,37 @@ static void add_quality(json_t *meta, const teacher_outcome *o)
         json_object_set_new(meta, "rationale_source", json_string(source));
     }
     if (answer_policy_votes(policy)) add_votes(meta, &o->chosen->votes);
+    if (s != NULL && s->has_usefulness)
+        json_object_set_new(meta, "usefulness", json_real(s->usefulness));
+    if (s != NULL && (answer_policy_noted(policy) & RATIONALE_NEAR_DUPLICATE) != 0)
+        add_likeness(meta, o->chosen, answer_policy_votes(policy));
     if (s != NULL && answer_policy_noted(policy) != 0)
         json_object_set_new(meta, "filters",
                             filters_json(s->verdict.flags & answer_policy_noted(policy)));
+}
+
+/* What the true answer was used for. */
+static void add_gold(json_t *meta, const chosen_answer *c)
+{
+    if (c->gold_by == NULL && c->given_failed == NULL) return;
+    json_t *gold = json_object();
+    if (c->gold_by != NULL) json_object_set_new(gold, "by", json_string(c->gold_by));
+    if (c->gold_by != NULL && c->said != NULL)
+        json_object_set_new(gold, "said", json_string(c->said));
+    if (c->gold_by != NULL && c->said_reason != NULL)
+        json_object_set_new(gold, "reason", json_string(c->said_reason));
+    if (c->given_failed != NULL) json_object_set_new(gold, "failed", json_string(c->given_failed));
+    json_object_set_new(meta, "gold", gold);
 }
 
 static json_t *meta_of(const teacher_outcome *o)
 {
     static const sample none;
     const sample *s = o->chosen->sample != NULL ? o->chosen->sample : &none;
-    json_t *meta =
-        json_pack("{s:s, s:s, s:I, s:o}", "teacher", o->labeller->name, "backend",
-                  backend_name(o->labeller->backend), "attempts", (json_int_t)o->item->n_samples,
-                  "parse", parse_flags_json(s->parsed.flags));
+    json_t *meta = json_pack("{s:s, s:s, s:I, s:o}", "teacher", o->labeller->name, "backend",
+                             backend_name(o->labeller->backend), "attempts",
+                             (json_int_t)o->item->n_samples + o->item->has_given, "parse",
+                             parse_flags_json(s->parsed.flags));
     if (meta == NULL) return NULL;
     if (s->answer.finish_reason != NULL)
         json_object_set_new(meta, "finish_reason", json_string(s->answer.finish_reason));
@@ -119,6 +150,7 @@ static json_t *meta_of(const teacher_outcome *o)
         json_object_set_new(meta, "logprob", json_real(s->answer.sum_logprob));
     add_price(meta, &o->item->usage);
     add_quality(meta, o);
+    add_gold(meta, o->chosen);
     return meta;
 }
 

@@ -189,8 +189,7 @@ static const backend_ops native_ops = {
     .close = close_native,
 };
 
-/* Leaves room for the longest text behind a prompt, unless the config names a budget. */
-static size_t prompt_budget(const config *c, size_t seq_len_max)
+size_t native_prompt_tokens_max(const config *c, size_t seq_len_max)
 {
     size_t most = seq_len_max > 0 ? seq_len_max - 1 : 0;
     if (c->prompt.max_prompt_tokens > 0) return RT_MIN(c->prompt.max_prompt_tokens, most);
@@ -216,7 +215,7 @@ rt_status backend_open_native(const config *c, backend **out, rt_error *err)
         goto wrap;
     }
     self->max_new_tokens = c->teacher.max_new_tokens;
-    self->max_prompt_tokens = prompt_budget(c, shape->seq_len_max);
+    self->max_prompt_tokens = native_prompt_tokens_max(c, shape->seq_len_max);
     rt_log_info("teacher.native", "model=%s prompt_tokens_max=%zu new_tokens_max=%zu",
                 c->teacher.model, self->max_prompt_tokens, (size_t)self->max_new_tokens);
     if ((st = backend_new(&native_ops, self, out, err)) != RT_OK) goto out;

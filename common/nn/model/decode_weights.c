@@ -5,8 +5,9 @@
 #include "common/nn/model/decode_rows.h"
 #include "common/nn/packed_matrix.h"
 
-/* Panels of entries [i, i + n), made anew when the weights have changed; NULL without memory. */
-static const float *panels_of(model *m, size_t i, size_t n, size_t d_out, size_t d_in)
+/* Panels of entries [i, i + n), made anew when the weights have changed; NULL without memory. The
+ * caller holds m->packing. */
+static const float *pack(model *m, size_t i, size_t n, size_t d_out, size_t d_in)
 {
     if (m->packed == NULL) m->packed = rt_calloc(m->table.n_params, sizeof *m->packed);
     if (m->packed == NULL) return NULL;
@@ -22,6 +23,16 @@ static const float *panels_of(model *m, size_t i, size_t n, size_t d_out, size_t
     packed_matrix_fill(m->weights + m->table.params[i].offset, d_out, d_in, p->panels);
     p->version = m->weights_version;
     return p->panels;
+}
+
+/* Views share the panels of the replica whose weights they read. */
+static const float *panels_of(model *m, size_t i, size_t n, size_t d_out, size_t d_in)
+{
+    model *owner = m->owner != NULL ? m->owner : m;
+    RT_ASSERT(pthread_mutex_lock(&owner->packing) == 0);
+    const float *panels = pack(owner, i, n, d_out, d_in);
+    RT_ASSERT(pthread_mutex_unlock(&owner->packing) == 0);
+    return panels;
 }
 
 void rows_linear(model *m, size_t i, size_t n_params, size_t n, const float *x, float *y)

@@ -15,6 +15,7 @@ rt_status model_new(const model_config *config, model **out, rt_error *err)
     model *m = rt_calloc(1, sizeof *m);
     if (m == NULL) return rt_fail(err, RT_NOMEM, "model");
     m->config = *config;
+    pthread_mutex_init(&m->packing, NULL);
     if ((st = param_table_build(config, &m->table, err)) != RT_OK) goto out;
     m->arch = arch_find(config->arch);
     m->weights = rt_calloc(m->table.n_total, sizeof(float));
@@ -35,16 +36,39 @@ out:
     return st;
 }
 
+rt_status model_new_view(model *of, model **out, rt_error *err)
+{
+    rt_status st = RT_OK;
+    model *m = rt_calloc(1, sizeof *m);
+    if (m == NULL) return rt_fail(err, RT_NOMEM, "view of a model");
+    m->owner = of->owner != NULL ? of->owner : of;
+    m->config = of->config;
+    pthread_mutex_init(&m->packing, NULL);
+    m->arch = of->arch;
+    m->weights = of->weights;
+    m->angles = of->angles;
+    if ((st = param_table_build(&of->config, &m->table, err)) != RT_OK) goto out;
+    if ((st = tape_new(&m->tape, err)) != RT_OK) goto out;
+    *out = m;
+    m = NULL;
+out:
+    model_free(m);
+    return st;
+}
+
 void model_free(model *m)
 {
     if (m == NULL) return;
     tape_free(m->tape);
     model_packed_free(m);
-    free(m->angles);
+    pthread_mutex_destroy(&m->packing);
     free(m->weights_high);
     free(m->weights_low);
-    free(m->grads);
-    free(m->weights);
+    if (m->owner == NULL) {
+        free(m->angles);
+        free(m->grads);
+        free(m->weights);
+    }
     param_table_free(&m->table);
     free(m);
 }
@@ -119,6 +143,7 @@ static void convert_weights(model *m)
 
 void model_begin(model *m, bool with_grads)
 {
+    RT_ASSERT(!with_grads || m->owner == NULL);
     parallel_enter();
     convert_weights(m);
     tape_begin(m->tape, with_grads);

@@ -2,6 +2,8 @@
 #ifndef RT_NN_MODEL_MODEL_STATE_H
 #define RT_NN_MODEL_MODEL_STATE_H
 
+#include <pthread.h>
+
 #include "common/nn/gemm_bf16.h"
 #include "common/nn/model/arch.h"
 
@@ -16,11 +18,14 @@ struct model {
     model_config config;
     param_table table;
     const arch *arch;
-    float *weights;                   /* [table.n_total] */
-    float *grads;                     /* [table.n_total] */
+    struct model
+        *owner;     /* of weights, panels and angles, when this is a view of it; grads is NULL */
+    float *weights; /* [table.n_total] */
+    float *grads;   /* [table.n_total] */
     uint64_t weights_version;         /* counts calls of model_weights() */
     compute_mode compute;             /* of training and evaluation; decoding is float32 */
     bf16 *weights_high, *weights_low; /* [table.n_total], NULL unless the mode reads them */
+    pthread_mutex_t packing; /* guards packed and what it points to, but for finished panels */
     packed_weights *packed;  /* [table.n_params], for decoding; NULL until the first product */
     uint64_t halves_version; /* weights_version that they were made of */
     float *angles;           /* [seq_len_max, d_head], see rope_angles() */

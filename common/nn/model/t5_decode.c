@@ -236,3 +236,12 @@ rt_status t5_step(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *
     for (size_t i = 0; i < n; i++) d->lengths[i_seqs[i]]++;
     return RT_OK;
 }
+
+/* The decoder has read one token at that point, decoder_start_id, which stands behind the source. */
+void t5_copy(decoder *d, size_t to, size_t from, size_t n)
+{
+    RT_ASSERT(n == d->n_sources[from] && d->lengths[from] > 0);
+    kv_memory_copy(&d->memory, to, from, n + 1);
+    d->n_sources[to] = n;
+    d->lengths[to] = 1;
+}

@@ -104,6 +104,23 @@ Test(answer_cache, keeps_the_first_write_and_leaves_nothing_else_behind)
     temp_folder_free(folder);
 }
 
+Test(answer_cache, forgets_one_value_and_takes_another_in_its_place)
+{
+    rt_error err = {0};
+    char *folder = temp_folder_new();
+    answer_cache *c = open_cache(folder);
+    put(c, 1, "first");
+    put(c, 2, "stays");
+    cr_expect_eq(answer_cache_remove(c, key_of(1), &err), RT_OK, "%s", err.text);
+    expect(c, 1, NULL);
+    expect(c, 2, "stays");
+    cr_expect_eq(answer_cache_remove(c, key_of(1), &err), RT_NOTFOUND);
+    put(c, 1, "second");
+    expect(c, 1, "second");
+    answer_cache_close(c);
+    temp_folder_free(folder);
+}
+
 Test(answer_cache, takes_binary_values_and_refuses_too_long_ones)
 {
     char *folder = temp_folder_new();

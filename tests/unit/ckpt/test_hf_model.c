@@ -119,6 +119,26 @@ Test(hf_model, half_precision_files_load_within_their_rounding)
     model_free(m);
 }
 
+Test(hf_model, weights_are_checked_by_their_headers_alone)
+{
+    model *m = make_model(&toy);
+    model_config larger = toy;
+    param_table table = {0};
+    rt_error err = {0};
+    save(m, TENSOR_F16);
+    cr_expect_eq(hf_weights_check(folder, model_table(m), &err), RT_OK, "%s", err.text);
+    larger.d_ff = 12;
+    cr_assert_eq(param_table_build(&larger, &table, NULL), RT_OK);
+    cr_expect_eq(hf_weights_check(folder, &table, &err), RT_CORRUPT);
+    cr_expect(strstr(err.text, "expected [12, 8]") != NULL, "%s", err.text);
+    char path[256];
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    cr_assert_eq(unlink(path), 0);
+    cr_expect_eq(hf_weights_check(folder, model_table(m), &err), RT_NOTFOUND);
+    param_table_free(&table);
+    model_free(m);
+}
+
 /* The weights in two files with an index, as large models come. */
 Test(hf_model, reads_shards_through_their_index)
 {

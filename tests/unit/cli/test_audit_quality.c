@@ -28,10 +28,10 @@ Test(audit_quality, adds_up_what_meta_tells)
     add(&q, "yes", NULL,
         "{\"teacher\":\"cheap\",\"parse\":[\"run_on\"],\"tokens\":{\"prompt\":10,\"completion\":4,"
         "\"cached\":2,\"reasoning\":1},\"cost\":0.5,\"cached\":1,\"confidence\":0.8,\"margin\":0.6,"
-        "\"filters\":[\"too_short\",\"repeats\"]}");
+        "\"filters\":[\"too_short\",\"repeats\"],\"usefulness\":2.5}");
     add(&q, "no", NULL,
         "{\"teacher\":\"strong\",\"tokens\":{\"prompt\":100,\"completion\":40},\"cost\":7,"
-        "\"confidence\":1.0,\"margin\":1.0,\"filters\":[\"too_short\"],"
+        "\"confidence\":1.0,\"margin\":1.0,\"filters\":[\"too_short\"],\"gold\":{\"by\":\"label_given\",\"said\":\"yes\"},"
         "\"escalated\":{\"from\":\"cheap\",\"reason\":\"no_marker\",\"tokens\":{\"prompt\":10,"
         "\"completion\":5},\"cost\":0.25}}");
     add(&q, NULL, "no_marker",
@@ -46,6 +46,10 @@ Test(audit_quality, adds_up_what_meta_tells)
     cr_expect_float_eq(number_at(root, "confidence", NULL, NULL), 0.9, 1e-12,
                        "of labelled records");
     cr_expect_float_eq(number_at(root, "margin", NULL, NULL), 0.8, 1e-12);
+    cr_expect_eq(number_at(root, "gold", "label_given", NULL), 1);
+    cr_expect_eq(number_at(root, "gold", "failed", NULL), 0);
+    cr_expect_eq(number_at(root, "scored", NULL, NULL), 1);
+    cr_expect_float_eq(number_at(root, "usefulness", NULL, NULL), 2.5, 1e-12);
     cr_expect_eq(number_at(root, "escalated", NULL, NULL), 2);
     cr_expect_float_eq(number_at(root, "escalated_share", NULL, NULL), 0.5, 1e-12);
     cr_expect_float_eq(number_at(root, "cost", NULL, NULL), 7.75, 1e-12);

@@ -70,6 +70,45 @@ Test(projection, has_a_price_when_either_side_has)
     cr_expect_eq(project(&b).cost_max, 0);
 }
 
+Test(projection, may_pay_for_one_text_more_where_the_label_is_given)
+{
+    projection_basis b = toy_basis();
+    b.label_given = true;
+    projection p = project(&b);
+    cr_expect_eq(p.n_prompt_likely, 400500, "most rows are right");
+    cr_expect_eq(p.n_prompt_max, 801000 + 400500);
+    cr_expect_eq(p.n_completion_max, 512000 + 256000);
+}
+
+Test(projection, adds_what_a_second_teacher_gets_of_the_rows)
+{
+    projection_basis b = toy_basis(), dear = toy_basis();
+    dear.price_input = 3;
+    dear.price_output = 15;
+    cr_expect_eq(projection_rows(1000, 0), 0);
+    cr_expect_eq(projection_rows(1000, 0.2), 200);
+    cr_expect_eq(projection_rows(7, 0.2), 2, "a part of a row is one");
+    cr_expect_eq(projection_rows(7, 1), 7);
+    dear.n_rows = projection_rows(b.n_rows, 0.2);
+    projection first = project(&b), second = project(&dear), both = projection_sum(&first, &second);
+    cr_expect_eq(both.n_prompt_likely, 400500 + 80100);
+    cr_expect_eq(both.n_completion_max, 512000 + 102400);
+    cr_expect_float_eq(both.cost_likely, first.cost_likely + 0.0801 * 3 + 0.012 * 15, 1e-12);
+    cr_expect_float_eq(both.cost_max, first.cost_max + 0.1602 * 3 + 0.1024 * 15, 1e-12);
+    dear.n_rows = 0;
+    second = project(&dear);
+    cr_expect_eq(projection_sum(&first, &second).cost_max, first.cost_max);
+}
+
+Test(projection, has_a_price_when_one_of_two_teachers_has)
+{
+    projection none = {0}, priced = {.is_priced = true, .n_prompt_max = (uint64_t)9e15};
+    cr_expect(projection_sum(&none, &priced).is_priced);
+    cr_expect(projection_sum(&priced, &none).is_priced);
+    cr_expect_not(projection_sum(&none, &none).is_priced);
+    cr_expect_lt(projection_sum(&priced, &priced).n_prompt_max, (uint64_t)1 << 53, "still exact");
+}
+
 Test(projection, stays_a_number_for_any_size)
 {
     projection_basis b = toy_basis();

@@ -14,6 +14,7 @@ static const char first[] =
     "prompt: {instruction: \"Be brief, $${NAME}.\"}\n"
     "quality: {samples: 5, reject_if: [repeats]}\n"
     "queue: {password: \"${NOBODY_SET_THIS}\"}\n"
+    "limits: {price_input: 0.1, price_cached_input: 0.05, price_output: 0.4, budget: 3}\n"
     "escalate: {config: \"%s\", when_confidence_below: 0.6}\n";
 
 /* Load `yaml` as the second teacher of the above. */
@@ -63,6 +64,41 @@ Test(config_second, keeps_the_runs_quality_where_it_has_none)
     config_free(c);
 }
 
+Test(config_second, has_its_own_prices_all_or_none)
+{
+    rt_error err = {0};
+    config *c = NULL;
+    cr_assert_eq(load("teacher: {backend: native, model: m}\n", &c, &err), RT_OK, "%s", err.text);
+    cr_expect_eq(c->limits.price_input, 0.1);
+    config_free(c);
+    cr_assert_eq(load("teacher: {backend: native, model: m}\nlimits: {price_input: 2}\n", &c, &err),
+                 RT_OK, "%s", err.text);
+    cr_expect_eq(c->limits.price_input, 2);
+    cr_expect_eq(c->limits.price_cached_input, 0, "as price_input, and not as the run's");
+    cr_expect_eq(c->limits.price_output, 0);
+    cr_expect_eq(c->limits.budget, 3, "the run's");
+    config_free(c);
+}
+
+Test(config_second, refuses_a_price_that_nobody_would_count)
+{
+    rt_error err = {0};
+    config *base = NULL, *c = NULL;
+    char text[1024], *folder = temp_folder_new();
+    temp_folder_write_text(folder, "strong.yaml",
+                           "teacher: {backend: native, model: m}\nlimits: {price_output: 2}\n");
+    snprintf(text, sizeof text,
+             "corpus: {files: [q.jsonl]}\nteacher: {files: [c.jsonl], match_field: \"{input}\"}\n"
+             "escalate: {config: \"%s\"}\n",
+             temp_folder_path(folder, "strong.yaml"));
+    cr_assert_eq(config_parse("t", text, strlen(text), NULL, &base, &err), RT_OK, "%s", err.text);
+    cr_expect_eq(config_load_second(base, &c, &err), RT_INVALID);
+    cr_expect_not_null(strstr(err.text, "strong.yaml:2: limits.price_output: has a price"), "%s",
+                       err.text);
+    config_free(base);
+    temp_folder_free(folder);
+}
+
 typedef struct refusal_case {
     char yaml[160];
     char contains[120];
@@ -77,6 +113,8 @@ ParameterizedTestParameters(config_second, refuses_what_is_no_second_teacher)
          "strong.yaml:2: seed: does not belong here"},
         {"teacher: {backend: native, model: m}\nescalate: {config: x}\n",
          "strong.yaml:2: escalate.config: does not belong here"},
+        {"teacher: {backend: native, model: m}\nlimits: {budget: 9}\n",
+         "strong.yaml:2: limits.budget: does not belong here"},
         {"teacher:\n  backend: native\n", "strong.yaml: teacher.model: found nothing"},
         {"teacher:\n  backend: nativ\n", "strong.yaml:2: teacher.backend: found 'nativ'"},
         {"teacher: [\n", "strong.yaml"},

@@ -164,6 +164,7 @@ static void copy_config(const config *c, config *out)
     out->teacher.api_key = none; /* nobody is asked: no key is needed */
     out->teacher.proxy_login = none;
     out->escalate.config = none;  /* the second teacher is asked by the run, about what is left */
+    out->quality.scorer = none;   /* what is asked does not depend on it */
     out->teacher.choices_max = 1; /* a line for each sample: what is missing can come alone */
 }
 

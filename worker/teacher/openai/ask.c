@@ -61,6 +61,16 @@ static const char *thought_kind(const asking *w)
     return w->t->shape.chat ? "chat\nthought" : "completions\nthought";
 }
 
+rt_status asking_keys(asking *w, size_t i_request, rt_id out[ASKING_KEYS], size_t *n, rt_error *err)
+{
+    *n = 0;
+    if (w->t->config->teacher.two_step) {
+        rt_status st = key_of(w, i_request, thought_kind(w), &out[(*n)++], err);
+        if (st != RT_OK) return st;
+    }
+    return key_of(w, i_request, w->t->kind.data, &out[(*n)++], err);
+}
+
 /* A cache that cannot be read is as good as none. */
 static rt_status cache_get(asking *w, size_t i_request, const char *kind, backend_answer *out,
                            bool *found, rt_error *err)

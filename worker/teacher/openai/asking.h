@@ -45,6 +45,7 @@
 typedef struct openai_teacher {
     const config *config;
     backend_means means;
+    price_table prices;
     openai_shape shape;
     json_t *schema, *extra;
     json_answer_rules json; /* with a schema */
@@ -107,8 +108,9 @@ typedef struct asking {
     uint64_t end_by_ms; /* what is in flight then is given up */
 } asking;
 
-/* Fills answers[0..n), all zero before; on failure some may be filled. RT_CANCELLED on a request
- * to stop, RT_FULL when the budget is spent, RT_INVALID when the server refuses for good. */
+/* Fills answers[0..n), all zero before; on failure some may be filled. What the budget does not pay
+ * for any more gets the reason REASON_NOT_SENT. RT_CANCELLED on a request to stop, RT_INVALID when the
+ * server refuses for good. */
 RT_MUST_USE rt_status asking_run(openai_teacher *t, const backend_request *requests, size_t n,
                                  const backend_sampling *sampling, backend_answer *answers,
                                  rt_error *err);
@@ -122,6 +124,11 @@ void openai_count(const openai_teacher *t, const char *what, uint64_t n);
 /* ask.c: what is asked, and what becomes of what was answered. */
 RT_MUST_USE rt_status asks_make(asking *w, rt_error *err);
 void asks_free(asking *w);
+/* What the answer cache may know the request by: its thought where there are two steps, and its
+ * answer. Overwrites w->body. */
+#define ASKING_KEYS 2
+RT_MUST_USE rt_status asking_keys(asking *w, size_t i_request, rt_id out[ASKING_KEYS], size_t *n,
+                                  rt_error *err);
 /* The body of the ask's next request into w->body. */
 RT_MUST_USE rt_status ask_body(asking *w, const ask *a, rt_error *err);
 /* Take what can be used. *n_used choices were; the ask is done when a->n is 0 and its stage is

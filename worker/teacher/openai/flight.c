@@ -19,7 +19,8 @@ static allowance_need need_of(const asking *w, const ask *a)
     if (t->n_prompts_seen >= PROMPTS_TO_LEARN) rate = t->tokens_per_byte_max * NEED_MARGIN;
     uint64_t n_choices = a->stage == OPENAI_ANSWER ? a->n : 1;
     return (allowance_need){.n_prompt_tokens = (uint64_t)((double)w->body.n * rate) + 16,
-                            .n_completion_tokens = t->shape.max_tokens * n_choices};
+                            .n_completion_tokens = t->shape.max_tokens * n_choices,
+                            .prices = &t->prices};
 }
 
 /* What came back says how many tokens the bytes of the body were. */

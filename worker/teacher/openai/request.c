@@ -165,13 +165,18 @@ out:
     return st;
 }
 
-rt_status openai_request_url(const char *base_url, bool chat, rt_buf *out, rt_error *err)
+rt_status openai_route_url(const char *base_url, const char *route, rt_buf *out, rt_error *err)
 {
     size_t n_base = strcspn(base_url, "?#");
     const char *query = base_url + n_base;
     while (n_base > 0 && base_url[n_base - 1] == '/') n_base--;
     rt_buf_clear(out);
     rt_status st = rt_buf_add(out, base_url, n_base, err);
-    if (st == RT_OK) st = rt_buf_add_text(out, chat ? "/chat/completions" : "/completions", err);
+    if (st == RT_OK) st = rt_buf_add_text(out, route, err);
     return st == RT_OK ? rt_buf_add_text(out, query, err) : st;
+}
+
+rt_status openai_request_url(const char *base_url, bool chat, rt_buf *out, rt_error *err)
+{
+    return openai_route_url(base_url, chat ? "/chat/completions" : "/completions", out, err);
 }

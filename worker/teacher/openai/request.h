@@ -54,7 +54,10 @@ typedef struct openai_question {
 RT_MUST_USE rt_status openai_request_body(const openai_shape *shape, const openai_question *q,
                                           rt_buf *out, rt_error *err);
 
-/* "<base>/chat/completions" or "<base>/completions"; a query of the base stays at the end. */
+/* "<base><route>", such as route "/models"; a query of the base stays at the end. Replaces *out. */
+RT_MUST_USE rt_status openai_route_url(const char *base_url, const char *route, rt_buf *out,
+                                       rt_error *err);
+/* The same for "/chat/completions" or "/completions". */
 RT_MUST_USE rt_status openai_request_url(const char *base_url, bool chat, rt_buf *out,
                                          rt_error *err);
 

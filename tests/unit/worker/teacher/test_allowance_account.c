@@ -86,6 +86,23 @@ Test(allowance_account, settling_replaces_the_reservation_by_the_use)
     cr_expect_eq(a.n_overruns, 0);
 }
 
+Test(allowance_account, counts_a_dearer_teacher_at_its_own_prices)
+{
+    static const price_table dear = {10, 10, 10};
+    allowance_account a = make();
+    allowance_need dearly = {.n_prompt_tokens = 8, .n_completion_tokens = 2, .prices = &dear};
+    allowance_use use = {.known = true, .n_prompt_tokens = 7, .n_completion_tokens = 1};
+    uint64_t retry_ms = 0;
+    (void)granted(&a, 2, NOW);
+    cr_assert_eq(take(&a, NOW), ALLOWANCE_GO);
+    cr_assert_eq(allowance_account_take(&a, &dearly, NOW, &retry_ms), ALLOWANCE_GO);
+    cr_expect_eq(a.reserved.of[RESOURCE_COST], 200000, "100 tokens of price 1, 10 of price 10");
+    allowance_account_settle(&a, &dearly, &use, NOW);
+    cr_expect_eq(a.settled.of[RESOURCE_COST], 80000);
+    cr_expect_eq(a.reserved.of[RESOURCE_COST], 100000);
+    cr_expect_float_eq(use.cost, 80e-6, 1e-12);
+}
+
 Test(allowance_account, a_use_beyond_the_need_is_counted_in_full_and_noticed)
 {
     allowance_account a = make();

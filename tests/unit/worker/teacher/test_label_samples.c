@@ -359,3 +359,24 @@ Test(label_samples, equal_values_are_one_label_and_clusters_go_further)
     cr_expect_str_eq(r->label, "The Tower");
     desk_free(&d);
 }
+
+Test(label_samples, meta_has_what_near_duplicates_are_found_by_only_where_they_are_looked_for)
+{
+    static const char *const texts[] = {
+        "It is blue all day. Answer: yes", "it is BLUE, all day! Answer: yes",
+        "It is blue all day. Answer: no", "Nothing else would look like that. Answer: yes"};
+    desk d = desk_with(4);
+    say_all(&d, "sky", texts, 4);
+    const label_record *r = label_one(&d, "sky", NULL);
+    cr_expect_null(strstr(r->meta, "sim_hash"));
+    d.labeller.policy.note = RATIONALE_NEAR_DUPLICATE;
+    r = label_one(&d, "sky", NULL);
+    cr_expect_eq(number_of(r, "distinct", NULL), 2, "two ways to yes: %s", r->meta);
+    json_t *meta = meta_of(r);
+    cr_expect_eq(strlen(json_string_value(json_object_get(meta, "sim_hash"))), 16);
+    json_decref(meta);
+    d.labeller.policy.reject = RATIONALE_NEAR_DUPLICATE;
+    r = label_one(&d, "sky", NULL);
+    cr_expect_str_eq(r->label, "yes", "one row alone is no duplicate");
+    desk_free(&d);
+}

@@ -163,5 +163,7 @@ Test(openai_request, the_url_keeps_the_query_of_the_base)
         cr_assert_eq(openai_request_url(cases[i].base, cases[i].chat, &out, NULL), RT_OK);
         cr_expect_str_eq(out.data, cases[i].url);
     }
+    cr_assert_eq(openai_route_url("https://h/d/?v=2", "/models", &out, NULL), RT_OK);
+    cr_expect_str_eq(out.data, "https://h/d/models?v=2");
     rt_buf_free(&out);
 }
