@@ -36,7 +36,10 @@ rt_status param_table_build(const model_config *config, param_table *out, rt_err
 {
     param_table table = {0};
     rt_status st = model_config_check(config, err);
-    if (st == RT_OK) st = arch_find(config->arch)->list_params(config, &table, err);
+    const arch *arch = st == RT_OK ? arch_find(config->arch) : NULL;
+    if (st == RT_OK && arch == NULL)
+        st = rt_fail(err, RT_UNSUPPORTED, "model: arch %s", model_arch_name(config->arch));
+    if (st == RT_OK) st = arch->list_params(config, &table, err);
     if (st != RT_OK) {
         param_table_free(&table);
         return st;

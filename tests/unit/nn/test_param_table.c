@@ -105,16 +105,17 @@ static void expect_refused(model_config c, const char *field)
     cr_expect_null(m);
 }
 
-Test(model_config, refuses_what_cannot_be_and_names_the_field)
-{
-    const model_config good = toy_config();
-    cr_expect_eq(model_config_check(&good, NULL), RT_OK);
 #define REFUSE(field, value)       \
     do {                           \
         model_config c = good;     \
         c.field = value;           \
         expect_refused(c, #field); \
     } while (0)
+
+Test(model_config, refuses_what_cannot_be_and_names_the_field)
+{
+    const model_config good = toy_config();
+    cr_expect_eq(model_config_check(&good, NULL), RT_OK);
     REFUSE(arch, (model_arch)7);
     REFUSE(n_vocab, 1);
     REFUSE(n_vocab, SIZE_MAX);
@@ -138,9 +139,37 @@ Test(model_config, refuses_what_cannot_be_and_names_the_field)
     REFUSE(dropout, 1);
     REFUSE(dropout, -0.1f);
     REFUSE(dropout, NAN);
-#undef REFUSE
+    REFUSE(ff_act, MODEL_FF_RELU);
     model_config huge = good;
     huge.n_vocab = (size_t)1 << 24;
     huge.d_model = (size_t)1 << 20;
     expect_refused(huge, "parameters");
 }
+
+Test(model_config, refuses_an_encoder_decoder_that_cannot_be)
+{
+    const model_config good = toy_t5_config();
+    cr_expect_eq(model_config_check(&good, NULL), RT_OK);
+    cr_expect(model_config_has_encoder(&good));
+    REFUSE(n_layers, 0);
+    REFUSE(n_decoder_layers, 0);
+    REFUSE(n_decoder_layers, 1025);
+    REFUSE(n_kv_heads, 2);
+    REFUSE(rel_buckets, 0);
+    REFUSE(rel_buckets, 6);
+    REFUSE(rel_buckets, 4096);
+    REFUSE(rel_distance_max, 4); /* four buckets of the decoder hold one distance each */
+    REFUSE(decoder_start_id, 13);
+    REFUSE(ff_act, MODEL_FF_SWIGLU);
+    REFUSE(ff_act, (model_ff_act)9);
+    model_config odd = good; /* nothing is rotated */
+    odd.d_head = 5;
+    odd.rel_distance_max = 5;
+    cr_expect_eq(model_config_check(&odd, NULL), RT_OK);
+    model_config huge = good;
+    huge.n_vocab = (size_t)1 << 24;
+    huge.d_model = (size_t)1 << 20;
+    expect_refused(huge, "parameters");
+}
+
+#undef REFUSE

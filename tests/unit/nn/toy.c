@@ -26,6 +26,23 @@ model_config toy_config(void)
                           .eos_id = 2};
 }
 
+model_config toy_t5_config(void)
+{
+    model_config c = toy_config();
+    c.arch = MODEL_ARCH_T5;
+    c.n_kv_heads = c.n_heads;
+    c.rope_theta = 0;
+    c.norm_eps = 1e-6f;
+    c.tied = false;
+    c.bos_id = c.pad_id = c.decoder_start_id = 0;
+    c.eos_id = 1;
+    c.n_decoder_layers = 3;
+    c.rel_buckets = 8;
+    c.rel_distance_max = 12;
+    c.ff_act = MODEL_FF_GATED_GELU;
+    return c;
+}
+
 model *toy_model(const model_config *config, uint64_t seed)
 {
     rt_error err = {0};

@@ -18,6 +18,9 @@ typedef struct toy_batch {
 
 /* d_model 12, 2 layers, 4 heads over 2 key heads of 6, d_ff 10, 13 words, tied. */
 model_config toy_config(void);
+/* The same sizes as T5 v1.1 (gated GELU, untied), 2 encoder and 3 decoder layers, 8 buckets up to
+ * distance 12. heads * 6 = 24 is not d_model. */
+model_config toy_t5_config(void);
 /* Aborts the test when it cannot be made. */
 model *toy_model(const model_config *config, uint64_t seed);
 /* Make every weight matter: norms away from one, matrices large enough to bend softmax. */
