@@ -36,10 +36,10 @@ rt_status param_table_build(const model_config *config, param_table *out, rt_err
 {
     param_table table = {0};
     rt_status st = model_config_check(config, err);
-    const arch *arch = st == RT_OK ? arch_find(config->arch) : NULL;
-    if (st == RT_OK && arch == NULL)
+    const arch *found = st == RT_OK ? arch_find(config->arch) : NULL;
+    if (st == RT_OK && found == NULL)
         st = rt_fail(err, RT_UNSUPPORTED, "model: arch %s", model_arch_name(config->arch));
-    if (st == RT_OK) st = arch->list_params(config, &table, err);
+    if (st == RT_OK) st = found->list_params(config, &table, err);
     if (st != RT_OK) {
         param_table_free(&table);
         return st;

@@ -219,3 +219,53 @@ void vec_swiglu_backward(const float *gate, const float *up, const float *d_out,
         memcpy(d_up + i, &d_u, n_left * sizeof *d_up);
     }
 }
+
+#define GELU_SCALE 1.59576912f /* 2 sqrt(2 / pi) */
+#define GELU_CUBE  0.044715f
+
+static inline lanes gelu_gate(lanes g)
+{
+    return sigmoid_lanes(GELU_SCALE * g * (1.0f + GELU_CUBE * g * g));
+}
+
+void vec_gated_gelu(const float *gate, const float *up, float *out, size_t n)
+{
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        lanes g = load(gate + i);
+        store(out + i, g * gelu_gate(g) * load(up + i));
+    }
+    if (i < n) {
+        lanes g = load_part(gate + i, n - i, 0);
+        lanes y = g * gelu_gate(g) * load_part(up + i, n - i, 0);
+        memcpy(out + i, &y, (n - i) * sizeof *out);
+    }
+}
+
+/* With s = sigmoid(u(g)): gelu'(g) = s + g s (1 - s) u'(g). */
+static inline void gelu_back(lanes g, lanes u, lanes d, lanes *d_g, lanes *d_u)
+{
+    lanes s = gelu_gate(g);
+    lanes slope = GELU_SCALE * (1.0f + 3.0f * GELU_CUBE * g * g);
+    *d_g = d * u * (s + g * s * (1.0f - s) * slope);
+    *d_u = d * (g * s);
+}
+
+void vec_gated_gelu_backward(const float *gate, const float *up, const float *d_out, float *d_gate,
+                             float *d_up, size_t n)
+{
+    size_t i = 0;
+    lanes d_g, d_u;
+    for (; i + LANES <= n; i += LANES) {
+        gelu_back(load(gate + i), load(up + i), load(d_out + i), &d_g, &d_u);
+        store(d_gate + i, d_g);
+        store(d_up + i, d_u);
+    }
+    if (i < n) {
+        size_t n_left = n - i;
+        gelu_back(load_part(gate + i, n_left, 0), load_part(up + i, n_left, 0),
+                  load_part(d_out + i, n_left, 0), &d_g, &d_u);
+        memcpy(d_gate + i, &d_g, n_left * sizeof *d_gate);
+        memcpy(d_up + i, &d_u, n_left * sizeof *d_up);
+    }
+}

@@ -61,21 +61,59 @@ void rope_angles(size_t n_positions, size_t d_head, float theta, float *out);
 /* Rotate n_heads heads of one row; sign -1 rotates back. */
 void rope_row(float *row, size_t n_heads, size_t d_head, const float *angles, float sign);
 
+/* A learnt bias for relative positions; see rel_bias.h. */
+typedef struct rel_bias {
+    tensor *table;       /* [n_buckets, n_heads] */
+    bool bidirectional;  /* half of the buckets for keys behind the query */
+    size_t distance_max; /* distances from here on share the last bucket */
+} rel_bias;
+
+/* Which queries read which keys, and where they lie. Spans are kept until the tape's step ends. */
+typedef struct attention_spec {
+    head_shape shape;
+    size_t q_first;                     /* first column of q in its matrix */
+    size_t k_first, v_first;            /* of k and v in theirs */
+    const row_span *q_spans, *kv_spans; /* [n_spans]: span i reads span i; none is empty */
+    size_t n_spans;
+    bool causal; /* query i of a span reads keys 0 to i; both spans are equally long */
+    float scale;
+    const rel_bias *bias; /* NULL: none; else scale is 1 */
+} attention_spec;
+/* Self-attention over a fused [q | k | v] matrix: not causal, scale 1, no bias. */
+attention_spec attention_spec_fused(head_shape shape, const row_span *spans, size_t n_spans);
+
 /**
- * Causal self-attention of each span by itself, with grouped queries:
- *   p[i, j] = softmax_j<=i(q_i . k_j / sqrt(d_head))      y_i = sum_j p[i, j] v_j
+ * Attention of each span of queries over its span of keys, with grouped queries:
+ *   s[i, j] = scale q_i . k_j + table[bucket(j - i)]
+ *   p[i, :] = softmax_j(s[i, :])           y_i = sum_j p[i, j] v_j
  * Only one block of query rows of p exists at a time; the backward computes it again from the
- * saved log-sum-exp of each row.
- * @param qkv  [n_tokens, head_shape_cols(shape)].
- * @return [n_tokens, n_heads * d_head].
+ * saved log-sum-exp of each row. The gradient of the table is summed span by span.
+ * @param q   [n_queries, ...].  @param kv  [n_keys, ...], which may be q itself. Both are read by
+ *            this operation alone.
+ * @return [n_queries, n_heads * d_head].
  */
+tensor *op_attention_over(tape *t, tensor *q, tensor *kv, const attention_spec *spec);
+/* Llama's: causal, over [q | k | v], with scale d_head^-1/2. */
 tensor *op_attention(tape *t, tensor *qkv, head_shape shape, const row_span *spans, size_t n_spans);
-void attention_reference(const float *qkv, head_shape shape, const row_span *spans, size_t n_spans,
-                         float *y);
+/* The plain loop for both, in double precision; d_head at most 1024. */
+void attention_reference(const tensor *q, const tensor *kv, const attention_spec *spec, float *y);
 
 /* y = silu(gate) * up, where x = [gate | up]. */
 tensor *op_swiglu(tape *t, tensor *x);
 void swiglu_reference(const float *x, size_t n, size_t d_ff, float *y);
+
+/**
+ * y = gelu_new(gate) * up, where x = [gate | up] and
+ *   gelu_new(g) = g / 2 (1 + tanh(sqrt(2 / pi) (g + 0.044715 g^3)))
+ * Source: Hendrycks & Gimpel 2016, arXiv:1606.08415; gated: Shazeer 2020, arXiv:2002.05202.
+ */
+tensor *op_gated_gelu(tape *t, tensor *x);
+void gated_gelu_reference(const float *x, size_t n, size_t d_ff, float *y);
+
+/* x = max(0, x), in place. */
+tensor *op_relu(tape *t, tensor *x);
+/* x = a x, in place; the operation that made x must not need its values again. */
+tensor *op_scale(tape *t, tensor *x, float a);
 
 /* y = a + b. */
 tensor *op_add(tape *t, tensor *a, tensor *b);

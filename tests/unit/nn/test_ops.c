@@ -9,11 +9,26 @@
 #include "common/base/bytes.h"
 #include "common/nn/ops/ops.h"
 #include "common/nn/parallel.h"
+#include "common/nn/vec.h"
 
-typedef enum kind { EMBED, GATHER, LINEAR, NORM, ROPE, ATTENTION, SWIGLU, ADD, DROPOUT } kind;
+typedef enum kind {
+    EMBED,
+    GATHER,
+    LINEAR,
+    NORM,
+    ROPE,
+    ATTENTION,
+    SWIGLU,
+    ADD,
+    DROPOUT,
+    GATED_GELU,
+    RELU,
+    SCALE,
+} kind;
 
-static const char *const names[] = {"embed",     "gather", "linear", "norm",   "rope",
-                                    "attention", "swiglu", "add",    "dropout"};
+static const char *const names[] = {"embed",   "gather",     "linear", "norm",
+                                    "rope",    "attention",  "swiglu", "add",
+                                    "dropout", "gated gelu", "relu",   "scale"};
 
 /* n rows; d columns, or heads for those that have them. */
 typedef struct op_case {
@@ -44,7 +59,9 @@ static void set_shapes(op_inputs *in)
     head_shape shape = {c->n_heads, c->n_kv, c->d_head};
     bool heads = c->op == ROPE || c->op == ATTENTION;
     in->rows[0] = c->n;
-    in->cols[0] = heads ? head_shape_cols(shape) : c->op == SWIGLU ? 2 * c->d : c->d;
+    in->cols[0] = heads                                    ? head_shape_cols(shape)
+                  : c->op == SWIGLU || c->op == GATED_GELU ? 2 * c->d
+                                                           : c->d;
     if (c->op == LINEAR) in->rows[1] = c->d_out, in->cols[1] = c->d;
     if (c->op == NORM) in->rows[1] = 1, in->cols[1] = c->d;
     if (c->op == ADD) in->rows[1] = c->n, in->cols[1] = c->d;
@@ -114,6 +131,9 @@ static tensor *run(op_inputs *in, bool record)
     case ROPE: return op_rope(in->t, x[0], shape, in->angles, in->index);
     case ATTENTION: return op_attention(in->t, x[0], shape, in->spans, in->n_spans);
     case SWIGLU: return op_swiglu(in->t, x[0]);
+    case GATED_GELU: return op_gated_gelu(in->t, x[0]);
+    case RELU: return op_relu(in->t, x[0]);
+    case SCALE: return op_scale(in->t, x[0], -0.7f);
     case ADD: return op_add(in->t, x[0], x[1]);
     case DROPOUT: return op_dropout(in->t, x[0], 0.3f, 7, in->spans, in->keys, in->n_spans);
     }
@@ -164,6 +184,12 @@ ParameterizedTestParameters(ops, gradient_matches_central_difference)
         {ATTENTION, 70, 0, 0, 1, 1, 2, 66},
         {SWIGLU, 1, 1},
         {SWIGLU, 5, 19},
+        {GATED_GELU, 1, 1},
+        {GATED_GELU, 5, 19},
+        {GATED_GELU, 70, 16},
+        {RELU, 1, 2},
+        {RELU, 4, 7},
+        {SCALE, 3, 5},
         {ADD, 4, 7},
         {DROPOUT, 6, 11, 0, 0, 0, 0, 2},
     };
@@ -230,10 +256,20 @@ static void expect_close(const float *a, const float *b, size_t n, double tolera
                       "element %zu is %g, expected %g", i, (double)a[i], (double)b[i]);
 }
 
+static void causal_reference(const op_inputs *in, head_shape shape, float *y)
+{
+    tensor qkv = {.data = in->x[0], .n_rows = in->rows[0], .n_cols = in->cols[0]};
+    attention_spec spec = attention_spec_fused(shape, in->spans, in->n_spans);
+    spec.causal = true;
+    spec.scale = 1.0f / sqrtf((float)shape.d_head);
+    attention_reference(&qkv, &qkv, &spec, y);
+}
+
 Test(ops, fast_paths_agree_with_the_reference_loops)
 {
     op_case cases[] = {{NORM, 9, 37},
                        {SWIGLU, 9, 37},
+                       {GATED_GELU, 9, 37},
                        {ATTENTION, 1, 0, 0, 1, 1, 8},
                        {ATTENTION, 40, 0, 0, 4, 2, 24, 13},
                        {ATTENTION, 300, 0, 0, 3, 3, 32, 137}};
@@ -248,12 +284,26 @@ Test(ops, fast_paths_agree_with_the_reference_loops)
             rms_norm_reference(in.x[0], in.x[1], 1e-5f, y->n_rows, y->n_cols, wanted);
         else if (cases[i].op == SWIGLU)
             swiglu_reference(in.x[0], y->n_rows, y->n_cols, wanted);
+        else if (cases[i].op == GATED_GELU)
+            gated_gelu_reference(in.x[0], y->n_rows, y->n_cols, wanted);
         else
-            attention_reference(in.x[0], shape, in.spans, in.n_spans, wanted);
+            causal_reference(&in, shape, wanted);
         expect_close(y->data, wanted, n, 1e-5);
         free(wanted);
         inputs_free(&in);
     }
+}
+
+Test(ops, gated_gelu_of_one_is_known)
+{
+    float x[] = {1, -3, 0, 2, 2, 5}, y[3];
+    vec_gated_gelu(x, x + 3, y, 3); /* gelu_new(1) = 0.8411920, gelu_new(-3) = -0.0036374 */
+    cr_expect_float_eq(y[0], 2 * 0.8411920, 1e-6);
+    cr_expect_float_eq(y[1], 2 * -0.0036374, 1e-6);
+    cr_expect_eq(y[2], 0);
+    float far[] = {-1e30f, 1e30f, 1, 1};
+    vec_gated_gelu(far, far + 2, y, 2);
+    cr_expect(y[0] == 0 && y[1] == 1e30f);
 }
 
 Test(ops, norm_of_three_and_four_is_known)
@@ -326,6 +376,9 @@ Test(ops, given_nothing_they_return_nothing)
     cr_expect_null(op_linear(t, NULL, NULL));
     cr_expect_null(op_add(t, NULL, NULL));
     cr_expect_null(op_swiglu(t, NULL));
+    cr_expect_null(op_gated_gelu(t, NULL));
+    cr_expect_null(op_relu(t, NULL));
+    cr_expect_null(op_scale(t, NULL, 2));
     tape_begin(t, true);
     cr_expect_eq(tape_status(t, &err), RT_OK);
     tape_free(t);
