@@ -22,7 +22,8 @@ rt_status param_table_add(param_table *table, param_group group, size_t n_rows, 
                  .n = n_rows == 0 ? n_cols : n_rows * n_cols,
                  .group = group,
                  .alias_of = alias_of,
-                 .decay = group != PARAM_GROUP_NORM};
+                 .decay = group != PARAM_GROUP_NORM && group != PARAM_GROUP_BIAS,
+                 .lr_scale = 1};
     va_list args;
     va_start(args, name_fmt);
     vsnprintf(p->name, sizeof p->name, name_fmt, args);
@@ -36,10 +37,7 @@ rt_status param_table_build(const model_config *config, param_table *out, rt_err
 {
     param_table table = {0};
     rt_status st = model_config_check(config, err);
-    const arch *found = st == RT_OK ? arch_find(config->arch) : NULL;
-    if (st == RT_OK && found == NULL)
-        st = rt_fail(err, RT_UNSUPPORTED, "model: arch %s", model_arch_name(config->arch));
-    if (st == RT_OK) st = found->list_params(config, &table, err);
+    if (st == RT_OK) st = arch_find(config->arch)->list_params(config, &table, err);
     if (st != RT_OK) {
         param_table_free(&table);
         return st;

@@ -17,6 +17,7 @@ typedef enum param_group {
     PARAM_GROUP_EMBEDDING,
     PARAM_GROUP_MATRIX,
     PARAM_GROUP_NORM,
+    PARAM_GROUP_BIAS, /* a table of position biases */
 } param_group;
 
 typedef struct param {
@@ -26,9 +27,10 @@ typedef struct param {
     size_t offset; /* first element in the flat vector */
     size_t n;      /* elements */
     param_group group;
-    int alias_of; /* index of the entry whose storage this one shares (a tied head), or -1 */
-    bool frozen;  /* no gradient, no update */
-    bool decay;   /* weight decay applies: matrices and embeddings, not norms */
+    int alias_of;   /* index of the entry whose storage this one shares (a tied head), or -1 */
+    bool frozen;    /* no gradient, no update */
+    bool decay;     /* weight decay applies: matrices and embeddings, not norms and biases */
+    float lr_scale; /* factor of the learning rate, normally 1 */
 } param;
 
 typedef struct param_table {

@@ -174,8 +174,8 @@ static bool apply_step(shard_state *s, const wire_server_order *order)
         const param *p = &model->table.params[model->slice.params[i]];
         size_t at = model->slice.offsets[i];
         if (p->frozen) continue;
-        adamw_update(&s->settings.adamw, lr, scale, s->version + 1, p->decay, p->n, grad + at,
-                     model->weights->floats + at, model->m + at, model->v + at);
+        adamw_update(&s->settings.adamw, lr * p->lr_scale, scale, s->version + 1, p->decay, p->n,
+                     grad + at, model->weights->floats + at, model->m + at, model->v + at);
     }
     s->version++;
     begin_step(s);

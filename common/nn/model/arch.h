@@ -8,7 +8,7 @@
 #include "common/nn/generate.h"
 #include "common/nn/ops/ops.h"
 
-/* The token axis that a forward pass reads. */
+/* The token axis that a forward pass reads; of an encoder-decoder, the decoder's. */
 typedef struct model_input {
     const uint32_t *ids;       /* [n_tokens] */
     const uint32_t *positions; /* [n_tokens], from 0 in each span */
@@ -17,19 +17,28 @@ typedef struct model_input {
     const rng_key *dropout_keys; /* [n_spans] */
     size_t n_spans;
     float dropout; /* 0: off */
+
+    /* what an encoder reads: span i belongs to span i of the above; NULL without an encoder */
+    const uint32_t *source_ids; /* [n_source_tokens] */
+    size_t n_source_tokens;
+    const row_span *source_spans; /* [n_spans] */
 } model_input;
 
 /* Every layer's output, for losses that read or inject there (tape_inject). */
 typedef struct model_trace {
     tensor **layers; /* [n_layers + 1]: the embedding's output, then each layer's */
-    tensor **fused;  /* [n_layers]: [q | k | v] after rotation, which a decoder keeps */
+    tensor **fused;  /* [n_layers]: [q | k | v] after rotation, which a decoder keeps; or NULL */
+    size_t n_layers; /* of the stack that the head reads */
 } model_trace;
 
 /* Key-value memory of sequences that are decoded together. */
 typedef struct decoder decoder;
+/* What decoder_new says when there is no room: sequences, tokens. */
+#define DECODER_NO_MEMORY                                       \
+    "no memory to decode %zu sequences together (%zu tokens): " \
+    "use fewer new tokens or shorter prompts"
 
 typedef struct arch {
-    const char *model_type; /* as in config.json */
     /* Append the parameters in the order of the flat vector, with param_table_add(). */
     rt_status (*list_params)(const model_config *config, param_table *table, rt_error *err);
     /* Standard deviation of the initial values of a matrix. */
@@ -56,7 +65,7 @@ typedef struct arch {
                       float *hidden, rt_error *err);
 } arch;
 
-extern const arch arch_llama;
+extern const arch arch_llama, arch_t5;
 /* NULL for an unknown one. */
 const arch *arch_find(model_arch which);
 

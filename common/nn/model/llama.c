@@ -108,6 +108,7 @@ static bool forward(model *m, const model_input *input, model_trace *out)
 {
     tape *t = m->tape;
     size_t n_layers = m->config.n_layers;
+    out->n_layers = n_layers;
     out->layers = tape_alloc(t, n_layers + 1, sizeof(tensor *));
     out->fused = tape_alloc(t, n_layers, sizeof(tensor *));
     if (out->layers == NULL || out->fused == NULL) return false;
@@ -135,7 +136,6 @@ static size_t head_param(const model *m)
 }
 
 const arch arch_llama = {
-    .model_type = "llama",
     .list_params = list_params,
     .init_deviation = init_deviation,
     .forward = forward,
@@ -147,8 +147,3 @@ const arch arch_llama = {
     .prefill = llama_prefill,
     .step = llama_step,
 };
-
-const arch *arch_find(model_arch which)
-{
-    return which == MODEL_ARCH_LLAMA ? &arch_llama : NULL;
-}

@@ -19,13 +19,14 @@ rt_status model_new(const model_config *config, model **out, rt_error *err)
     m->arch = arch_find(config->arch);
     m->weights = rt_calloc(m->table.n_total, sizeof(float));
     m->grads = rt_calloc(m->table.n_total, sizeof(float));
-    m->angles = rt_calloc(config->seq_len_max * config->d_head, sizeof(float));
-    if (m->weights == NULL || m->grads == NULL || m->angles == NULL) {
+    bool rotates = config->arch == MODEL_ARCH_LLAMA;
+    if (rotates) m->angles = rt_calloc(config->seq_len_max * config->d_head, sizeof(float));
+    if (m->weights == NULL || m->grads == NULL || (rotates && m->angles == NULL)) {
         st = rt_fail(err, RT_NOMEM, "model of %zu parameters (%zu MiB)", m->table.n_total,
                      2 * m->table.n_total * sizeof(float) >> 20);
         goto out;
     }
-    rope_angles(config->seq_len_max, config->d_head, config->rope_theta, m->angles);
+    if (rotates) rope_angles(config->seq_len_max, config->d_head, config->rope_theta, m->angles);
     if ((st = tape_new(&m->tape, err)) != RT_OK) goto out;
     *out = m;
     m = NULL;
@@ -71,6 +72,15 @@ const float *model_grads(const model *m)
     return m->grads;
 }
 
+const arch *arch_find(model_arch which)
+{
+    switch (which) {
+    case MODEL_ARCH_LLAMA: return &arch_llama;
+    case MODEL_ARCH_T5: return &arch_t5;
+    }
+    return NULL;
+}
+
 void model_begin(model *m, bool with_grads)
 {
     parallel_enter();
@@ -110,6 +120,8 @@ typedef struct plan {
     const packed_batch *batch;
     const loss_spec *spec; /* NULL: all that is wanted are losses */
     selection select;
+    bool has_encoder;
+    uint32_t start_id; /* what a decoder reads first */
     model_input input;
     size_t n_targets;
     uint32_t *rows;    /* [n_targets], token position whose output predicts the target */
@@ -157,7 +169,13 @@ static rt_status check_spec(const packed_batch *batch, const loss_spec *spec, rt
     return RT_OK;
 }
 
-/* The last target token is predicted but never read, so it is left off the token axis. */
+/* Tokens of a sequence that the axis of the head holds. The last target token is predicted but
+ * never read; an encoder-decoder has its prompt on the other axis and a start in its place. */
+static size_t tokens_read(const plan *p, const packed_seq *s)
+{
+    return p->has_encoder ? s->n_target : s->n_prompt + s->n_target - 1;
+}
+
 static rt_status plan_sizes(plan *p, rt_error *err)
 {
     for (size_t i = 0; i < p->batch->n_seqs; i++) {
@@ -166,7 +184,8 @@ static rt_status plan_sizes(plan *p, rt_error *err)
             return rt_fail(err, RT_CORRUPT, "batch: sequence %zu has no target token", i);
         if (!plan_takes(p, s)) continue;
         p->n_targets += s->n_target;
-        p->input.n_tokens += s->n_prompt + s->n_target - 1;
+        p->input.n_tokens += tokens_read(p, s);
+        p->input.n_source_tokens += p->has_encoder ? s->n_prompt : 0;
         p->input.n_spans++;
     }
     return RT_OK;
@@ -181,37 +200,59 @@ static rng_key dropout_key(const packed_batch *batch, const packed_seq *s)
 
 /* Where the arrays of a plan are being filled. */
 typedef struct plan_fill {
-    uint32_t *ids, *positions;
-    row_span *spans;
+    uint32_t *ids, *positions, *source_ids;
+    row_span *spans, *source_spans;
     rng_key *keys;
-    size_t n_tokens, n_rows, n_spans;
+    size_t n_tokens, n_source_tokens, n_rows, n_spans;
 } plan_fill;
+
+/* The prompt to the encoder; to the decoder the target, one place later. */
+static void split_ids(const plan *p, plan_fill *at, const packed_seq *s)
+{
+    const uint32_t *ids = p->batch->ids + s->first;
+    at->source_spans[at->n_spans] = (row_span){.first = at->n_source_tokens, .n = s->n_prompt};
+    memcpy(at->source_ids + at->n_source_tokens, ids, s->n_prompt * sizeof *ids);
+    at->n_source_tokens += s->n_prompt;
+    at->ids[at->n_tokens] = p->start_id;
+    memcpy(at->ids + at->n_tokens + 1, ids + s->n_prompt, (s->n_target - 1) * sizeof *ids);
+}
 
 static void plan_add(plan *p, plan_fill *at, const packed_seq *s)
 {
-    size_t n = s->n_prompt + s->n_target - 1, first = at->n_tokens;
+    size_t n = tokens_read(p, s), first = at->n_tokens;
+    size_t first_row = first + n - s->n_target; /* the head reads the last rows */
     float scale = gradient_scale(p, s);
     const uint32_t *ids = p->batch->ids + s->first;
     if (p->input.dropout > 0) at->keys[at->n_spans] = dropout_key(p->batch, s);
+    if (p->has_encoder)
+        split_ids(p, at, s);
+    else
+        memcpy(at->ids + first, ids, n * sizeof *ids);
     at->spans[at->n_spans++] = (row_span){.first = first, .n = n};
-    memcpy(at->ids + first, ids, n * sizeof *ids);
     for (size_t j = 0; j < n; j++) at->positions[first + j] = (uint32_t)j;
     for (size_t j = 0; j < s->n_target; j++, at->n_rows++) {
-        p->rows[at->n_rows] = (uint32_t)(first + s->n_prompt - 1 + j);
+        p->rows[at->n_rows] = (uint32_t)(first_row + j);
         p->targets[at->n_rows] = ids[s->n_prompt + j];
         p->scales[at->n_rows] = scale;
     }
     at->n_tokens += n;
 }
 
-static rt_status plan_make(tape *t, float dropout, plan *p, rt_error *err)
+static rt_status plan_make(model *m, float dropout, plan *p, rt_error *err)
 {
+    tape *t = m->tape;
+    p->has_encoder = model_config_has_encoder(&m->config);
+    p->start_id = m->config.decoder_start_id;
     rt_status st = plan_sizes(p, err);
     if (st != RT_OK) return st;
     plan_fill at = {.ids = tape_alloc(t, p->input.n_tokens, sizeof *at.ids),
                     .positions = tape_alloc(t, p->input.n_tokens, sizeof *at.positions),
                     .spans = tape_alloc(t, p->input.n_spans, sizeof *at.spans),
                     .keys = tape_alloc(t, p->input.n_spans, sizeof *at.keys)};
+    if (p->has_encoder) {
+        at.source_ids = tape_alloc(t, p->input.n_source_tokens, sizeof *at.source_ids);
+        at.source_spans = tape_alloc(t, p->input.n_spans, sizeof *at.source_spans);
+    }
     p->rows = tape_alloc(t, p->n_targets, sizeof *p->rows);
     p->targets = tape_alloc(t, p->n_targets, sizeof *p->targets);
     p->scales = tape_alloc(t, p->n_targets, sizeof *p->scales);
@@ -223,6 +264,8 @@ static rt_status plan_make(tape *t, float dropout, plan *p, rt_error *err)
     p->input.positions = at.positions;
     p->input.spans = at.spans;
     p->input.dropout_keys = at.keys;
+    p->input.source_ids = at.source_ids;
+    p->input.source_spans = at.source_spans;
     for (size_t i = 0; i < p->batch->n_seqs; i++)
         if (plan_takes(p, &p->batch->seqs[i])) plan_add(p, &at, &p->batch->seqs[i]);
     return RT_OK;
@@ -254,11 +297,11 @@ static rt_status run(model *m, plan *p, bool backward, rt_error *err)
 {
     tape *t = m->tape;
     model_begin(m, backward);
-    rt_status st = plan_make(t, backward ? m->config.dropout : 0, p, err);
+    rt_status st = plan_make(m, backward ? m->config.dropout : 0, p, err);
     if (st != RT_OK || p->input.n_spans == 0) return st;
     model_trace trace;
     if (m->arch->forward(m, &p->input, &trace)) {
-        tensor *last = trace.layers[m->config.n_layers];
+        tensor *last = trace.layers[trace.n_layers];
         tensor *hidden = m->arch->final_norm(m, last, p->rows, p->n_targets);
         head_loss(t, hidden, model_param(m, m->arch->head_param(m), 1), &loss_cross_entropy, NULL,
                   p->targets, p->scales, p->losses, p->exact);

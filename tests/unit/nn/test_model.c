@@ -10,59 +10,11 @@
 #include "common/nn/optim/adamw.h"
 #include "tests/unit/nn/toy.h"
 
-static loss_sums gradient_of(model *m, const toy_batch *b, loss_spec spec)
-{
-    rt_error err = {0};
-    loss_sums sums = {0};
-    packed_batch view = toy_view(b);
-    cr_assert_eq(model_gradient(m, &view, &spec, &sums, &err), RT_OK, "%s", err.text);
-    return sums;
-}
-
-static float *copy_grads(const model *m)
-{
-    size_t n = model_table(m)->n_total;
-    float *copy = rt_calloc(n, sizeof *copy);
-    memcpy(copy, model_grads(m), n * sizeof *copy);
-    return copy;
-}
-
-/* Analytic gradient against central differences of the reference in double. */
 static void check_gradient(model_config config, const toy_batch *b, loss_spec spec)
 {
-    model *m = toy_model(&config, 3);
-    toy_stir(m, 4);
-    const param_table *table = model_table(m);
-    packed_batch view = toy_view(b);
-    double *w = rt_calloc(table->n_total, sizeof *w);
-    float *numeric = rt_calloc(table->n_total, sizeof *numeric);
-    for (size_t i = 0; i < table->n_total; i++) w[i] = model_weights(m)[i];
-
-    loss_sums sums = gradient_of(m, b, spec);
-    double loss = 0;
-    for (size_t k = 0; k < spec.n_tasks; k++)
-        if (spec.tasks[k].count > 0)
-            loss += spec.tasks[k].weight * sums.loss[k] / spec.tasks[k].count;
-    cr_expect_float_eq(loss, toy_reference_loss(&config, table, w, &view, &spec), 1e-5);
-
-    const double h = 1e-5;
-    for (size_t i = 0; i < table->n_total; i++) {
-        double at = w[i];
-        w[i] = at + h;
-        double above = toy_reference_loss(&config, table, w, &view, &spec);
-        w[i] = at - h;
-        double below = toy_reference_loss(&config, table, w, &view, &spec);
-        w[i] = at;
-        numeric[i] = (float)((above - below) / (2 * h));
-    }
-    for (size_t k = 0; k < table->n_params; k++) {
-        const param *p = &table->params[k];
-        double apart = toy_distance(model_grads(m) + p->offset, numeric + p->offset, p->n);
-        cr_expect_lt(apart, 1e-4, "%s: gradient off by %g", p->name, apart);
-    }
-    free(w);
-    free(numeric);
-    model_free(m);
+    const char *name = NULL;
+    double apart = toy_gradient_error(&config, b, spec, &name);
+    cr_expect_lt(apart, 1e-4, "%s: gradient off by %g", name, apart);
 }
 
 Test(model, gradient_matches_the_double_reference)
@@ -119,7 +71,7 @@ Test(model, overfits_eight_sequences)
     adamw_settings adam = {.beta1 = 0.9f, .beta2 = 0.98f, .eps = 1e-8f, .weight_decay = 0.01f};
     loss_sums sums = {0};
     for (uint64_t t = 1; t <= 200; t++) {
-        sums = gradient_of(m, b, toy_spec(b, 1, 0));
+        sums = toy_gradient(m, b, toy_spec(b, 1, 0));
         adamw_update(&adam, 3e-3f, 1, t, true, n, model_grads(m), model_weights(m), mean, square);
     }
     cr_expect_lt(sums.loss[0] / sums.count[0], 0.05, "loss %g", sums.loss[0] / sums.count[0]);
@@ -147,9 +99,9 @@ Test(step_by_step, alpha_one_is_plain_training_bit_for_bit)
     model_config c = toy_config();
     c.dropout = 0.1f;
     model *m = toy_model(&c, 3);
-    gradient_of(m, label, toy_spec(label, 1, 0));
-    float *plain = copy_grads(m);
-    gradient_of(m, both, toy_spec(both, 1, 0));
+    toy_gradient(m, label, toy_spec(label, 1, 0));
+    float *plain = toy_copy_grads(m);
+    toy_gradient(m, both, toy_spec(both, 1, 0));
     cr_expect_eq(memcmp(plain, model_grads(m), model_table(m)->n_total * sizeof *plain), 0);
     free(plain);
     model_free(m);
@@ -164,7 +116,7 @@ Test(step_by_step, alpha_zero_leaves_nothing_of_the_label)
     toy_add(b, 13, 5, 9, 0, 2);
     model_config c = toy_config();
     model *m = toy_model(&c, 3);
-    gradient_of(m, b, toy_spec(b, 0, 1));
+    toy_gradient(m, b, toy_spec(b, 0, 1));
     for (size_t i = 0; i < model_table(m)->n_total; i++)
         cr_assert_eq(model_grads(m)[i], 0.0f, "gradient %zu is %g", i, (double)model_grads(m)[i]);
     model_free(m);
@@ -182,9 +134,9 @@ Test(step_by_step, length_of_rationales_does_not_move_the_label_gradient)
     model *m = toy_model(&c, 3);
     loss_spec spec = toy_spec(few, 0.5f, 0), longer = toy_spec(many, 0.5f, 0);
     cr_expect_eq(spec.tasks[0].count, longer.tasks[0].count);
-    gradient_of(m, few, spec);
-    float *before = copy_grads(m);
-    gradient_of(m, many, longer);
+    toy_gradient(m, few, spec);
+    float *before = toy_copy_grads(m);
+    toy_gradient(m, many, longer);
     cr_expect_lt(toy_distance(model_grads(m), before, model_table(m)->n_total), 1e-6);
     free(before);
     model_free(m);
@@ -198,10 +150,10 @@ Test(step_by_step, record_without_rationale_gives_alpha_times_the_plain_gradient
     for (uint64_t i = 0; i < 3; i++) add_record(b, 0, i);
     model_config c = toy_config();
     model *m = toy_model(&c, 3);
-    gradient_of(m, b, toy_spec(b, 1, 0));
-    float *plain = copy_grads(m);
+    toy_gradient(m, b, toy_spec(b, 1, 0));
+    float *plain = toy_copy_grads(m);
     for (size_t i = 0; i < model_table(m)->n_total; i++) plain[i] *= 0.3f;
-    gradient_of(m, b, toy_spec(b, 0.3f, 0.7f));
+    toy_gradient(m, b, toy_spec(b, 0.3f, 0.7f));
     cr_expect_lt(toy_distance(model_grads(m), plain, model_table(m)->n_total), 1e-6);
     free(plain);
     model_free(m);
@@ -216,10 +168,10 @@ Test(step_by_step, lambda_and_alpha_forms_are_proportional)
     model_config c = toy_config();
     model *m = toy_model(&c, 3);
     const float alpha = 0.25f;
-    gradient_of(m, b, toy_spec(b, 1, (1 - alpha) / alpha));
-    float *lambda = copy_grads(m);
+    toy_gradient(m, b, toy_spec(b, 1, (1 - alpha) / alpha));
+    float *lambda = toy_copy_grads(m);
     for (size_t i = 0; i < model_table(m)->n_total; i++) lambda[i] *= alpha;
-    gradient_of(m, b, toy_spec(b, alpha, 1 - alpha));
+    toy_gradient(m, b, toy_spec(b, alpha, 1 - alpha));
     cr_expect_lt(toy_distance(model_grads(m), lambda, model_table(m)->n_total), 1e-6);
     free(lambda);
     model_free(m);
@@ -240,8 +192,8 @@ ParameterizedTest(size_t *n_parts, step_by_step, split_over_micro_batches_adds_u
     model *m = toy_model(&c, 3);
     size_t n = model_table(m)->n_total;
     loss_spec spec = toy_spec(whole, 0.5f, 0.5f);
-    loss_sums all = gradient_of(m, whole, spec), sums = {0};
-    float *wanted = copy_grads(m), *sum = rt_calloc(n, sizeof *sum);
+    loss_sums all = toy_gradient(m, whole, spec), sums = {0};
+    float *wanted = toy_copy_grads(m), *sum = rt_calloc(n, sizeof *sum);
     for (size_t p = 0; p < *n_parts; p++) {
         memset(part, 0, sizeof *part);
         for (size_t i = p; i < whole->n_seqs; i += *n_parts) {
@@ -252,7 +204,7 @@ ParameterizedTest(size_t *n_parts, step_by_step, split_over_micro_batches_adds_u
             part->seqs[part->n_seqs++] = s;
             part->n_tokens += n_ids;
         }
-        loss_sums mine = gradient_of(m, part, spec);
+        loss_sums mine = toy_gradient(m, part, spec);
         grad_add(sum, model_grads(m), n);
         for (size_t k = 0; k < 2; k++) {
             sums.loss[k] += mine.loss[k];
@@ -282,8 +234,8 @@ Test(model, frozen_entries_get_no_gradient_and_change_no_other)
     model_config c = toy_config();
     model *m = toy_model(&c, 3);
     const param_table *table = model_table(m);
-    gradient_of(m, b, toy_spec(b, 1, 0));
-    float *wanted = copy_grads(m);
+    toy_gradient(m, b, toy_spec(b, 1, 0));
+    float *wanted = toy_copy_grads(m);
     static const char *const names[] = {"model.layers.0.self_attn.k_proj.weight",
                                         "model.layers.1.mlp.down_proj.weight", "model.norm.weight"};
     for (size_t k = 0; k < RT_COUNT(names); k++) {
@@ -292,7 +244,7 @@ Test(model, frozen_entries_get_no_gradient_and_change_no_other)
         model_set_frozen(m, (size_t)i, true);
         memset(wanted + p->offset, 0, p->n * sizeof *wanted);
     }
-    gradient_of(m, b, toy_spec(b, 1, 0));
+    toy_gradient(m, b, toy_spec(b, 1, 0));
     for (size_t i = 0; i < table->n_total; i++)
         cr_assert_eq(model_grads(m)[i], wanted[i], "gradient %zu", i);
     free(wanted);
@@ -309,12 +261,12 @@ Test(model, two_calls_and_two_replicas_give_the_same_bits)
     c.dropout = 0.1f;
     model *first = toy_model(&c, 3), *second = toy_model(&c, 3);
     size_t n_bytes = model_table(first)->n_total * sizeof(float);
-    gradient_of(first, b, toy_spec(b, 0.5f, 0.5f));
-    float *wanted = copy_grads(first);
-    gradient_of(first, other, toy_spec(other, 1, 0)); /* leaves other sizes in every buffer */
-    gradient_of(first, b, toy_spec(b, 0.5f, 0.5f));
+    toy_gradient(first, b, toy_spec(b, 0.5f, 0.5f));
+    float *wanted = toy_copy_grads(first);
+    toy_gradient(first, other, toy_spec(other, 1, 0)); /* leaves other sizes in every buffer */
+    toy_gradient(first, b, toy_spec(b, 0.5f, 0.5f));
     cr_expect_eq(memcmp(wanted, model_grads(first), n_bytes), 0);
-    gradient_of(second, b, toy_spec(b, 0.5f, 0.5f));
+    toy_gradient(second, b, toy_spec(b, 0.5f, 0.5f));
     cr_expect_eq(memcmp(wanted, model_grads(second), n_bytes), 0);
     free(wanted);
     model_free(first);
@@ -337,7 +289,7 @@ Test(model, evaluation_has_no_dropout_and_leaves_gradients_alone)
     cr_assert_eq(model_evaluate(m, &view, &spec, &sums, NULL), RT_OK);
     cr_expect_eq(sums.loss[0], wanted.loss[0]);
     cr_expect_eq(model_grads(m)[0], 0.0f);
-    loss_sums with = gradient_of(m, b, spec);
+    loss_sums with = toy_gradient(m, b, spec);
     cr_expect_neq(with.loss[0], wanted.loss[0]);
     view.epoch = 1;
     cr_assert_eq(model_gradient(m, &view, &spec, &sums, NULL), RT_OK);
@@ -357,8 +309,8 @@ Test(model, a_sequence_has_the_same_loss_alone_and_packed)
     model_config c = toy_config();
     c.dropout = 0.3f;
     model *m = toy_model(&c, 3);
-    loss_sums packed = gradient_of(m, b, toy_spec(b, 1, 1));
-    loss_sums single = gradient_of(m, alone, toy_spec(alone, 1, 1));
+    loss_sums packed = toy_gradient(m, b, toy_spec(b, 1, 1));
+    loss_sums single = toy_gradient(m, alone, toy_spec(alone, 1, 1));
     cr_expect_float_eq(packed.loss[0], single.loss[0], 1e-5);
     model_free(m);
     free(b);

@@ -154,7 +154,7 @@ Test(model_config, refuses_an_encoder_decoder_that_cannot_be)
     REFUSE(n_layers, 0);
     REFUSE(n_decoder_layers, 0);
     REFUSE(n_decoder_layers, 1025);
-    REFUSE(n_kv_heads, 2);
+    REFUSE(n_kv_heads, 1);
     REFUSE(rel_buckets, 0);
     REFUSE(rel_buckets, 6);
     REFUSE(rel_buckets, 4096);
@@ -163,7 +163,7 @@ Test(model_config, refuses_an_encoder_decoder_that_cannot_be)
     REFUSE(ff_act, MODEL_FF_SWIGLU);
     REFUSE(ff_act, (model_ff_act)9);
     model_config odd = good; /* nothing is rotated */
-    odd.d_head = 5;
+    odd.d_head = 3;
     odd.rel_distance_max = 5;
     cr_expect_eq(model_config_check(&odd, NULL), RT_OK);
     model_config huge = good;

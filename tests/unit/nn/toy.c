@@ -30,13 +30,15 @@ model_config toy_t5_config(void)
 {
     model_config c = toy_config();
     c.arch = MODEL_ARCH_T5;
-    c.n_kv_heads = c.n_heads;
+    c.n_layers = 1;
+    c.n_heads = c.n_kv_heads = 2;
+    c.d_head = 5;
     c.rope_theta = 0;
     c.norm_eps = 1e-6f;
     c.tied = false;
     c.bos_id = c.pad_id = c.decoder_start_id = 0;
     c.eos_id = 1;
-    c.n_decoder_layers = 3;
+    c.n_decoder_layers = 2;
     c.rel_buckets = 8;
     c.rel_distance_max = 12;
     c.ff_act = MODEL_FF_GATED_GELU;
@@ -255,10 +257,82 @@ double toy_reference_loss(const model_config *config, const param_table *table,
         reference r = {
             .c = config, .table = table, .weights = weights, .n = s->n_prompt + s->n_target};
         const loss_task *task = &spec->tasks[s->task];
+        const uint32_t *ids = batch->ids + s->first;
         loss += task->weight / task->count * s->weight *
-                sequence_loss(&r, batch->ids + s->first, s->n_prompt, s->n_target);
+                (config->arch == MODEL_ARCH_T5
+                     ? toy_t5_sequence_loss(config, table, weights, ids, s->n_prompt, s->n_target)
+                     : sequence_loss(&r, ids, s->n_prompt, s->n_target));
     }
     return loss;
+}
+
+loss_sums toy_gradient(model *m, const toy_batch *b, loss_spec spec)
+{
+    rt_error err = {0};
+    loss_sums sums = {0};
+    packed_batch view = toy_view(b);
+    if (model_gradient(m, &view, &spec, &sums, &err) == RT_OK) return sums;
+    fprintf(stderr, "toy_gradient: %s\n", err.text);
+    abort();
+}
+
+float *toy_copy_grads(const model *m)
+{
+    size_t n = model_table(m)->n_total;
+    float *copy = rt_calloc(n, sizeof *copy);
+    memcpy(copy, model_grads(m), n * sizeof *copy);
+    return copy;
+}
+
+/* Central differences of the reference's loss; w comes back as it was. */
+static void numeric_gradient(const model_config *config, const param_table *table,
+                             const packed_batch *batch, const loss_spec *spec, double *w,
+                             float *out)
+{
+    const double h = 1e-5;
+    for (size_t i = 0; i < table->n_total; i++) {
+        double at = w[i];
+        w[i] = at + h;
+        double above = toy_reference_loss(config, table, w, batch, spec);
+        w[i] = at - h;
+        double below = toy_reference_loss(config, table, w, batch, spec);
+        w[i] = at;
+        out[i] = (float)((above - below) / (2 * h));
+    }
+}
+
+double toy_gradient_error(const model_config *config, const toy_batch *b, loss_spec spec,
+                          const char **name)
+{
+    static char worst_name[128];
+    model *m = toy_model(config, 3);
+    toy_stir(m, 4);
+    const param_table *table = model_table(m);
+    packed_batch view = toy_view(b);
+    double *w = rt_calloc(table->n_total, sizeof *w), worst = 0, loss = 0;
+    float *numeric = rt_calloc(table->n_total, sizeof *numeric);
+    for (size_t i = 0; i < table->n_total; i++) w[i] = model_weights(m)[i];
+    loss_sums sums = toy_gradient(m, b, spec);
+    for (size_t k = 0; k < spec.n_tasks; k++)
+        if (spec.tasks[k].count > 0)
+            loss += spec.tasks[k].weight * sums.loss[k] / spec.tasks[k].count;
+    numeric_gradient(config, table, &view, &spec, w, numeric);
+    for (size_t k = 0; k < table->n_params; k++) {
+        const param *p = &table->params[k];
+        double apart = toy_distance(model_grads(m) + p->offset, numeric + p->offset, p->n);
+        if (apart <= worst) continue;
+        worst = apart;
+        memcpy(worst_name, p->name, sizeof worst_name);
+    }
+    if (!(fabs(loss - toy_reference_loss(config, table, w, &view, &spec)) < 1e-5)) {
+        worst = INFINITY;
+        memcpy(worst_name, "loss", 5);
+    }
+    *name = worst_name;
+    free(w);
+    free(numeric);
+    model_free(m);
+    return worst;
 }
 
 double toy_distance(const float *a, const float *b, size_t n)

@@ -1,0 +1,20 @@
+/* What a decoding step does to its rows, one for each live sequence: no tape, nothing runs back. */
+#ifndef RT_NN_MODEL_DECODE_ROWS_H
+#define RT_NN_MODEL_DECODE_ROWS_H
+
+#include "common/nn/model/model_state.h"
+
+/* A matrix or vector of the table. Valid until model_free(). */
+const float *rows_weight(const model *m, size_t i_param);
+/* y[n, d_out] = x[n, d_in] w^T. */
+void rows_linear(size_t n, const float *x, size_t d_in, const float *w, size_t d_out, float *y);
+/* out[n, d_model] = rms_norm(x) * gain. */
+void rows_norm(const model *m, size_t n, const float *x, const float *gain, float *out);
+/* x[n, d_model] = rows of the embedding, entry 0 of the table. */
+void rows_embed(const model *m, size_t n, const uint32_t *ids, float *x);
+/* The token axis of n prompts for one forward pass, in the memory of the model's tape.
+ * @param last_rows  out: [n], where each prompt's last token stands; NULL when not wanted. */
+RT_MUST_USE rt_status rows_of_prompts(model *m, size_t n, const generate_prompt *prompts,
+                                      model_input *in, uint32_t **last_rows, rt_error *err);
+
+#endif

@@ -1,0 +1,164 @@
+#include "common/nn/model/t5.h"
+
+/* Encoder-decoder in the layout of Hugging Face (modeling_t5.py). The prompt is read by the encoder,
+ * the target by the decoder, one place later: it begins with decoder_start_id.
+ *
+ *   encoder layer   x ─┬─ norm ─ self-attention ─ + ─┬─ norm ─ feed-forward ─ + ─►
+ *   decoder layer   x ─┬─ norm ─ self-attention ─ + ─┬─ norm ─ cross-attention ─ + ─┬─ norm ─ ff ─ + ─►
+ *                                                      keys and values: the encoder's output
+ *
+ * Self-attention has a bias of relative positions, one table for all layers of a stack; scores are
+ * not scaled. Both token axes are packed without padding; span i of one belongs to span i of the
+ * other.
+ */
+
+/* One stack's token axis. */
+typedef struct axis {
+    t5_stack stack;
+    const row_span *spans; /* [n_spans] */
+    const model_input *input;
+    uint32_t site; /* number of the stack's first dropout */
+} axis;
+
+static axis encoder_axis(const model_input *input)
+{
+    return (axis){.stack = T5_ENCODER, .spans = input->source_spans, .input = input};
+}
+
+static axis decoder_axis(const model *m, const model_input *input)
+{
+    return (axis){.stack = T5_DECODER,
+                  .spans = input->spans,
+                  .input = input,
+                  .site = (uint32_t)(1 + 2 * m->config.n_layers)};
+}
+
+static tensor *weight(model *m, const axis *a, size_t i_layer, t5_layer_param which, size_t n)
+{
+    return model_param(m, t5_param(&m->config, a->stack, i_layer, which), n);
+}
+
+static tensor *norm(model *m, const axis *a, size_t i_layer, t5_layer_param which, tensor *x)
+{
+    return op_rms_norm(m->tape, x, weight(m, a, i_layer, which, 1), m->config.norm_eps);
+}
+
+static tensor *drop(model *m, const axis *a, uint32_t site, tensor *x)
+{
+    const model_input *in = a->input;
+    return op_dropout(m->tape, x, in->dropout, a->site + site, a->spans, in->dropout_keys,
+                      in->n_spans);
+}
+
+/* attention(norm(x)) over the stack itself. */
+static tensor *self_attention(model *m, const axis *a, size_t i_layer, tensor *x)
+{
+    tape *t = m->tape;
+    tensor *h = norm(m, a, i_layer, T5_NORM_1, x);
+    tensor *qkv = op_linear(t, h, weight(m, a, i_layer, T5_Q, 3));
+    rel_bias bias = {.table = model_param(m, t5_bias_param(a->stack), 1),
+                     .bidirectional = a->stack == T5_ENCODER,
+                     .distance_max = m->config.rel_distance_max};
+    attention_spec spec = attention_spec_fused(t5_shape(&m->config), a->spans, a->input->n_spans);
+    spec.causal = a->stack == T5_DECODER;
+    spec.bias = &bias;
+    tensor *y = op_attention_over(t, qkv, qkv, &spec);
+    return op_linear(t, y, weight(m, a, i_layer, T5_O, 1));
+}
+
+/* attention(norm(x)) over the encoder's output. */
+static tensor *cross_attention(model *m, const axis *a, size_t i_layer, tensor *x, tensor *encoded)
+{
+    tape *t = m->tape;
+    head_shape shape = t5_shape(&m->config);
+    tensor *h = norm(m, a, i_layer, T5_NORM_CROSS, x);
+    tensor *q = op_linear(t, h, weight(m, a, i_layer, T5_CROSS_Q, 1));
+    tensor *kv = op_linear(t, encoded, weight(m, a, i_layer, T5_CROSS_K, 2));
+    attention_spec spec = {.shape = shape,
+                           .v_first = shape.n_heads * shape.d_head,
+                           .q_spans = a->spans,
+                           .kv_spans = a->input->source_spans,
+                           .n_spans = a->input->n_spans,
+                           .scale = 1};
+    tensor *y = op_attention_over(t, q, kv, &spec);
+    return op_linear(t, y, weight(m, a, i_layer, T5_CROSS_O, 1));
+}
+
+/* wo(act(wi norm(x))). */
+static tensor *feed_forward(model *m, const axis *a, size_t i_layer, tensor *x)
+{
+    tape *t = m->tape;
+    bool gated = m->config.ff_act == MODEL_FF_GATED_GELU;
+    tensor *h = norm(m, a, i_layer, T5_NORM_2, x);
+    h = op_linear(t, h, weight(m, a, i_layer, T5_WI, gated ? 2 : 1));
+    h = gated ? op_gated_gelu(t, h) : op_relu(t, h);
+    return op_linear(t, h, weight(m, a, i_layer, T5_WO, 1));
+}
+
+static tensor *embed(model *m, const axis *a, const uint32_t *ids, size_t n)
+{
+    return drop(m, a, 0, op_embed(m->tape, model_param(m, 0, 1), ids, n));
+}
+
+static tensor *add_block(model *m, const axis *a, uint32_t site, tensor *x, tensor *y)
+{
+    return op_add(m->tape, x, drop(m, a, site, y));
+}
+
+tensor *t5_encode(model *m, const model_input *input)
+{
+    axis a = encoder_axis(input);
+    tensor *x = embed(m, &a, input->source_ids, input->n_source_tokens);
+    for (size_t i = 0; i < m->config.n_layers; i++) {
+        uint32_t site = (uint32_t)(2 * i);
+        x = add_block(m, &a, site + 1, x, self_attention(m, &a, i, x));
+        x = add_block(m, &a, site + 2, x, feed_forward(m, &a, i, x));
+    }
+    return norm(m, &a, m->config.n_layers, T5_NORM_1, x);
+}
+
+static bool forward(model *m, const model_input *input, model_trace *out)
+{
+    axis a = decoder_axis(m, input);
+    size_t n_layers = m->config.n_decoder_layers;
+    *out = (model_trace){.layers = tape_alloc(m->tape, n_layers + 1, sizeof(tensor *)),
+                         .n_layers = n_layers};
+    if (out->layers == NULL) return false;
+    tensor *encoded = t5_encode(m, input);
+    tensor *x = embed(m, &a, input->ids, input->n_tokens);
+    out->layers[0] = x;
+    for (size_t i = 0; i < n_layers; i++) {
+        uint32_t site = (uint32_t)(3 * i);
+        x = add_block(m, &a, site + 1, x, self_attention(m, &a, i, x));
+        x = add_block(m, &a, site + 2, x, cross_attention(m, &a, i, x, encoded));
+        x = add_block(m, &a, site + 3, x, feed_forward(m, &a, i, x));
+        out->layers[i + 1] = x;
+    }
+    return x != NULL;
+}
+
+static tensor *final_norm(model *m, tensor *layer_output, const uint32_t *rows, size_t n_rows)
+{
+    size_t i_gain = t5_param(&m->config, T5_DECODER, m->config.n_decoder_layers, T5_NORM_1);
+    tensor *x = op_gather_rows(m->tape, layer_output, rows, n_rows);
+    x = op_rms_norm(m->tape, x, model_param(m, i_gain, 1), m->config.norm_eps);
+    return m->config.tied ? op_scale(m->tape, x, t5_head_scale(&m->config)) : x;
+}
+
+static size_t head_param(const model *m)
+{
+    return t5_head_param(&m->config);
+}
+
+const arch arch_t5 = {
+    .list_params = t5_list_params,
+    .init_deviation = t5_init_deviation,
+    .forward = forward,
+    .final_norm = final_norm,
+    .head_param = head_param,
+    .decoder_new = t5_decoder_new,
+    .decoder_begin = t5_decoder_begin,
+    .decoder_free = t5_decoder_free,
+    .prefill = t5_prefill,
+    .step = t5_step,
+};
