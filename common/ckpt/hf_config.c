@@ -98,12 +98,9 @@ static float read_rope(reading *r)
     return read_number(r, newer, "rope_theta", theta);
 }
 
-static model_config read_fields(reading *r)
+static model_config read_llama(reading *r)
 {
     model_config c = {.arch = MODEL_ARCH_LLAMA};
-    if (json_object_get(r->root, "model_type") == NULL)
-        r->status = rt_fail(r->err, RT_CORRUPT, "%s: model_type is missing", r->path);
-    expect_text(r, r->root, "model_type", "llama");
     expect_text(r, r->root, "hidden_act", "silu");
     refuse_switch(r, "attention_bias");
     refuse_switch(r, "mlp_bias");
@@ -122,6 +119,72 @@ static model_config read_fields(reading *r)
     c.eos_id = read_token(r, "eos_token_id", 2);
     c.pad_id = read_token(r, "pad_token_id", c.eos_id);
     return c;
+}
+
+/* ReLU when the field is absent, as T5 v1.0 was published. */
+static model_ff_act read_t5_ff(reading *r)
+{
+    const json_t *value = json_object_get(r->root, "feed_forward_proj");
+    const char *text = json_string_value(value);
+    if (r->status != RT_OK || value == NULL || json_is_null(value)) return MODEL_FF_RELU;
+    if (text != NULL && strcmp(text, "relu") == 0) {
+        expect_text(r, r->root, "dense_act_fn", "relu");
+        return MODEL_FF_RELU;
+    }
+    if (text != NULL && strcmp(text, "gated-gelu") == 0) {
+        expect_text(r, r->root, "dense_act_fn", "gelu_new");
+        return MODEL_FF_GATED_GELU;
+    }
+    r->status = rt_fail(r->err, RT_UNSUPPORTED,
+                        "%s: feed_forward_proj is %.64s, expected relu or gated-gelu", r->path,
+                        text == NULL ? "not a text" : text);
+    return MODEL_FF_RELU;
+}
+
+/* A switch that is on unless it says otherwise. */
+static bool read_switch_on(const reading *r, const char *name)
+{
+    return !json_is_false(json_object_get(r->root, name));
+}
+
+static model_config read_t5(reading *r)
+{
+    model_config c = {.arch = MODEL_ARCH_T5};
+    c.ff_act = read_t5_ff(r);
+    c.n_vocab = read_size(r, "vocab_size", true, 0);
+    c.d_model = read_size(r, "d_model", true, 0);
+    c.d_head = read_size(r, "d_kv", true, 0);
+    c.d_ff = read_size(r, "d_ff", true, 0);
+    c.n_layers = read_size(r, "num_layers", true, 0);
+    c.n_decoder_layers = read_size(r, "num_decoder_layers", false, c.n_layers);
+    c.n_heads = c.n_kv_heads = read_size(r, "num_heads", true, 0);
+    c.rel_buckets = read_size(r, "relative_attention_num_buckets", false, 32);
+    c.rel_distance_max = read_size(r, "relative_attention_max_distance", false, 128);
+    c.seq_len_max = read_size(r, "n_positions", false, 512);
+    c.norm_eps = read_number(r, r->root, "layer_norm_epsilon", 1e-6);
+    c.tied = read_switch_on(r, "tie_word_embeddings");
+    c.pad_id = read_token(r, "pad_token_id", 0);
+    c.eos_id = read_token(r, "eos_token_id", 1);
+    c.decoder_start_id = read_token(r, "decoder_start_token_id", c.pad_id);
+    c.bos_id = read_token(r, "bos_token_id", c.pad_id);
+    if (r->status == RT_OK && !read_switch_on(r, "is_encoder_decoder"))
+        r->status = rt_fail(r->err, RT_UNSUPPORTED,
+                            "%s: is_encoder_decoder is false, expected true", r->path);
+    return c;
+}
+
+static model_config read_fields(reading *r)
+{
+    const json_t *value = json_object_get(r->root, "model_type");
+    const char *type = json_string_value(value);
+    if (type != NULL && strcmp(type, "llama") == 0) return read_llama(r);
+    if (type != NULL && strcmp(type, "t5") == 0) return read_t5(r);
+    if (value == NULL)
+        r->status = rt_fail(r->err, RT_CORRUPT, "%s: model_type is missing", r->path);
+    else
+        r->status = rt_fail(r->err, RT_UNSUPPORTED, "%s: model_type is %.64s, expected llama or t5",
+                            r->path, type == NULL ? "not a text" : type);
+    return (model_config){0};
 }
 
 rt_status hf_config_read(const char *folder, model_config *out, rt_error *err)
@@ -181,16 +244,9 @@ static rt_status write_json(const char *folder, const char *name, json_t *root, 
     return st;
 }
 
-rt_status hf_config_write(const char *folder, const model_config *config, tensor_dtype dtype,
-                          rt_error *err)
+static json_t *llama_fields(const model_config *c, const char *dtype)
 {
-    static const char *const dtypes[] = {
-        [TENSOR_F32] = "float32", [TENSOR_F16] = "float16", [TENSOR_BF16] = "bfloat16"};
-    const model_config *c = config;
-    rt_status st = model_config_check(c, err);
-    if (st == RT_OK) st = rt_fs_mkdirs(folder, err);
-    if (st != RT_OK) return st;
-    json_t *root = json_pack(
+    return json_pack(
         "{s:[s], s:s, s:b, s:f, s:i, s:i, s:I, s:s, s:I, s:f, s:I, s:I, s:b, s:I, s:I, s:I, s:i, "
         "s:i, s:o, s:n, s:o, s:b, s:s, s:b, s:I}",
         "architectures", "LlamaForCausalLM", "model_type", "llama", "attention_bias", 0,
@@ -201,12 +257,45 @@ rt_status hf_config_write(const char *folder, const model_config *config, tensor
         (json_int_t)c->n_heads, "num_hidden_layers", (json_int_t)c->n_layers, "num_key_value_heads",
         (json_int_t)c->n_kv_heads, "pad_token_id", (int)c->pad_id, "pretraining_tp", 1,
         "rms_norm_eps", number_of(c->norm_eps), "rope_scaling", "rope_theta",
-        number_of(c->rope_theta), "tie_word_embeddings", (int)c->tied, "torch_dtype", dtypes[dtype],
+        number_of(c->rope_theta), "tie_word_embeddings", (int)c->tied, "torch_dtype", dtype,
         "use_cache", 1, "vocab_size", (json_int_t)c->n_vocab);
+}
+
+static json_t *t5_fields(const model_config *c, const char *dtype)
+{
+    bool gated = c->ff_act == MODEL_FF_GATED_GELU;
+    return json_pack(
+        "{s:[s], s:s, s:i, s:I, s:I, s:I, s:s, s:o, s:i, s:s, s:f, s:b, s:b, s:o, s:I, s:I, s:I, "
+        "s:I, s:i, s:I, s:I, s:b, s:s, s:b, s:I}",
+        "architectures", "T5ForConditionalGeneration", "model_type", "t5", "decoder_start_token_id",
+        (int)c->decoder_start_id, "d_ff", (json_int_t)c->d_ff, "d_kv", (json_int_t)c->d_head,
+        "d_model", (json_int_t)c->d_model, "dense_act_fn", gated ? "gelu_new" : "relu",
+        "dropout_rate", number_of(c->dropout), "eos_token_id", (int)c->eos_id, "feed_forward_proj",
+        gated ? "gated-gelu" : "relu", "initializer_factor", 1.0, "is_encoder_decoder", 1,
+        "is_gated_act", (int)gated, "layer_norm_epsilon", number_of(c->norm_eps), "n_positions",
+        (json_int_t)c->seq_len_max, "num_decoder_layers", (json_int_t)c->n_decoder_layers,
+        "num_heads", (json_int_t)c->n_heads, "num_layers", (json_int_t)c->n_layers, "pad_token_id",
+        (int)c->pad_id, "relative_attention_max_distance", (json_int_t)c->rel_distance_max,
+        "relative_attention_num_buckets", (json_int_t)c->rel_buckets, "tie_word_embeddings",
+        (int)c->tied, "torch_dtype", dtype, "use_cache", 1, "vocab_size", (json_int_t)c->n_vocab);
+}
+
+rt_status hf_config_write(const char *folder, const model_config *config, tensor_dtype dtype,
+                          rt_error *err)
+{
+    static const char *const dtypes[] = {
+        [TENSOR_F32] = "float32", [TENSOR_F16] = "float16", [TENSOR_BF16] = "bfloat16"};
+    const model_config *c = config;
+    bool has_encoder = model_config_has_encoder(c);
+    rt_status st = model_config_check(c, err);
+    if (st == RT_OK) st = rt_fs_mkdirs(folder, err);
+    if (st != RT_OK) return st;
+    json_t *root = has_encoder ? t5_fields(c, dtypes[dtype]) : llama_fields(c, dtypes[dtype]);
     st = write_json(folder, "config.json", root, err);
     if (st != RT_OK) return st;
-    root =
-        json_pack("{s:b, s:i, s:i, s:i}", "_from_model_config", 1, "bos_token_id", (int)c->bos_id,
-                  "eos_token_id", (int)c->eos_id, "pad_token_id", (int)c->pad_id);
+    root = json_pack("{s:b, s:i, s:i, s:i}", "_from_model_config", 1,
+                     has_encoder ? "decoder_start_token_id" : "bos_token_id",
+                     has_encoder ? (int)c->decoder_start_id : (int)c->bos_id, "eos_token_id",
+                     (int)c->eos_id, "pad_token_id", (int)c->pad_id);
     return write_json(folder, "generation_config.json", root, err);
 }

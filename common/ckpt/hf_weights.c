@@ -86,13 +86,18 @@ static rt_status open_index(weight_files *f, rt_error *err)
     return st;
 }
 
+static const char *shard_of(const weight_files *f, const char *tensor)
+{
+    return json_string_value(json_object_get(json_object_get(f->index, "weight_map"), tensor));
+}
+
 /* Name of the file that holds a tensor. A file outside the folder is refused. */
 static rt_status shard_name(const weight_files *f, const char *tensor, const char **out,
                             rt_error *err)
 {
     *out = WEIGHTS_NAME;
     if (f->index == NULL) return RT_OK;
-    *out = json_string_value(json_object_get(json_object_get(f->index, "weight_map"), tensor));
+    *out = shard_of(f, tensor);
     if (*out == NULL)
         return rt_fail(err, RT_CORRUPT, "%s/" INDEX_NAME ": tensor %s is missing", f->folder,
                        tensor);
@@ -112,14 +117,44 @@ static void print_shape(const size_t *shape, size_t n_dims, char out[64])
     if (n < 63) snprintf(out + n, 64 - n, "]");
 }
 
+/* T5's embedding is one matrix of three names, of which a file may hold any. */
+static const char *const shared_names[] = {"shared.weight", "encoder.embed_tokens.weight",
+                                           "decoder.embed_tokens.weight"};
+
+/* Whether the files hold a tensor; the index says so where there is one. */
+static rt_status holds(weight_files *f, const char *tensor, bool *out, rt_error *err)
+{
+    size_t i_shard = 0;
+    *out = f->index != NULL && shard_of(f, tensor) != NULL;
+    if (f->index != NULL) return RT_OK;
+    rt_status st = open_shard(f, WEIGHTS_NAME, &i_shard, err);
+    if (st == RT_OK) *out = safetensors_find(f->shards[i_shard].file, tensor) != NULL;
+    return st;
+}
+
+/* The name under which the files hold a parameter: its own, unless only another is there. */
+static rt_status stored_name(weight_files *f, const param *p, const char **out, rt_error *err)
+{
+    rt_status st = RT_OK;
+    bool found = false;
+    *out = p->name;
+    if (strcmp(p->name, shared_names[0]) != 0) return RT_OK;
+    for (size_t i = 0; st == RT_OK && !found && i < RT_COUNT(shared_names); i++) {
+        st = holds(f, shared_names[i], &found, err);
+        if (st == RT_OK && found) *out = shared_names[i];
+    }
+    return st;
+}
+
 static rt_status find_tensor(weight_files *f, const param *p, place *out, rt_error *err)
 {
-    const char *name;
-    rt_status st = shard_name(f, p->name, &name, err);
+    const char *name, *stored;
+    rt_status st = stored_name(f, p, &stored, err);
+    if (st == RT_OK) st = shard_name(f, stored, &name, err);
     if (st == RT_OK) st = open_shard(f, name, &out->i_shard, err);
     if (st != RT_OK) return st;
     const shard *s = &f->shards[out->i_shard];
-    out->entry = safetensors_find(s->file, p->name);
+    out->entry = safetensors_find(s->file, stored);
     if (out->entry == NULL)
         return rt_fail(err, RT_CORRUPT, "%s: tensor %s is missing", s->path, p->name);
     bool same = out->entry->n_dims == p->n_dims;
