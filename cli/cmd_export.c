@@ -87,11 +87,11 @@ const command cmd_export = {
     .synopsis = "--config FILE [--version VERSION] [--dtype DTYPE] [--output FOLDER]",
     .description = "Reads a checkpoint of the run, whatever the number of shards that wrote it,\n"
                    "checks it, and writes a folder in Hugging Face's layout: model.safetensors,\n"
-                   "config.json, generation_config.json, tokenizer.model, tokenizer_config.json,\n"
-                   "retort.json (the task, for `retort predict`) and README.md. The folder\n"
-                   "appears whole or not at all; an earlier export in its place is replaced.\n"
-                   "Prints the SHA-256 of the weights. With --run and without --config the run's\n"
-                   "own config.yaml is used.\n",
+                   "config.json, generation_config.json, tokenizer.model (T5: spiece.model),\n"
+                   "tokenizer_config.json, retort.json (the task, for `retort predict`) and\n"
+                   "README.md. The folder appears whole or not at all; an earlier export in its\n"
+                   "place is replaced. Prints the SHA-256 of the weights. With --run and without\n"
+                   "--config the run's own config.yaml is used.\n",
     .options = export_options,
     .examples = "retort export --config gsm8k.yaml --output student\n"
                 "retort export --run runs/gsm8k --version latest --dtype bf16\n",

@@ -79,6 +79,7 @@ rt_status plan_stage_open(const plan_stage_settings *settings, plan_stage **out,
     preset_tasks(&c->train, p->tasks, p->weights);
     token_cache_settings cache = {
         .tokenizer = settings->tokenizer,
+        .for_encoder = c->student.arch == STUDENT_T5,
         .label_format = c->task.label_format,
         .marker = c->task.markers.n > 0 ? c->task.markers.items[0] : "",
         .seq_len_max = c->student.seq_len_max,

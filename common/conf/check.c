@@ -207,6 +207,27 @@ static rt_status check_quality(const checker *k)
     return RT_OK;
 }
 
+static rt_status check_t5(const checker *k)
+{
+    const student_config *s = &k->c->student;
+    if (s->n_kv_heads != 0 && s->n_kv_heads != s->n_heads)
+        return fail_on(k, "student.n_kv_heads",
+                       "found %llu, expected 0 or student.n_heads (%llu): in t5 every head has its "
+                       "own keys",
+                       (unsigned long long)s->n_kv_heads, (unsigned long long)s->n_heads);
+    if (s->ff_act == FF_SWIGLU)
+        return fail_on(k, "student.ff_act", "found swiglu, expected gated-gelu or relu for t5");
+    if (s->rel_buckets % 4 != 0)
+        return fail_on(k, "student.rel_buckets", "found %llu, expected a multiple of 4",
+                       (unsigned long long)s->rel_buckets);
+    if (s->rel_distance_max <= s->rel_buckets / 2)
+        return fail_on(k, "student.rel_distance_max",
+                       "found %llu, expected more than half of student.rel_buckets (%llu): so many "
+                       "hold one distance each",
+                       (unsigned long long)s->rel_distance_max, (unsigned long long)s->rel_buckets);
+    return RT_OK;
+}
+
 static rt_status check_student(const checker *k)
 {
     const student_config *s = &k->c->student;
@@ -218,10 +239,13 @@ static rt_status check_student(const checker *k)
                        "found %llu, expected a multiple of student.n_heads (%llu), or set "
                        "student.d_head",
                        (unsigned long long)s->d_model, (unsigned long long)s->n_heads);
+    if (s->arch == STUDENT_T5) return check_t5(k);
     if (d_head == 0 || d_head % 2 != 0)
         return fail_on(k, s->d_head == 0 ? "student.d_model" : "student.d_head",
                        "a head is %llu wide, expected an even width (rotary positions turn pairs)",
                        (unsigned long long)d_head);
+    if (s->ff_act != FF_AUTO && s->ff_act != FF_SWIGLU)
+        return fail_on(k, "student.ff_act", "expected auto or swiglu for llama");
     if (s->n_heads % n_kv_heads != 0)
         return fail_on(k, "student.n_kv_heads", "found %llu, expected a divisor of n_heads (%llu)",
                        (unsigned long long)n_kv_heads, (unsigned long long)s->n_heads);

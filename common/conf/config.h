@@ -50,7 +50,8 @@ typedef enum instruction_role {
 typedef enum prompt_kind { PROMPT_CLASSIC, PROMPT_REASONING } prompt_kind;
 typedef enum recorded_match { MATCH_INPUT, MATCH_ID } recorded_match;
 typedef enum tokenizer_kind { TOKENIZER_UNIGRAM, TOKENIZER_BPE } tokenizer_kind;
-typedef enum student_arch { STUDENT_LLAMA } student_arch;
+typedef enum student_arch { STUDENT_LLAMA, STUDENT_T5 } student_arch;
+typedef enum student_ff_act { FF_AUTO, FF_SWIGLU, FF_RELU, FF_GATED_GELU } student_ff_act;
 
 typedef enum train_preset {
     PRESET_STEP_BY_STEP,    /* predict: -> label (alpha), explain: -> rationale (1 - alpha) */
@@ -220,7 +221,10 @@ typedef struct student_config {
     char *init_from; /* model folder to start from; "" = random weights */
     uint64_t d_model, n_layers, n_heads, n_kv_heads /* 0: n_heads */,
         d_head /* 0: d_model/n_heads */;
+    uint64_t n_decoder_layers; /* 0: n_layers */
     uint64_t d_ff;
+    student_ff_act ff_act;
+    uint64_t rel_buckets, rel_distance_max;
     uint64_t seq_len_max;
     double rope_theta, norm_eps, dropout;
     bool tied;

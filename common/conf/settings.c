@@ -77,7 +77,8 @@ static const char *const role_names[] = {"auto", "system", "developer", "user", 
 static const char *const prompt_kind_names[] = {"classic", "reasoning", NULL};
 static const char *const match_names[] = {"input", "id", NULL};
 static const char *const tokenizer_names[] = {"unigram", "bpe", NULL};
-static const char *const arch_names[] = {"llama", NULL};
+static const char *const arch_names[] = {"llama", "t5", NULL};
+static const char *const ff_act_names[] = {"auto", "swiglu", "relu", "gated-gelu", NULL};
 static const char *const preset_names[] = {"step-by-step", "label-only", "rationale-first", NULL};
 static const char *const mode_names[] = {"sync", NULL};
 static const char *const schedule_names[] = {"constant", "linear", "cosine", NULL};
@@ -338,16 +339,27 @@ BOOL(IN(tokenizer, lowercase), false, DECIDES, "Fold everything to small letters
 U64(IN(tokenizer, sample_max), 0, 1e9, 200000, "sentences", DECIDES,
     "Sentences that a new tokenizer is trained on; 0: all."),
 
-ENUM(IN(student, arch), arch_names, "llama", DECIDES, "Architecture."),
+ENUM(IN(student, arch), arch_names, "llama", DECIDES,
+     "Architecture: decoder-only, or an encoder that reads the prompt and a decoder that writes."),
 TEXT(IN(student, init_from), "", DECIDES, "Model folder to start from. Empty: random weights."),
 U64(IN(student, d_model), 8, 65536, 256, "", DECIDES, "Width of the residual stream."),
-U64(IN(student, n_layers), 1, 1000, 6, "", DECIDES, "Layers."),
+U64(IN(student, n_layers), 1, 1000, 6, "", DECIDES, "Layers; with `t5` those of the encoder."),
+U64(IN(student, n_decoder_layers), 0, 1000, 0, "", DECIDES,
+    "`t5`: layers of the decoder; 0: `n_layers`."),
 U64(IN(student, n_heads), 1, 1024, 8, "", DECIDES, "Attention heads."),
 U64(IN(student, n_kv_heads), 0, 1024, 0, "", DECIDES, "Heads of keys and values; 0: `n_heads`."),
 U64(IN(student, d_head), 0, 1024, 0, "", DECIDES, "Width of a head; 0: `d_model / n_heads`."),
 U64(IN(student, d_ff), 8, 262144, 768, "", DECIDES, "Width of the feed-forward layer."),
-U64(IN(student, seq_len_max), 8, 131072, 512, "tokens", DECIDES, "Longest sequence."),
-REAL(IN(student, rope_theta), 1, 1e9, 10000, "", DECIDES, "Base of the rotary positions."),
+ENUM(IN(student, ff_act), ff_act_names, "auto", DECIDES,
+     "Feed-forward layer; `auto`: `swiglu` for `llama`, `gated-gelu` for `t5` (its version 1.1; "
+     "version 1.0 has `relu` and `tied`)."),
+U64(IN(student, rel_buckets), 4, 1024, 32, "", DECIDES,
+    "`t5`: buckets of relative positions, a multiple of 4."),
+U64(IN(student, rel_distance_max), 3, 1048576, 128, "tokens", DECIDES,
+    "`t5`: distance from which on all positions share a bucket."),
+U64(IN(student, seq_len_max), 8, 131072, 512, "tokens", DECIDES,
+    "Longest sequence: prompt and target together."),
+REAL(IN(student, rope_theta), 1, 1e9, 10000, "", DECIDES, "`llama`: base of the rotary positions."),
 REAL(IN(student, norm_eps), 1e-12, 0.1, 1e-6, "", DECIDES, "Epsilon of the RMS norm."),
 REAL(IN(student, dropout), 0, 0.9, 0, "", DECIDES, "Dropout."),
 BOOL(IN(student, tied), true, DECIDES, "Input and output embeddings are one tensor."),

@@ -90,6 +90,7 @@ static rt_id settings_id(const token_cache_settings *s)
         uint64_t tasks, seq_len_max, bos, eos;
     } numbers = {0, s->seq_len_max, tokenizer_bos(s->tokenizer), tokenizer_eos(s->tokenizer)};
     for (int t = 0; t < TASK_COUNT; t++) numbers.tasks |= (uint64_t)s->tasks[t] << t;
+    numbers.tasks |= (uint64_t)s->for_encoder << 32;
     const char *texts[] = {tokenizer_sha256(s->tokenizer), s->label_format, s->marker};
     rt_id id = rt_id_of(&numbers, sizeof numbers);
     for (size_t i = 0; i < RT_COUNT(texts); i++)
@@ -256,17 +257,26 @@ static rt_status add_control(token_cache *c, uint32_t id, rt_error *err)
     return id_list_add(&c->ids, id, err);
 }
 
-/* [bos] prompt target [eos] of one task behind c->ids. */
+/* The prompt of a task: [bos] and its ids, or for an encoder its ids and [eos]. */
+static rt_status add_prompt(token_cache *c, student_task task, const label_record *r, rt_error *err)
+{
+    const token_cache_settings *s = &c->settings;
+    rt_buf_clear(&c->text);
+    rt_status st = task_prompt(task, r->input, &c->text, err);
+    if (st == RT_OK && !s->for_encoder) st = add_control(c, tokenizer_bos(s->tokenizer), err);
+    if (st == RT_OK) st = encode(c, err);
+    if (st == RT_OK && s->for_encoder) st = add_control(c, tokenizer_eos(s->tokenizer), err);
+    return st;
+}
+
+/* Prompt, target, [eos] of one task behind c->ids. */
 static rt_status add_sequence(token_cache *c, student_task task, const label_record *r,
                               entry_header *h, rt_error *err)
 {
     rt_status st;
     size_t start = c->ids.n;
     const token_cache_settings *s = &c->settings;
-    rt_buf_clear(&c->text);
-    if ((st = task_prompt(task, r->input, &c->text, err)) != RT_OK) return st;
-    if ((st = add_control(c, tokenizer_bos(s->tokenizer), err)) != RT_OK) return st;
-    if ((st = encode(c, err)) != RT_OK) return st;
+    if ((st = add_prompt(c, task, r, err)) != RT_OK) return st;
     size_t n_prompt = c->ids.n - start;
     rt_buf_clear(&c->text);
     rt_error missing = {0};

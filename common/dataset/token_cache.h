@@ -17,8 +17,8 @@
 
 typedef struct token_cache token_cache;
 
-/* One sequence: ids[0..n_prompt) given (bos first), ids[n_prompt..n_prompt + n_target) learnt (eos
- * last). Borrowed from the cache until the next token_cache_add(). */
+/* One sequence: ids[0..n_prompt) given (bos first, or eos last for an encoder), ids[n_prompt..n_prompt
+ * + n_target) learnt (eos last). Borrowed from the cache until the next token_cache_add(). */
 typedef struct token_seq {
     const uint32_t *ids;
     uint32_t n_prompt;
@@ -28,6 +28,7 @@ typedef struct token_seq {
 typedef struct token_cache_settings {
     const tokenizer *tokenizer; /* keeps */
     bool tasks[TASK_COUNT];     /* which tasks the preset trains */
+    bool for_encoder;           /* prompts end with eos and have no bos: T5's */
     const char *label_format;
     const char *marker;
     size_t seq_len_max; /* a longer sequence is left out and counted; 0: no limit */

@@ -128,6 +128,11 @@ bool model_config_has_encoder(const model_config *config)
     return config->arch == MODEL_ARCH_T5;
 }
 
+uint32_t model_config_prompt_id(const model_config *config)
+{
+    return model_config_has_encoder(config) ? config->eos_id : config->bos_id;
+}
+
 rt_status model_config_check(const model_config *config, rt_error *err)
 {
     const model_config *c = config;

@@ -44,6 +44,8 @@ typedef struct model_config {
 const char *model_arch_name(model_arch arch);
 /* Whether prompts are read by an encoder and targets by a decoder. */
 bool model_config_has_encoder(const model_config *config);
+/* The control id of a prompt: bos before it, or with an encoder eos behind it. */
+uint32_t model_config_prompt_id(const model_config *config);
 
 /* RT_INVALID names the field, what was found and what was expected. Also refuses shapes whose
  * parameter count overflows. */

@@ -129,6 +129,15 @@ static bool add_text(void *context, const char *text, size_t n)
     return rt_buf_add(context, text, n, NULL) == RT_OK;
 }
 
+rt_status tokenizer_encode_prompt(const tokenizer *t, const char *text, size_t n, bool for_encoder,
+                                  uint32_t control_id, id_list *out, rt_error *err)
+{
+    rt_status st = for_encoder ? RT_OK : id_list_add(out, control_id, err);
+    if (st == RT_OK) st = tokenizer_encode(t, text, n, out, err);
+    if (st == RT_OK && for_encoder) st = id_list_add(out, control_id, err);
+    return st;
+}
+
 rt_status tokenizer_decode(const tokenizer *t, const uint32_t *ids, size_t n, rt_buf *out,
                            rt_error *err)
 {

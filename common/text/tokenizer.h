@@ -33,6 +33,11 @@ void tokenizer_free(tokenizer *t);
  * of more than 64 MiB is RT_FULL. */
 RT_MUST_USE rt_status tokenizer_encode(const tokenizer *t, const char *text, size_t n, id_list *out,
                                        rt_error *err);
+/* The same for the prompt of a model, with its control id: a decoder-only model reads bos before the
+ * prompt, an encoder reads eos behind it, as T5 was trained. */
+RT_MUST_USE rt_status tokenizer_encode_prompt(const tokenizer *t, const char *text, size_t n,
+                                              bool for_encoder, uint32_t control_id, id_list *out,
+                                              rt_error *err);
 /* Append the text of ids; control ids give nothing. RT_INVALID for an id >= tokenizer_size(). */
 RT_MUST_USE rt_status tokenizer_decode(const tokenizer *t, const uint32_t *ids, size_t n,
                                        rt_buf *out, rt_error *err);

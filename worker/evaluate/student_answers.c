@@ -83,10 +83,13 @@ static void asked_free(asked *list, size_t n)
 static rt_status encode_input(const answering_student *s, student_task task, const char *input,
                               id_list *out, rt_error *err)
 {
+    const model_config *c = model_get_config(s->model);
     rt_buf prompt = {0};
     rt_status st = task_prompt(task, input, &prompt, err);
-    if (st == RT_OK) st = id_list_add(out, model_get_config(s->model)->bos_id, err);
-    if (st == RT_OK) st = tokenizer_encode(s->tokenizer, prompt.data, prompt.n, out, err);
+    if (st == RT_OK)
+        st = tokenizer_encode_prompt(s->tokenizer, prompt.data, prompt.n,
+                                     model_config_has_encoder(c), model_config_prompt_id(c), out,
+                                     err);
     rt_buf_free(&prompt);
     return st;
 }

@@ -126,7 +126,7 @@ static rt_status copy_tokenizer(const sources *s, const char *folder, rt_error *
 {
     char path[PATH_MAX];
     rt_buf bytes = {0};
-    rt_status st = rt_fs_join(path, sizeof path, folder, "tokenizer.model", err);
+    rt_status st = rt_fs_join(path, sizeof path, folder, tokenizer_file_name(&s->shape), err);
     if (st == RT_OK) st = rt_fs_read(s->tokenizer_path, TOKENIZER_BYTES_MAX, &bytes, err);
     if (st == RT_OK) st = rt_fs_write_atomic(path, bytes.data, bytes.n, err);
     rt_buf_free(&bytes);

@@ -1,7 +1,7 @@
 /* From a run's checkpoint to a folder that other programs load.
  *
- *     student/  model.safetensors  config.json  generation_config.json     Hugging Face's Llama
- *               tokenizer.model  tokenizer_config.json
+ *     student/  model.safetensors  config.json  generation_config.json     Hugging Face's
+ *               tokenizer.model (T5: spiece.model)  tokenizer_config.json  Llama or T5
  *               retort.json                                                the task, for predict
  *               README.md                                                  the model card
  *

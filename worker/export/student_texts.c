@@ -27,19 +27,39 @@ static void set_piece(json_t *root, const char *key, const tokenizer *t, uint32_
     json_object_set_new(root, key, piece != NULL ? json_string(piece) : json_null());
 }
 
+/* legacy: encode as sentencepiece does, without later changes around added tokens. */
+static json_t *llama_tokenizer(const model_config *shape)
+{
+    return json_pack("{s:s, s:b, s:b, s:b, s:b, s:{}, s:I}", "tokenizer_class", "LlamaTokenizer",
+                     "legacy", 1, "add_bos_token", 1, "add_eos_token", 0,
+                     "clean_up_tokenization_spaces", 0, "sp_model_kwargs", "model_max_length",
+                     (json_int_t)shape->seq_len_max);
+}
+
+/* It ends every text with eos by itself. Sentinels of pre-training are pieces of the model or not
+ * there at all. */
+static json_t *t5_tokenizer(const model_config *shape)
+{
+    return json_pack("{s:s, s:b, s:i, s:b, s:{}, s:I}", "tokenizer_class", "T5Tokenizer", "legacy",
+                     1, "extra_ids", 0, "clean_up_tokenization_spaces", 0, "sp_model_kwargs",
+                     "model_max_length", (json_int_t)shape->seq_len_max);
+}
+
+const char *tokenizer_file_name(const model_config *shape)
+{
+    return shape->arch == MODEL_ARCH_T5 ? "spiece.model" : "tokenizer.model";
+}
+
 rt_status tokenizer_config_write(const tokenizer *t, const model_config *shape, const char *folder,
                                  rt_error *err)
 {
     rt_status st = RT_OK;
     rt_buf line = {0};
-    /* legacy: encode as sentencepiece does, without later changes around added tokens. */
-    json_t *root = json_pack("{s:s, s:b, s:b, s:b, s:b, s:{}, s:I}", "tokenizer_class",
-                             "LlamaTokenizer", "legacy", 1, "add_bos_token", 1, "add_eos_token", 0,
-                             "clean_up_tokenization_spaces", 0, "sp_model_kwargs",
-                             "model_max_length", (json_int_t)shape->seq_len_max);
+    bool is_t5 = shape->arch == MODEL_ARCH_T5;
+    json_t *root = is_t5 ? t5_tokenizer(shape) : llama_tokenizer(shape);
     char *text = NULL;
     if (root == NULL) return rt_fail(err, RT_NOMEM, "tokenizer_config.json");
-    set_piece(root, "bos_token", t, shape->bos_id);
+    if (!is_t5) set_piece(root, "bos_token", t, shape->bos_id);
     set_piece(root, "eos_token", t, shape->eos_id);
     set_piece(root, "pad_token", t, shape->pad_id);
     set_piece(root, "unk_token", t, tokenizer_unk(t));
@@ -103,25 +123,41 @@ static rt_status add_run_facts(rt_buf *out, const char *run_dir, rt_error *err)
     return st;
 }
 
+static rt_status add_architecture(rt_buf *out, const model_config *shape, rt_error *err)
+{
+    static const char *const acts[] = {[MODEL_FF_SWIGLU] = "SwiGLU",
+                                       [MODEL_FF_RELU] = "ReLU",
+                                       [MODEL_FF_GATED_GELU] = "gated GELU"};
+    rt_status st = rt_buf_add_text(out, "## Facts\n\n| | |\n|---|---|\n", err);
+    if (st != RT_OK) return st;
+    if (shape->arch == MODEL_ARCH_T5)
+        return rt_buf_printf(out, err,
+                             "| architecture | T5: %zu encoder and %zu decoder layers, width %zu, "
+                             "%zu heads of %zu, feed-forward %zu (%s) |\n",
+                             shape->n_layers, shape->n_decoder_layers, shape->d_model,
+                             shape->n_heads, shape->d_head, shape->d_ff, acts[shape->ff_act]);
+    return rt_buf_printf(out, err,
+                         "| architecture | Llama: %zu layers, width %zu, %zu heads (%zu for keys "
+                         "and values), feed-forward %zu |\n",
+                         shape->n_layers, shape->d_model, shape->n_heads, shape->n_kv_heads,
+                         shape->d_ff);
+}
+
 static rt_status add_facts(rt_buf *out, const config *c, const model_config *shape,
                            const export_request *ask, const export_result *facts, rt_error *err)
 {
     static const char *const dtypes[] = {
         [TENSOR_F32] = "float32", [TENSOR_F16] = "float16", [TENSOR_BF16] = "bfloat16"};
-    rt_status st = rt_buf_printf(
-        out, err,
-        "## Facts\n\n"
-        "| | |\n|---|---|\n"
-        "| architecture | Llama: %zu layers, width %zu, %zu heads (%zu for keys and values), "
-        "feed-forward %zu |\n"
-        "| parameters | %zu, stored as %s |\n"
-        "| vocabulary | %zu pieces |\n"
-        "| longest sequence | %zu tokens |\n"
-        "| seed | %" PRIu64 " |\n"
-        "| version exported | %" PRIu64 " |\n",
-        shape->n_layers, shape->d_model, shape->n_heads, shape->n_kv_heads, shape->d_ff,
-        facts->n_parameters, dtypes[ask->dtype], shape->n_vocab, shape->seq_len_max, c->seed,
-        facts->version);
+    rt_status st = add_architecture(out, shape, err);
+    if (st != RT_OK) return st;
+    st = rt_buf_printf(out, err,
+                       "| parameters | %zu, stored as %s |\n"
+                       "| vocabulary | %zu pieces |\n"
+                       "| longest sequence | %zu tokens |\n"
+                       "| seed | %" PRIu64 " |\n"
+                       "| version exported | %" PRIu64 " |\n",
+                       facts->n_parameters, dtypes[ask->dtype], shape->n_vocab, shape->seq_len_max,
+                       c->seed, facts->version);
     if (st == RT_OK) st = add_run_facts(out, ask->run_dir, err);
     if (st == RT_OK)
         st = rt_buf_printf(out, err, "| SHA-256 of model.safetensors | `%s` |\n\n",
@@ -130,34 +166,37 @@ static rt_status add_facts(rt_buf *out, const config *c, const model_config *sha
 }
 
 /* An example, so that its shape is seen: the input stands between prefix and newline. */
-static rt_status add_prompt(rt_buf *out, student_task task, const char *what, rt_error *err)
+static rt_status add_prompt(rt_buf *out, bool is_t5, student_task task, const char *what,
+                            rt_error *err)
 {
     rt_buf prompt = {0};
     rt_status st = task_prompt(task, "{input}", &prompt, err);
     if (st == RT_OK)
-        st = rt_buf_printf(out, err, "- %s: `<s>%.*s\\n`\n", what,
-                           (int)(prompt.n > 0 ? prompt.n - 1 : 0), prompt.data);
+        st =
+            rt_buf_printf(out, err, "- %s: `%s%.*s\\n%s`\n", what, is_t5 ? "" : "<s>",
+                          (int)(prompt.n > 0 ? prompt.n - 1 : 0), prompt.data, is_t5 ? "</s>" : "");
     rt_buf_free(&prompt);
     return st;
 }
 
-static rt_status add_usage(rt_buf *out, const student_spec *spec, rt_error *err)
+static rt_status add_usage(rt_buf *out, bool is_t5, const student_spec *spec, rt_error *err)
 {
     bool solves = spec->answers_by == TASK_SOLVE;
-    rt_status st = rt_buf_add_text(out,
-                                   "## Use\n\n"
-                                   "```sh\n"
-                                   "retort predict --model . < inputs.txt\n"
-                                   "```\n\n"
-                                   "`retort.json` holds what `retort predict` needs to know of the "
-                                   "task. Any program that loads\n"
-                                   "Hugging Face's Llama layout can use the model; the prompt, "
-                                   "ended by a newline, is\n\n",
-                                   err);
+    rt_status st = rt_buf_printf(out, err,
+                                 "## Use\n\n"
+                                 "```sh\n"
+                                 "retort predict --model . < inputs.txt\n"
+                                 "```\n\n"
+                                 "`retort.json` holds what `retort predict` needs to know of the "
+                                 "task. Any program that loads\n"
+                                 "Hugging Face's %s layout can use the model; the prompt, "
+                                 "ended by a newline, is\n\n",
+                                 is_t5 ? "T5" : "Llama");
     if (st == RT_OK)
-        st = add_prompt(out, spec->answers_by,
+        st = add_prompt(out, is_t5, spec->answers_by,
                         solves ? "for the rationale and then the label" : "for the label", err);
-    if (st == RT_OK && spec->explains) st = add_prompt(out, TASK_EXPLAIN, "for a rationale", err);
+    if (st == RT_OK && spec->explains)
+        st = add_prompt(out, is_t5, TASK_EXPLAIN, "for a rationale", err);
     return st;
 }
 
@@ -165,19 +204,20 @@ rt_status model_card_write(const config *c, const model_config *shape, const stu
                            const export_request *ask, const export_result *facts,
                            const char *folder, rt_error *err)
 {
+    bool is_t5 = shape->arch == MODEL_ARCH_T5;
     rt_buf out = {0};
     rt_status st = rt_buf_printf(
         &out, err,
-        "---\nlibrary_name: transformers\npipeline_tag: text-generation\n---\n\n"
+        "---\nlibrary_name: transformers\npipeline_tag: %s\n---\n\n"
         "# %s\n\n"
         "A small language model for one task, `%s`, distilled step by step from a larger one with "
         "retort %s.\n"
         "It was trained on labels%s that a teacher model wrote for an unlabeled corpus: it knows "
         "that task\nand nothing else, and it repeats its teacher's mistakes.\n\n",
-        c->name, spec->task_name, RT_VERSION,
+        is_t5 ? "text2text-generation" : "text-generation", c->name, spec->task_name, RT_VERSION,
         c->train.preset == PRESET_LABEL_ONLY ? "" : " and rationales");
     if (st == RT_OK) st = add_facts(&out, c, shape, ask, facts, err);
-    if (st == RT_OK) st = add_usage(&out, spec, err);
+    if (st == RT_OK) st = add_usage(&out, is_t5, spec, err);
     if (st == RT_OK) st = write_text(folder, "README.md", out.data, out.n, err);
     rt_buf_free(&out);
     return st;

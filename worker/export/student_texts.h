@@ -8,7 +8,10 @@
 #include "worker/export/export.h"
 #include "worker/runtime/task_file.h"
 
-/* What Hugging Face's LlamaTokenizer needs beside tokenizer.model. */
+/* The name under which Hugging Face's loaders look for the tokenizer: ADR 3. */
+const char *tokenizer_file_name(const model_config *shape);
+
+/* What Hugging Face's LlamaTokenizer or T5Tokenizer needs beside that file. */
 RT_MUST_USE rt_status tokenizer_config_write(const tokenizer *t, const model_config *shape,
                                              const char *folder, rt_error *err);
 

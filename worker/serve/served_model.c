@@ -73,6 +73,7 @@ out:
 rt_status served_model_encode(const served_model *m, const char *text, size_t n, id_list *out,
                               rt_error *err)
 {
-    rt_status st = id_list_add(out, model_get_config(m->model)->bos_id, err);
-    return st == RT_OK ? tokenizer_encode(m->tokenizer, text, n, out, err) : st;
+    const model_config *c = model_get_config(m->model);
+    return tokenizer_encode_prompt(m->tokenizer, text, n, model_config_has_encoder(c),
+                                   model_config_prompt_id(c), out, err);
 }

@@ -51,12 +51,12 @@ static void prompt_batch_free(prompt_batch *b)
     memset(b, 0, sizeof *b);
 }
 
-/* [bos] and the ids of the prompt. */
 static rt_status encode_prompt(const native_backend *self, const char *prompt, size_t n,
                                id_list *out, rt_error *err)
 {
-    rt_status st = id_list_add(out, model_get_config(self->model)->bos_id, err);
-    return st != RT_OK ? st : tokenizer_encode(self->tokenizer, prompt, n, out, err);
+    const model_config *c = model_get_config(self->model);
+    return tokenizer_encode_prompt(self->tokenizer, prompt, n, model_config_has_encoder(c),
+                                   model_config_prompt_id(c), out, err);
 }
 
 static rt_status encode_requests(const native_backend *self, const backend_request *requests,

@@ -97,8 +97,10 @@ static void expect_sequence(const toy *t, const token_cache *c, int i, student_t
         cr_expect_eq(s.n_target, 0);
     } else {
         cr_assert_eq(task_prompt(task, r.input, &prompt, NULL), RT_OK);
-        cr_assert_eq(id_list_add(&ids, tokenizer_bos(t->tokenizer), NULL), RT_OK);
+        bool behind = t->settings.for_encoder;
+        if (!behind) cr_assert_eq(id_list_add(&ids, tokenizer_bos(t->tokenizer), NULL), RT_OK);
         cr_assert_eq(tokenizer_encode(t->tokenizer, prompt.data, prompt.n, &ids, NULL), RT_OK);
+        if (behind) cr_assert_eq(id_list_add(&ids, tokenizer_eos(t->tokenizer), NULL), RT_OK);
         cr_assert_eq(s.n_prompt, ids.n);
         cr_assert_eq(tokenizer_encode(t->tokenizer, target.data, target.n, &ids, NULL), RT_OK);
         cr_assert_eq(id_list_add(&ids, tokenizer_eos(t->tokenizer), NULL), RT_OK);
@@ -116,6 +118,36 @@ static void fill(const toy *t)
     token_cache *c = open_cache(t);
     for (int i = N - 1; i >= 0; i--) cr_assert_eq(add(c, i), RT_OK);
     token_cache_close(c);
+}
+
+Test(token_cache, an_encoder_reads_its_prompt_with_eos_behind_it)
+{
+    toy t = toy_new();
+    fill(&t);
+    t.settings.for_encoder = true;
+    token_cache *c = open_cache(&t);
+    cr_expect_not(token_cache_has(c, 0), "the other kind's file is not read");
+    for (int i = 0; i < N; i++) {
+        cr_assert_eq(add(c, i), RT_OK);
+        expect_sequence(&t, c, i, TASK_PREDICT);
+        expect_sequence(&t, c, i, TASK_EXPLAIN);
+    }
+    /* what teachers, evaluation and serving make of the same prompt */
+    rt_buf prompt = {0};
+    id_list ids = {0};
+    label_record r = toy_record(1);
+    token_seq s = token_cache_get(c, 1, TASK_PREDICT);
+    cr_assert_eq(task_prompt(TASK_PREDICT, r.input, &prompt, NULL), RT_OK);
+    cr_assert_eq(tokenizer_encode_prompt(t.tokenizer, prompt.data, prompt.n, true,
+                                         tokenizer_eos(t.tokenizer), &ids, NULL),
+                 RT_OK);
+    cr_assert_eq(ids.n, s.n_prompt);
+    cr_expect_eq(memcmp(ids.ids, s.ids, ids.n * sizeof *ids.ids), 0);
+    id_list_free(&ids);
+    rt_buf_free(&prompt);
+    label_record_free(&r);
+    token_cache_close(c);
+    toy_free(&t);
 }
 
 Test(token_cache, sequences_are_bos_prompt_target_eos_and_survive_reopening)

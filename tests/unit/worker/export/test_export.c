@@ -78,18 +78,20 @@ static void make_checkpoint(const toy_run *r, uint64_t version)
     cr_assert_eq(ckpt_commit(root, &manifest, &err), RT_OK, "%s", err.text);
 }
 
-static toy_run toy_run_new(void)
+static toy_run toy_run_of(const char *student)
 {
-    static const char yaml[] =
-        "name: toy\nseed: 4\n"
-        "task: {name: sums, answer: number, markers: [\"#\"]}\n"
-        "corpus: {files: [a.jsonl]}\n"
-        "teacher: {files: [b.jsonl], match_field: \"{input}\"}\n"
-        "train: {preset: step-by-step}\n"
-        "student: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 24, seq_len_max: 32, tied: true}\n";
+    char yaml[1024];
+    snprintf(yaml, sizeof yaml,
+             "name: toy\nseed: 4\n"
+             "task: {name: sums, answer: number, markers: [\"#\"]}\n"
+             "corpus: {files: [a.jsonl]}\n"
+             "teacher: {files: [b.jsonl], match_field: \"{input}\"}\n"
+             "train: {preset: step-by-step}\n"
+             "student: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 24, seq_len_max: 32, %s}\n",
+             student);
     toy_run r = {.folder = temp_folder_new()};
     rt_error err = {0};
-    cr_assert_eq(config_parse("t.yaml", yaml, sizeof yaml - 1, NULL, &r.c, &err), RT_OK, "%s",
+    cr_assert_eq(config_parse("t.yaml", yaml, strlen(yaml), NULL, &r.c, &err), RT_OK, "%s",
                  err.text);
     snprintf(r.run_dir, sizeof r.run_dir, "%s/run", r.folder);
     snprintf(r.output, sizeof r.output, "%s/student", r.folder);
@@ -100,6 +102,11 @@ static toy_run toy_run_new(void)
     temp_folder_write_text(r.folder, "run/checkpoints/best.json",
                            "{\"version\": 10, \"metric\": \"loss\", \"value\": 1.5}");
     return r;
+}
+
+static toy_run toy_run_new(void)
+{
+    return toy_run_of("tied: true");
 }
 
 static void toy_run_free(toy_run *r)
@@ -180,6 +187,35 @@ Test(export, same_checkpoint_gives_the_same_bytes_and_replaces_an_earlier_export
     cr_expect_eq(other.version, 20);
     cr_expect_str_neq(first.weights_sha256, other.weights_sha256);
     cr_expect_eq(count_strangers(&r), 0);
+    toy_run_free(&r);
+}
+
+Test(export, a_t5_gets_the_names_that_its_loaders_look_for)
+{
+    toy_run r = toy_run_of("arch: t5, tied: false");
+    export_result done;
+    rt_error err = {0};
+    model *m = NULL;
+    tokenizer *t = NULL;
+    rt_buf text = {0};
+    cr_assert_eq(export_toy(&r, EXPORT_BEST, 0, TENSOR_F32, &done, &err), RT_OK, "%s", err.text);
+    cr_expect(rt_fs_exists(temp_folder_path(r.folder, "student/spiece.model")));
+    cr_expect_not(rt_fs_exists(temp_folder_path(r.folder, "student/tokenizer.model")));
+    cr_assert_eq(hf_model_load(r.output, &m, &err), RT_OK, "%s", err.text);
+    cr_expect_eq(model_get_config(m)->arch, MODEL_ARCH_T5);
+    cr_expect_eq(model_get_config(m)->decoder_start_id, 3, "pad");
+    cr_assert_eq(model_tokenizer_load(r.output, &t, &err), RT_OK, "%s", err.text);
+    cr_expect_str_eq(tokenizer_sha256(t), r.tokenizer_sha256);
+    temp_folder_read(r.folder, "student/tokenizer_config.json", &text);
+    cr_expect_not_null(memmem(text.data, text.n, "\"T5Tokenizer\"", 13));
+    cr_expect_null(memmem(text.data, text.n, "bos_token", 9));
+    rt_buf_free(&text);
+    temp_folder_read(r.folder, "student/README.md", &text);
+    cr_expect_not_null(memmem(text.data, text.n, "T5: 1 encoder and 1 decoder layers", 34));
+    cr_expect_not_null(memmem(text.data, text.n, "{input}\\n</s>", 13));
+    rt_buf_free(&text);
+    tokenizer_free(t);
+    model_free(m);
     toy_run_free(&r);
 }
 

@@ -65,6 +65,35 @@ Test(shard_state, order_of_arrival_does_not_matter)
     vectors_free(&straight);
 }
 
+/* One step from version 0 with entry 2 at this share of the learning rate. */
+static vectors step_at(float lr_scale)
+{
+    toy_cluster *t = toy_cluster_new(1);
+    param *p = &((shard_model *)(uintptr_t)shard_state_model(t->shards[0]))->table.params[2];
+    p->lr_scale = lr_scale;
+    p->decay = false;
+    toy_step(t, 2, NULL);
+    vectors x = vectors_of(t);
+    toy_cluster_free(t);
+    return x;
+}
+
+Test(shard_state, a_parameter_moves_by_its_own_share_of_the_learning_rate)
+{
+    toy_cluster *t = toy_cluster_new(1);
+    vectors before = vectors_of(t), whole = step_at(1), quarter = step_at(0.25f);
+    const param *p = &t->table.params[2];
+    for (size_t i = 0; i < t->table.n_total; i++) {
+        bool inside = i >= p->offset && i < p->offset + p->n;
+        double moved = (double)whole.w[i] - before.w[i], less = (double)quarter.w[i] - before.w[i];
+        cr_assert_float_eq(less, inside ? moved / 4 : moved, inside ? 1e-6 : 0, "weight %zu", i);
+    }
+    vectors_free(&before);
+    vectors_free(&whole);
+    vectors_free(&quarter);
+    toy_cluster_free(t);
+}
+
 Test(shard_state, training_changes_every_parameter_group)
 {
     vectors before = train(1, 0, NULL), after = train(1, 1, NULL);
