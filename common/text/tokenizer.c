@@ -152,6 +152,18 @@ rt_status tokenizer_decode(const tokenizer *t, const uint32_t *ids, size_t n, rt
     return RT_OK;
 }
 
+rt_status tokenizer_decode_output(const tokenizer *t, const uint32_t *ids, size_t n, rt_buf *out,
+                                  rt_error *err)
+{
+    id_list known = {0};
+    rt_status st = RT_OK;
+    for (size_t i = 0; st == RT_OK && i < n; i++)
+        if (ids[i] < t->size) st = id_list_add(&known, ids[i], err);
+    if (st == RT_OK) st = tokenizer_decode(t, known.ids, known.n, out, err);
+    id_list_free(&known);
+    return st;
+}
+
 const char *tokenizer_piece(const tokenizer *t, uint32_t id)
 {
     return id < t->size ? sp_model_piece(t->model, (int)id) : NULL;

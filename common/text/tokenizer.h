@@ -41,6 +41,10 @@ RT_MUST_USE rt_status tokenizer_encode_prompt(const tokenizer *t, const char *te
 /* Append the text of ids; control ids give nothing. RT_INVALID for an id >= tokenizer_size(). */
 RT_MUST_USE rt_status tokenizer_decode(const tokenizer *t, const uint32_t *ids, size_t n,
                                        rt_buf *out, rt_error *err);
+/* The same for what a model wrote. A published model may have more rows than its tokenizer has pieces
+ * (T5's sentinels, padding): such ids give nothing, as in token_table.h. */
+RT_MUST_USE rt_status tokenizer_decode_output(const tokenizer *t, const uint32_t *ids, size_t n,
+                                              rt_buf *out, rt_error *err);
 /* Piece text of one id, or NULL. Valid until tokenizer_free(). */
 const char *tokenizer_piece(const tokenizer *t, uint32_t id);
 

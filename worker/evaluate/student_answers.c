@@ -164,7 +164,8 @@ static rt_status fill_answer(const answering_student *s, const answer_settings *
     rt_status st = RT_OK;
     rt_buf text = {0}, repaired = {0};
     bool truncated = g->finish == FINISH_LENGTH;
-    if ((st = tokenizer_decode(s->tokenizer, g->ids, g->n_ids, &text, err)) != RT_OK) goto out;
+    if ((st = tokenizer_decode_output(s->tokenizer, g->ids, g->n_ids, &text, err)) != RT_OK)
+        goto out;
     if (text.n > 0 && (st = utf8_repair(text.data, text.n, &repaired, err)) != RT_OK) goto out;
     for (size_t i = 0; i < repaired.n; i++)
         if (repaired.data[i] == '\0') repaired.data[i] = ' ';

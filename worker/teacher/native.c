@@ -96,7 +96,7 @@ static rt_status fill_answer(const native_backend *self, const generated *g, bac
                              rt_error *err)
 {
     rt_buf text = {0};
-    rt_status st = tokenizer_decode(self->tokenizer, g->ids, g->n_ids, &text, err);
+    rt_status st = tokenizer_decode_output(self->tokenizer, g->ids, g->n_ids, &text, err);
     if (st == RT_OK) st = rt_buf_add_text(&text, "", err);
     if (st != RT_OK) {
         rt_buf_free(&text);

@@ -163,6 +163,45 @@ Test(tokenizer, control_ids_decode_to_nothing_and_unknown_ids_are_refused)
     tokenizer_free(t);
 }
 
+Test(tokenizer, what_a_model_writes_beyond_the_vocabulary_is_no_text)
+{
+    tokenizer *t = trained(&defaults);
+    id_list ids = {0};
+    rt_buf plain = {0}, out = {0};
+    rt_error err = {0};
+    cr_assert_eq(tokenizer_encode(t, "the box", 7, &ids, NULL), RT_OK);
+    cr_assert_eq(tokenizer_decode(t, ids.ids, ids.n, &plain, NULL), RT_OK);
+    cr_assert_eq(id_list_add(&ids, (uint32_t)tokenizer_size(t), NULL), RT_OK);
+    cr_assert_eq(id_list_add(&ids, UINT32_MAX, NULL), RT_OK);
+    cr_expect_eq(tokenizer_decode_output(t, ids.ids, ids.n, &out, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(out.n, plain.n);
+    cr_expect_eq(memcmp(out.data, plain.data, plain.n), 0);
+    rt_buf_clear(&out);
+    cr_expect_eq(tokenizer_decode_output(t, NULL, 0, &out, &err), RT_OK, "nothing written");
+    cr_expect_eq(out.n, 0);
+    rt_buf_free(&plain);
+    rt_buf_free(&out);
+    id_list_free(&ids);
+    tokenizer_free(t);
+}
+
+Test(tokenizer, a_prompt_has_bos_before_it_or_eos_behind_it)
+{
+    tokenizer *t = trained(&defaults);
+    id_list plain = {0}, before = {0}, behind = {0};
+    cr_assert_eq(tokenizer_encode(t, "the box", 7, &plain, NULL), RT_OK);
+    cr_assert_eq(tokenizer_encode_prompt(t, "the box", 7, false, 1, &before, NULL), RT_OK);
+    cr_assert_eq(tokenizer_encode_prompt(t, "the box", 7, true, 2, &behind, NULL), RT_OK);
+    cr_assert(before.n == plain.n + 1 && behind.n == plain.n + 1);
+    cr_expect(before.ids[0] == 1 && behind.ids[plain.n] == 2);
+    cr_expect_eq(memcmp(before.ids + 1, plain.ids, plain.n * sizeof *plain.ids), 0);
+    cr_expect_eq(memcmp(behind.ids, plain.ids, plain.n * sizeof *plain.ids), 0);
+    id_list_free(&plain);
+    id_list_free(&before);
+    id_list_free(&behind);
+    tokenizer_free(t);
+}
+
 Test(tokenizer, the_same_sentences_and_settings_give_the_same_bytes)
 {
     for (int bpe = 0; bpe < 2; bpe++) {
