@@ -95,9 +95,14 @@ PY
   cmp <(sort by1/dataset/labels.jsonl) <(sort by2/dataset/labels.jsonl)
 }
 
-@test "a published T5 under student.arch llama is refused with the fix" {
-  run "$RETORT" run --config retort.yaml --set student.arch=llama --set student.init_from="$shared/base/student" \
-    --set tokenizer.model="$shared/base/student/spiece.model"
+@test "training goes on from a published T5; under student.arch llama it is refused with the fix" {
+  published=(--set student.init_from="$shared/base/student" --set tokenizer.model="$shared/base/student/spiece.model")
+  "$RETORT" run --config retort.yaml --set train.steps=5 "${published[@]}" --json > run.json 2> run.err ||
+    { cat run.err; show_logs; false; }
+  first=$(grep -m 1 '"kind":"step"' run/metrics.jsonl | sed -E 's/.*"loss":([0-9.]+).*/\1/')
+  random=$(grep -m 1 '"kind":"step"' "$shared/base/metrics.jsonl" | sed -E 's/.*"loss":([0-9.]+).*/\1/')
+  awk -v a="$first" -v b="$random" 'BEGIN {exit !(a < 0.8 * b)}' || { echo "$first, from random $random"; false; }
+  run "$RETORT" run --config retort.yaml --set run_dir=other --set student.arch=llama "${published[@]}"
   [ "$status" -ne 0 ]
   echo "$output" | grep -q 'set student.arch to t5' || { echo "$output"; show_logs; false; }
 }
