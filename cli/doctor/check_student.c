@@ -72,8 +72,8 @@ static finding shape_verdict(const config *c, const model_config *s, const param
         return f;
     }
     f = finding_ok("%.2f million parameters: %zu layers of %zu, %zu heads, %zu token ids%s%s",
-                   (double)table->n_total / 1e6, s->n_layers, s->d_model, s->n_heads, s->n_vocab,
-                   from[0] != '\0' ? ", begins with " : "", from);
+                   (double)table->n_total / 1e6, s->n_layers + s->n_decoder_layers, s->d_model,
+                   s->n_heads, s->n_vocab, from[0] != '\0' ? ", begins with " : "", from);
     finding_expect(&f, "a shape that makes a model, of the tokenizer's vocabulary");
     return f;
 }
@@ -83,7 +83,8 @@ static void keep_shape(doctor *d, const model_config *s, const param_table *tabl
     d->n_params = table->n_total;
     d->memory.student = (memory_model){.n_params = table->n_total,
                                        .d_model = s->d_model,
-                                       .n_layers = s->n_layers,
+                                       /* of both stacks, though a token runs through one */
+                                       .n_layers = s->n_layers + s->n_decoder_layers,
                                        .d_attention = s->n_heads * s->d_head,
                                        .d_key_value = s->n_kv_heads * s->d_head,
                                        .d_ff = s->d_ff};

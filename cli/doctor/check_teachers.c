@@ -91,7 +91,8 @@ static void take_memory(doctor_teacher *t, const model_config *c, uint64_t n_par
     uint64_t tokens =
         RT_MIN((uint64_t)c->seq_len_max, t->prompt_tokens_max + t->config->teacher.max_new_tokens);
     t->d->memory.teacher.n_params += n_params; /* of both teachers, in one process */
-    t->d->memory.teacher.n_layers = RT_MAX(t->d->memory.teacher.n_layers, (uint64_t)c->n_layers);
+    t->d->memory.teacher.n_layers =
+        RT_MAX(t->d->memory.teacher.n_layers, (uint64_t)(c->n_layers + c->n_decoder_layers));
     t->d->memory.teacher.d_key_value =
         RT_MAX(t->d->memory.teacher.d_key_value, (uint64_t)(c->n_kv_heads * c->d_head));
     t->d->memory.teacher_tokens =
