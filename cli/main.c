@@ -25,6 +25,7 @@ static const command *const commands[] = {
     &cmd_predict,
     &cmd_serve,
     &cmd_export,
+    &cmd_convert,
     &cmd_stats,
     &cmd_audit,
     &cmd_rejections,
