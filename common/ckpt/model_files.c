@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "common/base/fs.h"
+#include "common/ckpt/gguf_model.h"
 #include "common/ckpt/hf_model.h"
 #include "common/ckpt/llama2c.h"
 #include "common/text/piece_list.h"
 
 #define TOKENIZER_BYTES_MAX ((size_t)128 << 20)
+#define TASK_BYTES_MAX      ((size_t)1 << 20)
 #define MODEL_PATH_MAX      4096
 
 struct model_files {
@@ -19,11 +21,14 @@ struct model_files {
     param_table own_table; /* of a folder; other readers have theirs */
     const param_table *table;
     hf_weights *hf;
+    gguf_model *gguf;
     llama2c *llama2c;
 };
 
-static const char *const format_names[] = {
-    [MODEL_FORMAT_AUTO] = "auto", [MODEL_FORMAT_HF] = "hf", [MODEL_FORMAT_LLAMA2C] = "llama2c"};
+static const char *const format_names[] = {[MODEL_FORMAT_AUTO] = "auto",
+                                           [MODEL_FORMAT_HF] = "hf",
+                                           [MODEL_FORMAT_GGUF] = "gguf",
+                                           [MODEL_FORMAT_LLAMA2C] = "llama2c"};
 
 const char *model_format_name(model_format format)
 {
@@ -37,7 +42,7 @@ rt_status model_format_parse(const char *text, model_format *out, rt_error *err)
         *out = (model_format)i;
         return RT_OK;
     }
-    return rt_fail(err, RT_INVALID, "found '%.64s', expected auto, hf or llama2c", text);
+    return rt_fail(err, RT_INVALID, "found '%.64s', expected auto, hf, gguf or llama2c", text);
 }
 
 static model_format find_format(const char *path)
@@ -46,7 +51,11 @@ static model_format find_format(const char *path)
     if (rt_fs_join(config, sizeof config, path, "config.json", NULL) == RT_OK &&
         rt_fs_exists(config))
         return MODEL_FORMAT_HF;
-    return MODEL_FORMAT_LLAMA2C;
+    char magic[4] = "";
+    FILE *file = fopen(path, "rbe");
+    size_t n = file == NULL ? 0 : fread(magic, 1, sizeof magic, file);
+    if (file != NULL) fclose(file);
+    return n == 4 && memcmp(magic, "GGUF", 4) == 0 ? MODEL_FORMAT_GGUF : MODEL_FORMAT_LLAMA2C;
 }
 
 static rt_status open_hf(model_files *m, rt_error *err)
@@ -56,6 +65,15 @@ static rt_status open_hf(model_files *m, rt_error *err)
     if (st == RT_OK) st = hf_weights_open(m->path, &m->own_table, &m->hf, err);
     m->table = &m->own_table;
     return st;
+}
+
+static rt_status open_gguf(model_files *m, rt_error *err)
+{
+    rt_status st = gguf_model_open(m->path, &m->gguf, err);
+    if (st != RT_OK) return st;
+    m->config = *gguf_model_config(m->gguf);
+    m->table = gguf_model_table(m->gguf);
+    return RT_OK;
 }
 
 static rt_status open_llama2c(model_files *m, rt_error *err)
@@ -82,6 +100,7 @@ rt_status model_files_open(const char *path, model_format as, model_files **out,
     m->format = as == MODEL_FORMAT_AUTO ? find_format(path) : as;
     switch (m->format) {
     case MODEL_FORMAT_HF: st = open_hf(m, err); break;
+    case MODEL_FORMAT_GGUF: st = open_gguf(m, err); break;
     case MODEL_FORMAT_AUTO:
     case MODEL_FORMAT_LLAMA2C: st = open_llama2c(m, err); break;
     }
@@ -97,6 +116,7 @@ void model_files_close(model_files *m)
 {
     if (m == NULL) return;
     hf_weights_close(m->hf);
+    gguf_model_close(m->gguf);
     llama2c_close(m->llama2c);
     param_table_free(&m->own_table);
     free(m->path);
@@ -120,7 +140,8 @@ const param_table *model_files_table(const model_files *m)
 
 weight_source model_files_source(const model_files *m)
 {
-    return m->hf != NULL ? hf_weights_source(m->hf) : llama2c_source(m->llama2c);
+    if (m->hf != NULL) return hf_weights_source(m->hf);
+    return m->gguf != NULL ? gguf_model_source(m->gguf) : llama2c_source(m->llama2c);
 }
 
 /* ---- the tokenizer ---- */
@@ -179,11 +200,23 @@ static rt_status read_tokenizer(const model_files *m, const char *path, const rt
     return st;
 }
 
+static rt_status inner_tokenizer(const model_files *m, rt_buf *out, rt_error *err)
+{
+    piece_list list = {0};
+    rt_status st = gguf_pieces_read(m->path, gguf_model_file(m->gguf), &list, err);
+    if (st == RT_OK) st = check_size(m, m->path, list.n, err);
+    if (st == RT_OK && (st = piece_list_write(&list, out, err)) != RT_OK)
+        st = rt_wrap(err, RT_CORRUPT, "%s", m->path);
+    piece_list_free(&list);
+    return st;
+}
+
 rt_status model_files_tokenizer(const model_files *m, const char *path, rt_buf *out, rt_error *err)
 {
     char found[MODEL_PATH_MAX];
     rt_buf file = {0};
     rt_status st = RT_OK;
+    if (path == NULL && m->gguf != NULL) return inner_tokenizer(m, out, err);
     if (path == NULL) {
         if ((st = find_tokenizer(m, found, err)) != RT_OK) return st;
         path = found;
@@ -192,4 +225,19 @@ rt_status model_files_tokenizer(const model_files *m, const char *path, rt_buf *
     if (st == RT_OK) st = read_tokenizer(m, path, &file, out, err);
     rt_buf_free(&file);
     return st;
+}
+
+rt_status model_files_task(const model_files *m, rt_buf *out, rt_error *err)
+{
+    char path[MODEL_PATH_MAX];
+    const char *text;
+    size_t n;
+    if (m->gguf != NULL) {
+        const gguf_entry *e = gguf_find(gguf_model_file(m->gguf), GGUF_KEY_TASK);
+        return gguf_text(e, &text, &n) ? rt_buf_add(out, text, n, err) : RT_OK;
+    }
+    if (m->hf == NULL) return RT_OK;
+    rt_status st = rt_fs_join(path, sizeof path, m->path, "retort.json", err);
+    if (st != RT_OK || !rt_fs_exists(path)) return st;
+    return rt_fs_read(path, TASK_BYTES_MAX, out, err);
 }

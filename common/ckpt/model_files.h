@@ -16,10 +16,11 @@
 typedef enum model_format {
     MODEL_FORMAT_AUTO,
     MODEL_FORMAT_HF,      /* a folder with config.json and safetensors */
+    MODEL_FORMAT_GGUF,    /* a file that begins with GGUF */
     MODEL_FORMAT_LLAMA2C, /* *.bin */
 } model_format;
 
-/* "hf", "llama2c". */
+/* "hf", "gguf", "llama2c". */
 const char *model_format_name(model_format format);
 /* RT_INVALID names what is known. "auto" is MODEL_FORMAT_AUTO. */
 RT_MUST_USE rt_status model_format_parse(const char *text, model_format *out, rt_error *err);
@@ -38,10 +39,13 @@ const param_table *model_files_table(const model_files *m);
 weight_source model_files_source(const model_files *m);
 
 /* The tokenizer as the bytes of a sentencepiece model, appended to *out: from `path`, which may be
- * a sentencepiece model or llama2.c's tokenizer.bin, or with NULL from beside the weights.
- * RT_NOTFOUND says where it was looked for; RT_CORRUPT when it has more pieces than the model has
- * rows. */
+ * a sentencepiece model or llama2.c's tokenizer.bin, or with NULL from within the file (GGUF) or
+ * from beside the weights. RT_NOTFOUND says where it was looked for; RT_CORRUPT when it has more
+ * pieces than the model has rows. */
 RT_MUST_USE rt_status model_files_tokenizer(const model_files *m, const char *path, rt_buf *out,
                                             rt_error *err);
+
+/* retort.json of a student that the model carries, appended to *out; nothing when it is none. */
+RT_MUST_USE rt_status model_files_task(const model_files *m, rt_buf *out, rt_error *err);
 
 #endif

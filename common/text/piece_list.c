@@ -78,6 +78,18 @@ const char *piece_list_text(const piece_list *list, size_t i)
     return list->text.data + list->pieces[i].at;
 }
 
+size_t piece_list_newline(const piece_list *list)
+{
+    size_t found = SIZE_MAX;
+    for (size_t i = 0; i < list->n; i++) {
+        const piece *p = &list->pieces[i];
+        if (p->n == 0 || memchr(piece_list_text(list, i), '\n', p->n) == NULL) continue;
+        if (p->n > 1 || found != SIZE_MAX) return SIZE_MAX;
+        found = i;
+    }
+    return found;
+}
+
 /* ---- reading ---- */
 
 /* Names of the control symbols, which a model may choose. */

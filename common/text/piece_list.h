@@ -49,6 +49,9 @@ RT_MUST_USE rt_status piece_list_add(piece_list *list, const char *text, size_t 
 /* Text of piece i, list->pieces[i].n bytes, with no end of its own. Valid until the next add. */
 const char *piece_list_text(const piece_list *list, size_t i);
 
+/* The piece that is a line break alone, when no other piece holds one; SIZE_MAX otherwise. */
+size_t piece_list_newline(const piece_list *list);
+
 /* From a sentencepiece model's bytes. Control ids are found by name, as the library does it.
  * RT_CORRUPT says what is damaged; RT_UNSUPPORTED for a model of words or characters. */
 RT_MUST_USE rt_status piece_list_read(const char *bytes, size_t n, piece_list *out, rt_error *err);
