@@ -62,3 +62,67 @@ PY
   [[ "$output" == *"out: exists"* ]]
   [ -e out/mine ]
 }
+
+@test "a student becomes a GGUF file that keeps the format's rules, in every type, and comes back" {
+  "$RETORT" convert "$TEACHER" --dtype q8_0 --output student.gguf
+  python3 "$SOURCE/tests/tools/check_gguf.py" student.gguf "$TEACHER"
+  for type in f32 f16 bf16; do
+    "$RETORT" convert "$TEACHER" --dtype $type --output $type.gguf
+    python3 "$SOURCE/tests/tools/check_gguf.py" $type.gguf
+  done
+  "$RETORT" convert f32.gguf --output back
+  "$RETORT" convert "$TEACHER" --output f32
+  cmp back/model.safetensors f32/model.safetensors
+  cmp back/config.json f32/config.json
+  cmp back/retort.json "$TEACHER/retort.json"
+  question='Nina fills 4 trays with 6 shells each. She finds 9 more. How many shells does Nina have now?'
+  "$RETORT" convert student.gguf --output q8
+  echo "$question" | "$RETORT" predict --model q8 | grep -q '"label":"33"'
+}
+
+@test "the checker of GGUF finds a changed number, name and row" {
+  "$RETORT" convert "$TEACHER" --dtype f16 --output a.gguf
+  python3 - <<'PY'
+import re
+b = bytearray(open("a.gguf", "rb").read())
+open("number.gguf", "wb").write(b[:-9] + bytes([b[-9] ^ 1]) + b[-8:])
+open("name.gguf", "wb").write(b.replace(b"blk.0.attn_q", b"blk.0.attn_x"))
+open("key.gguf", "wb").write(b.replace(b"llama.context_length", b"llama.context_lengtx"))
+PY
+  for f in number name key; do
+    run python3 "$SOURCE/tests/tools/check_gguf.py" $f.gguf "$TEACHER"
+    [ "$status" -eq 1 ]
+  done
+}
+
+@test "weights in shards keep the limit and are the same model" {
+  "$RETORT" convert "$TEACHER" --max-shard-size 1MB --output shards > out
+  python3 "$SOURCE/tests/tools/check_safetensors.py" shards
+  [ "$(ls shards/model-*.safetensors | wc -l)" -gt 3 ]
+  sum=$(cd shards && sha256sum model-*.safetensors | sha256sum | cut -d' ' -f1)
+  grep -q "$sum" out
+  "$RETORT" convert "$TEACHER" --output one
+  "$RETORT" convert shards --output joined
+  cmp one/model.safetensors joined/model.safetensors
+  rm shards/model-00002-of-*
+  run "$RETORT" convert shards --output again
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"model-00002-of-"*"is missing"*"holds tensor"* ]]
+  [ ! -e again ]
+}
+
+@test "a GGUF file is not written over something else, and a wrong option is named" {
+  echo mine > x.gguf
+  run "$RETORT" convert "$TEACHER" --output x.gguf
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"x.gguf: exists and is no GGUF file"* ]]
+  [ "$(cat x.gguf)" = mine ]
+  run "$RETORT" convert "$TEACHER" --dtype q8_0 --output folder
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"q8_0 is a type of GGUF"* ]]
+  run "$RETORT" convert "$TEACHER" --dtype q4_0 --output y.gguf
+  [ "$status" -eq 2 ]
+  run "$RETORT" convert "$TEACHER" --max-shard-size 5XB --output folder
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"5XB"* ]]
+}
