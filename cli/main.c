@@ -26,6 +26,7 @@ static const command *const commands[] = {
     &cmd_serve,
     &cmd_export,
     &cmd_convert,
+    &cmd_model,
     &cmd_stats,
     &cmd_audit,
     &cmd_rejections,

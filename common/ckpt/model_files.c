@@ -45,7 +45,7 @@ rt_status model_format_parse(const char *text, model_format *out, rt_error *err)
     return rt_fail(err, RT_INVALID, "found '%.64s', expected auto, hf, gguf or llama2c", text);
 }
 
-static model_format find_format(const char *path)
+model_format model_format_find(const char *path)
 {
     char config[MODEL_PATH_MAX];
     if (rt_fs_join(config, sizeof config, path, "config.json", NULL) == RT_OK &&
@@ -97,7 +97,7 @@ rt_status model_files_open(const char *path, model_format as, model_files **out,
         st = rt_fail(err, RT_NOTFOUND, "%s: does not exist, expected a model", path);
         goto out;
     }
-    m->format = as == MODEL_FORMAT_AUTO ? find_format(path) : as;
+    m->format = as == MODEL_FORMAT_AUTO ? model_format_find(path) : as;
     switch (m->format) {
     case MODEL_FORMAT_HF: st = open_hf(m, err); break;
     case MODEL_FORMAT_GGUF: st = open_gguf(m, err); break;

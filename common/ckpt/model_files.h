@@ -25,6 +25,9 @@ const char *model_format_name(model_format format);
 /* RT_INVALID names what is known. "auto" is MODEL_FORMAT_AUTO. */
 RT_MUST_USE rt_status model_format_parse(const char *text, model_format *out, rt_error *err);
 
+/* What a path holds by its first bytes; MODEL_FORMAT_LLAMA2C when nothing else fits. */
+model_format model_format_find(const char *path);
+
 typedef struct model_files model_files;
 
 /* Returns new; model_files_close(). Fails as the reader of the layout does. */

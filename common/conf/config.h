@@ -217,6 +217,7 @@ typedef struct tokenizer_config {
 } tokenizer_config;
 
 typedef struct student_config {
+    char *preset; /* shape by name, see student_preset.h; "" = none */
     student_arch arch;
     char *init_from; /* model folder to start from; "" = random weights */
     uint64_t d_model, n_layers, n_heads, n_kv_heads /* 0: n_heads */,

@@ -339,6 +339,9 @@ BOOL(IN(tokenizer, lowercase), false, DECIDES, "Fold everything to small letters
 U64(IN(tokenizer, sample_max), 0, 1e9, 200000, "sentences", DECIDES,
     "Sentences that a new tokenizer is trained on; 0: all."),
 
+TEXT(IN(student, preset), "", FREE,
+     "Shape by name, as `retort model --presets` lists them; what is written here counts more. Empty: "
+     "none."),
 ENUM(IN(student, arch), arch_names, "llama", DECIDES,
      "Architecture: decoder-only, or an encoder that reads the prompt and a decoder that writes."),
 TEXT(IN(student, init_from), "", DECIDES, "Model folder to start from. Empty: random weights."),
