@@ -85,9 +85,14 @@ static void add_t5(gguf_writer *w, const model_config *c)
     gguf_add_u32(w, "t5.decoder_start_token_id", c->decoder_start_id);
 }
 
-/* What llama.cpp computes otherwise: it takes the distance for granted. */
-static rt_status check_t5(const model_config *c, rt_error *err)
+/* What llama.cpp cannot compute, or computes otherwise. */
+static rt_status check_offered(const model_config *c, rt_error *err)
 {
+    if (c->d_embed != 0)
+        return rt_fail(err, RT_UNSUPPORTED,
+                       "a factorised embedding (d_embed %zu): GGUF has no tensors for it; train "
+                       "with student.d_embed 0 for llama.cpp",
+                       c->d_embed);
     if (c->arch != MODEL_ARCH_T5 || c->rel_distance_max == T5_DISTANCE_MAX) return RT_OK;
     return rt_fail(err, RT_UNSUPPORTED,
                    "a T5 whose relative distances end at %zu: GGUF knows only %d",
@@ -211,13 +216,15 @@ static rt_status add_tensors(gguf_writer *w, const model_config *c, turned_rows 
     for (size_t i = 0; i < table->n_params; i++) {
         const param *p = &table->params[i];
         gguf_rows order;
-        if (p->alias_of >= 0) continue;
+        if (p->alias_of == 0) continue; /* a tied head: readers take the embedding */
         if (!gguf_name_of(architecture, p->name, name, &order))
             return rt_fail(err, RT_UNSUPPORTED,
                            "tensor %s has no name in GGUF: llama.cpp knows no such %s model",
                            p->name, architecture);
-        rows->is_turned[i] = order == GGUF_ROWS_ROTARY;
-        add_tensor(w, name, rows, i, type, false);
+        /* Layers that share their weights are written out, each with its copy. */
+        size_t from = p->alias_of > 0 ? (size_t)p->alias_of : i;
+        rows->is_turned[from] = order == GGUF_ROWS_ROTARY;
+        add_tensor(w, name, rows, from, type, false);
     }
     if (c->arch == MODEL_ARCH_T5 && c->tied) add_tensor(w, "output.weight", rows, 0, type, true);
     return RT_OK;
@@ -227,7 +234,7 @@ static rt_status check_model(const char *path, const model_config *c, const piec
                              rt_error *err)
 {
     rt_status st = model_config_check(c, err);
-    if (st == RT_OK) st = check_t5(c, err);
+    if (st == RT_OK) st = check_offered(c, err);
     if (st == RT_OK && pieces->n > c->n_vocab)
         st = rt_fail(err, RT_INVALID, "the tokenizer has %zu pieces, the model only %zu rows",
                      pieces->n, c->n_vocab);

@@ -13,7 +13,8 @@
 #include "common/ckpt/weight_source.h"
 #include "common/nn/model.h"
 
-/* Read config.json into *out: LlamaForCausalLM or T5ForConditionalGeneration (v1.0 and v1.1).
+/* Read config.json into *out: LlamaForCausalLM or T5ForConditionalGeneration (v1.0 and v1.1), or
+ * our own "retort_llama" (layer_groups, embedding_size).
  * Unknown fields are ignored; a field that would change the numbers and is not supported
  * (attention_bias, rope_scaling, another act) is RT_UNSUPPORTED. */
 RT_MUST_USE rt_status hf_config_read(const char *folder, model_config *out, rt_error *err);

@@ -224,6 +224,7 @@ typedef struct student_config {
         d_head /* 0: d_model/n_heads */;
     uint64_t n_decoder_layers; /* 0: n_layers */
     uint64_t d_ff;
+    uint64_t layer_groups, d_embed; /* 0: off */
     student_ff_act ff_act;
     uint64_t rel_buckets, rel_distance_max;
     uint64_t seq_len_max;

@@ -37,7 +37,7 @@ struct decode_slots {
     uint32_t *rows;           /* [n_slots], slot numbers */
     uint32_t *last;           /* [n_slots] */
     generate_prompt *prompts; /* [n_slots] */
-    float *hidden;            /* [n_slots, d_model] */
+    float *hidden;            /* [n_slots, width of the head] */
     float *logits;            /* [n_slots, n_vocab] */
 };
 
@@ -206,7 +206,7 @@ static rt_status step_live(decode_slots *s, size_t *n, rt_error *err)
     *n = n_rows;
     if (n_rows == first) return RT_OK;
     return s->m->arch->step(s->d, n_rows - first, s->rows + first, s->last,
-                            s->hidden + first * s->m->config.d_model, err);
+                            s->hidden + first * model_head_width(s->m), err);
 }
 
 static rt_status take(decode_slots *s, uint32_t i_slot, const float *logits, decoded_token *out,
@@ -236,8 +236,8 @@ rt_status decode_slots_step(decode_slots *s, decoded_token *out, size_t *n_out, 
     rt_status st = read_prompts(s, &n, err);
     if (st == RT_OK) st = step_live(s, &n, err);
     if (st == RT_OK && n > 0)
-        gemm(GEMM_N, GEMM_T, n, c->n_vocab, c->d_model, 1, s->hidden, c->d_model,
-             s->m->weights + head->offset, c->d_model, 0, s->logits, c->n_vocab);
+        gemm(GEMM_N, GEMM_T, n, c->n_vocab, head->shape[1], 1, s->hidden, head->shape[1],
+             s->m->weights + head->offset, head->shape[1], 0, s->logits, c->n_vocab);
     for (size_t i = 0; st == RT_OK && i < n; i++)
         st = take(s, s->rows[i], s->logits + i * c->n_vocab, &out[i], err);
     if (st == RT_OK) {

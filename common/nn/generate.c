@@ -23,7 +23,7 @@ typedef struct generation {
     sampler *choose;
     size_t *limits;     /* [n], tokens that may still be predicted in all */
     size_t *capacities; /* [n], prompt and limit */
-    float *hidden;      /* [GROUP_SEQS, d_model] */
+    float *hidden;      /* [GROUP_SEQS, width of the head] */
     float *logits;      /* [GROUP_SEQS, n_vocab] */
 
     /* the group, numbered from 0 */
@@ -135,7 +135,7 @@ static rt_status read_prompts(generation *g, rt_error *err)
             if (n_tokens > PREFILL_TOKENS) break;
         }
         st = g->m->arch->prefill(g->d, n, g->live + first, g->prompts + first,
-                                 g->hidden + first * g->m->config.d_model, err);
+                                 g->hidden + first * model_head_width(g->m), err);
     }
     return st;
 }
@@ -163,8 +163,9 @@ static void advance(generation *g)
     const model_config *c = &g->m->config;
     const param *head = &g->m->table.params[g->m->arch->head_param(g->m)];
     size_t n_left = 0;
-    gemm(GEMM_N, GEMM_T, g->n_live, c->n_vocab, c->d_model, 1, g->hidden, c->d_model,
-         g->m->weights + head->offset, c->d_model, 0, g->logits, c->n_vocab);
+    size_t width = head->shape[1];
+    gemm(GEMM_N, GEMM_T, g->n_live, c->n_vocab, width, 1, g->hidden, width,
+         g->m->weights + head->offset, width, 0, g->logits, c->n_vocab);
     for (size_t i = 0; i < g->n_live; i++) {
         uint32_t i_seq = g->live[i], id;
         if (!take(g, i_seq, g->logits + i * c->n_vocab, &id)) continue;

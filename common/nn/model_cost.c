@@ -32,7 +32,9 @@ static model_part part_of(const param *p)
     case PARAM_GROUP_BIAS: return MODEL_PART_BIAS;
     case PARAM_GROUP_MATRIX: break;
     }
-    if (strcmp(p->name, "lm_head.weight") == 0) return MODEL_PART_HEAD;
+    if (strcmp(p->name, "lm_head.weight") == 0 || strcmp(p->name, "model.head_proj.weight") == 0)
+        return MODEL_PART_HEAD;
+    if (strcmp(p->name, "model.embed_proj.weight") == 0) return MODEL_PART_EMBEDDING;
     if (strstr(p->name, "EncDecAttention") != NULL) return MODEL_PART_CROSS;
     bool attends = strstr(p->name, "self_attn") != NULL || strstr(p->name, "SelfAttention") != NULL;
     return attends ? MODEL_PART_ATTENTION : MODEL_PART_FEED_FORWARD;
@@ -94,14 +96,17 @@ static void cost_llama(const model_config *c, const model_workload *w, model_cos
 {
     stack s = self_stack(c, c->n_layers);
     double prompt = (double)w->n_prompt, target = (double)w->n_target, d = (double)c->d_model;
-    double head = d * (double)c->n_vocab;
-    cost->flops_prompt_token =
-        2 * s.n_layers * (s.products + s.attended * keys_seen(0, prompt) / prompt);
-    cost->flops_target_token =
-        2 * (s.n_layers * (s.products + s.attended * keys_seen(prompt, target) / target) + head);
+    /* A factorised embedding: d x d_embed on the way in, the same and d_embed x n_vocab behind. */
+    double width = c->d_embed != 0 ? (double)c->d_embed : d;
+    double turn = c->d_embed != 0 ? d * width : 0, head = turn + width * (double)c->n_vocab;
+    double layers_prompt = s.products + s.attended * keys_seen(0, prompt) / prompt;
+    double layers_target = s.products + s.attended * keys_seen(prompt, target) / target;
+    cost->flops_prompt_token = 2 * (turn + s.n_layers * layers_prompt);
+    cost->flops_target_token = 2 * (turn + s.n_layers * layers_target + head);
     double n = (double)w->n_seqs;
     cost->activation_bytes =
-        BYTES * n * (prompt + target) * (d + s.n_layers * s.activation + s.widest);
+        BYTES * n * (prompt + target) *
+        (d + (c->d_embed != 0 ? width : 0) + s.n_layers * s.activation + s.widest);
     cost->cache_prompt_bytes = BYTES * s.n_layers * 2 * (double)(c->n_kv_heads * c->d_head);
     cost->cache_target_bytes = cost->cache_prompt_bytes;
 }

@@ -49,6 +49,28 @@ get() { python3 -c 'import json,sys; r=json.load(sys.stdin); print(eval(sys.argv
   "$RETORT" config print --config resolved | cmp - resolved
 }
 
+@test "layers that share weights and a factorised embedding train, export, answer and convert" {
+  make_recorded 160
+  write_config 20
+  sed -i 's/^student:.*/student: {d_model: 32, n_layers: 4, layer_groups: 2, d_embed: 16, n_heads: 2, d_ff: 64, seq_len_max: 192}/' retort.yaml
+  "$RETORT" run --config retort.yaml --json > run.json 2> run.err || { cat run.err >&2; show_logs; false; }
+  "$RETORT" run --config retort.yaml --set run_dir=two --set launch.students=2 --set launch.servers=2 --json > two.json 2> two.err ||
+    { cat two.err >&2; false; }
+  [ "$(json run/summary.json weights_sha256)" = "$(json two/summary.json weights_sha256)" ]
+  [ "$(json run/student/config.json model_type)" = retort_llama ]
+  [ "$(json run/student/config.json layer_groups)" = 2 ]
+  [ "$(json run/student/config.json embedding_size)" = 16 ]
+  "$RETORT" model run/student --no-measure --json > r.json
+  [ "$(get 'r["parameters"]["embedding"]' < r.json)" = $((200 * 16 + 16 * 32)) ]
+  echo 'Ivan earns 11 dollars.' | "$RETORT" predict --model run/student | grep -q '"raw":"'
+  run "$RETORT" export --run run --format gguf
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"student.d_embed 0"* ]]
+  [ ! -e run/student.gguf ]
+  "$RETORT" convert run/student --output copy
+  cmp copy/model.safetensors run/student/model.safetensors
+}
+
 @test "bad files and wrong use are named" {
   run "$RETORT" model nothing.gguf
   [[ "$output" == *"nothing.gguf: does not exist"* ]]

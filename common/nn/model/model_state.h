@@ -24,4 +24,7 @@ void model_begin(model *m, bool with_grads);
  * are one product. Entries of one dimension are a single row. */
 tensor *model_param(model *m, size_t i, size_t n);
 
+/* Columns of the head's matrix: width of the rows that it reads. */
+size_t model_head_width(const model *m);
+
 #endif

@@ -281,6 +281,38 @@ Test(gguf_model, t5_has_its_keys_and_a_scaled_matrix_for_a_tied_head)
     toy_free(t);
 }
 
+/* llama.cpp knows no sharing: each layer gets its copy. A factorised embedding has no place. */
+Test(gguf_model, shared_layers_are_written_out_and_a_factorised_embedding_is_refused)
+{
+    model_config c = llama;
+    c.n_layers = 3;
+    c.n_layer_groups = 1;
+    toy *t = toy_new(&c);
+    rt_error err = {0};
+    write_toy(t, GGUF_TENSOR_F32);
+    gguf_model *m = open_toy(t);
+    const gguf *f = gguf_model_file(m);
+    cr_expect_eq(gguf_model_config(m)->n_layer_groups, 0);
+    const gguf_tensor *first = gguf_find_tensor(f, "blk.0.attn_q.weight"),
+                      *last = gguf_find_tensor(f, "blk.2.attn_q.weight");
+    cr_assert(first != NULL && last != NULL && first->n == last->n);
+    float *a = rt_calloc(first->n, sizeof *a), *b = rt_calloc(last->n, sizeof *b);
+    gguf_read(f, first, 0, first->n, a);
+    gguf_read(f, last, 0, last->n, b);
+    cr_expect_eq(memcmp(a, b, first->n * sizeof *a), 0);
+    free(a);
+    free(b);
+    gguf_model_close(m);
+    toy_free(t);
+    c.d_embed = 8;
+    t = toy_new(&c);
+    gguf_model_options how = {.name = "x"};
+    cr_expect_eq(gguf_model_write(t->path, &c, &t->source, &t->pieces, &how, NULL, &err),
+                 RT_UNSUPPORTED);
+    cr_expect_not_null(strstr(err.text, "student.d_embed"), "%s", err.text);
+    toy_free(t);
+}
+
 Test(gguf_model, more_pieces_than_rows_are_refused)
 {
     toy *t = toy_new(&llama);

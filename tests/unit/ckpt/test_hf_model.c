@@ -88,6 +88,39 @@ Test(hf_model, a_saved_model_loads_as_the_same_model)
     }
 }
 
+Test(hf_model, shared_layers_and_a_factorised_embedding_are_stored_once_under_their_own_type)
+{
+    model_config c = toy;
+    c.n_layers = 4;
+    c.n_layer_groups = 2;
+    c.d_embed = 3;
+    model *m = make_model(&c), *back = NULL;
+    rt_error err = {0};
+    safetensors *file = NULL;
+    rt_buf text = {0};
+    char path[256];
+    save(m, TENSOR_F32);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    cr_assert_eq(rt_fs_read(path, 1 << 20, &text, NULL), RT_OK);
+    cr_expect_not_null(strstr(text.data, "\"model_type\": \"retort_llama\""), "%s", text.data);
+    cr_expect_null(strstr(text.data, "\"LlamaForCausalLM\""));
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    cr_assert_eq(safetensors_open(path, &file, NULL), RT_OK);
+    cr_expect_not_null(safetensors_find(file, "model.layers.2.mlp.up_proj.weight"));
+    cr_expect_null(safetensors_find(file, "model.layers.1.mlp.up_proj.weight"));
+    cr_expect_null(safetensors_find(file, "model.layers.3.mlp.up_proj.weight"));
+    cr_expect_not_null(safetensors_find(file, "model.embed_proj.weight"));
+    cr_assert_eq(hf_model_load(folder, &back, &err), RT_OK, "%s", err.text);
+    cr_expect_eq(model_get_config(back)->n_layer_groups, 2);
+    cr_expect_eq(model_get_config(back)->d_embed, 3);
+    cr_expect_eq(
+        memcmp(model_weights(m), model_weights(back), model_table(m)->n_total * sizeof(float)), 0);
+    safetensors_close(file);
+    rt_buf_free(&text);
+    model_free(m);
+    model_free(back);
+}
+
 Test(hf_model, a_tied_head_is_stored_once)
 {
     model *m = make_model(&toy);

@@ -59,6 +59,26 @@ Test(model_cost, a_long_model_multiplies_each_matrix_once)
                  "a head costs the same either way");
 }
 
+/* V E + E d against V d, and layers counted once: Lan et al. 2020, section 3.1. */
+Test(model_cost, sharing_saves_parameters_and_no_work)
+{
+    model_config c = llama;
+    c.n_vocab = 30000;
+    c.d_model = 1024;
+    c.d_embed = 128;
+    model_cost cost = cost_of(&c, 1, 4, 4);
+    cr_expect_eq(cost.params[MODEL_PART_EMBEDDING], 3971072);
+    cr_expect_eq(cost.params[MODEL_PART_HEAD], 128 * 1024);
+    c = llama;
+    c.n_layers = 6;
+    model_cost apart = cost_of(&c, 1, 4, 4);
+    c.n_layer_groups = 2;
+    model_cost shared = cost_of(&c, 1, 4, 4);
+    cr_expect_eq(shared.params[MODEL_PART_ATTENTION], apart.params[MODEL_PART_ATTENTION] / 3);
+    cr_expect_eq(shared.params[MODEL_PART_FEED_FORWARD], apart.params[MODEL_PART_FEED_FORWARD] / 3);
+    cr_expect_eq(shared.flops_training, apart.flops_training);
+}
+
 Test(model_cost, t5_pays_for_the_prompt_once_and_for_looking_at_it)
 {
     model_config c = {.arch = MODEL_ARCH_T5,
