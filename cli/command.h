@@ -65,6 +65,8 @@ extern const command cmd_audit;
 extern const command cmd_rejections;
 extern const command cmd_batch;
 extern const command cmd_export;
+extern const command cmd_convert;
+extern const command cmd_model;
 extern const command cmd_config;
 extern const command cmd_tokenizer;
 extern const command cmd_keygen;

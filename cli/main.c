@@ -26,6 +26,8 @@ static const command *const commands[] = {
     &cmd_predict,
     &cmd_serve,
     &cmd_export,
+    &cmd_convert,
+    &cmd_model,
     &cmd_stats,
     &cmd_audit,
     &cmd_rejections,

@@ -7,6 +7,8 @@
 #include "common/ckpt/hf_model.h"
 
 #define CONFIG_BYTES_MAX ((size_t)1 << 20)
+/* model_type of a Llama with weights that are shared or factorised. */
+#define SHARING_TYPE "retort_llama"
 
 /* config.json while it is read: the first trouble stays. */
 typedef struct reading {
@@ -114,6 +116,8 @@ static model_config read_llama(reading *r)
     c.seq_len_max = read_size(r, "max_position_embeddings", false, 2048);
     c.norm_eps = read_number(r, r->root, "rms_norm_eps", 1e-6);
     c.rope_theta = read_rope(r);
+    c.n_layer_groups = read_size(r, "layer_groups", false, 0);
+    c.d_embed = read_size(r, "embedding_size", false, 0);
     c.tied = json_is_true(json_object_get(r->root, "tie_word_embeddings"));
     c.bos_id = read_token(r, "bos_token_id", 1);
     c.eos_id = read_token(r, "eos_token_id", 2);
@@ -177,7 +181,8 @@ static model_config read_fields(reading *r)
 {
     const json_t *value = json_object_get(r->root, "model_type");
     const char *type = json_string_value(value);
-    if (type != NULL && strcmp(type, "llama") == 0) return read_llama(r);
+    if (type != NULL && (strcmp(type, "llama") == 0 || strcmp(type, SHARING_TYPE) == 0))
+        return read_llama(r);
     if (type != NULL && strcmp(type, "t5") == 0) return read_t5(r);
     if (value == NULL)
         r->status = rt_fail(r->err, RT_CORRUPT, "%s: model_type is missing", r->path);
@@ -244,9 +249,21 @@ static rt_status write_json(const char *folder, const char *name, json_t *root, 
     return st;
 }
 
+/* Weights that layers share, or a factorised embedding, are no model that other programs know: the
+ * type says so, lest a loader fills what it misses with random numbers. */
+static json_t *add_sharing(json_t *root, const model_config *c)
+{
+    if (root == NULL || (c->n_layer_groups == 0 && c->d_embed == 0)) return root;
+    json_object_set_new(root, "architectures", json_pack("[s]", "RetortLlamaForCausalLM"));
+    json_object_set_new(root, "model_type", json_string(SHARING_TYPE));
+    json_object_set_new(root, "layer_groups", json_integer((json_int_t)c->n_layer_groups));
+    json_object_set_new(root, "embedding_size", json_integer((json_int_t)c->d_embed));
+    return root;
+}
+
 static json_t *llama_fields(const model_config *c, const char *dtype)
 {
-    return json_pack(
+    json_t *root = json_pack(
         "{s:[s], s:s, s:b, s:f, s:i, s:i, s:I, s:s, s:I, s:f, s:I, s:I, s:b, s:I, s:I, s:I, s:i, "
         "s:i, s:o, s:n, s:o, s:b, s:s, s:b, s:I}",
         "architectures", "LlamaForCausalLM", "model_type", "llama", "attention_bias", 0,
@@ -259,6 +276,7 @@ static json_t *llama_fields(const model_config *c, const char *dtype)
         "rms_norm_eps", number_of(c->norm_eps), "rope_scaling", "rope_theta",
         number_of(c->rope_theta), "tie_word_embeddings", (int)c->tied, "torch_dtype", dtype,
         "use_cache", 1, "vocab_size", (json_int_t)c->n_vocab);
+    return add_sharing(root, c);
 }
 
 static json_t *t5_fields(const model_config *c, const char *dtype)

@@ -9,8 +9,8 @@
 #define INDEX_BYTES_MAX ((size_t)64 << 20)
 #define SHARDS_MAX      4096
 
-#define WEIGHTS_NAME "model.safetensors"
-#define INDEX_NAME   "model.safetensors.index.json"
+#define WEIGHTS_NAME HF_WEIGHTS_NAME
+#define INDEX_NAME   HF_INDEX_NAME
 
 /* An open file of weights. */
 typedef struct shard {
@@ -151,7 +151,13 @@ static rt_status find_tensor(weight_files *f, const param *p, place *out, rt_err
     const char *name, *stored;
     rt_status st = stored_name(f, p, &stored, err);
     if (st == RT_OK) st = shard_name(f, stored, &name, err);
-    if (st == RT_OK) st = open_shard(f, name, &out->i_shard, err);
+    if (st != RT_OK) return st;
+    st = open_shard(f, name, &out->i_shard, err);
+    if (st == RT_NOTFOUND && f->index != NULL)
+        return rt_fail(err, st,
+                       "%s/%.200s is missing; " INDEX_NAME " says that it holds tensor %s: "
+                       "download the whole folder again",
+                       f->folder, name, stored);
     if (st != RT_OK) return st;
     const shard *s = &f->shards[out->i_shard];
     out->entry = safetensors_find(s->file, stored);
@@ -167,65 +173,72 @@ static rt_status find_tensor(weight_files *f, const param *p, place *out, rt_err
                    s->path, p->name, found, expected);
 }
 
-/* Every tensor of the table that has a place of its own; places[n_params]. */
-static rt_status find_tensors(weight_files *f, const param_table *table, place *places,
-                              rt_error *err)
+struct hf_weights {
+    const param_table *table;
+    weight_files files;
+    place *places; /* [table->n_params] */
+};
+
+rt_status hf_weights_open(const char *folder, const param_table *table, hf_weights **out,
+                          rt_error *err)
 {
-    rt_status st = open_index(f, err);
+    hf_weights *w = rt_calloc(1, sizeof *w);
+    if (w == NULL) return rt_fail(err, RT_NOMEM, "%s", folder);
+    *w = (hf_weights){.table = table, .files = {.folder = folder}};
+    w->places = rt_calloc(table->n_params, sizeof *w->places);
+    rt_status st = w->places == NULL ? rt_fail(err, RT_NOMEM, "%s", folder) : RT_OK;
+    if (st == RT_OK) st = open_index(&w->files, err);
     for (size_t i = 0; st == RT_OK && i < table->n_params; i++)
-        if (table->params[i].alias_of < 0) st = find_tensor(f, &table->params[i], &places[i], err);
-    return st;
+        if (table->params[i].alias_of < 0)
+            st = find_tensor(&w->files, &table->params[i], &w->places[i], err);
+    w->files.folder = NULL; /* the caller's text; all files are open */
+    if (st != RT_OK) {
+        hf_weights_close(w);
+        return st;
+    }
+    *out = w;
+    return RT_OK;
+}
+
+void hf_weights_close(hf_weights *w)
+{
+    if (w == NULL) return;
+    files_close(&w->files);
+    free(w->places);
+    free(w);
 }
 
 rt_status hf_weights_check(const char *folder, const param_table *table, rt_error *err)
 {
-    weight_files f = {.folder = folder};
-    place *places = rt_calloc(table->n_params, sizeof *places);
-    rt_status st = places == NULL ? rt_fail(err, RT_NOMEM, "%s", folder)
-                                  : find_tensors(&f, table, places, err);
-    free(places);
-    files_close(&f);
+    hf_weights *w = NULL;
+    rt_status st = hf_weights_open(folder, table, &w, err);
+    hf_weights_close(w);
     return st;
 }
 
+static void read_files(const void *context, size_t i_param, size_t first, size_t n, float *out)
+{
+    const hf_weights *w = context;
+    const place *p = &w->places[i_param];
+    safetensors_read_range(w->files.shards[p->i_shard].file, p->entry, first, n, out);
+}
+
+weight_source hf_weights_source(const hf_weights *w)
+{
+    return (weight_source){.table = w->table, .read = read_files, .context = w};
+}
+
+/* Everything is found and checked before the first weight is written. */
 rt_status hf_weights_read(const char *folder, const param_table *table, float *weights,
                           rt_error *err)
 {
-    weight_files f = {.folder = folder};
-    place *places = rt_calloc(table->n_params, sizeof *places);
-    /* Everything is found and checked before the first weight is written. */
-    rt_status st = places == NULL ? rt_fail(err, RT_NOMEM, "%s", folder)
-                                  : find_tensors(&f, table, places, err);
-    for (size_t i = 0; st == RT_OK && i < table->n_params; i++)
-        if (table->params[i].alias_of < 0)
-            safetensors_read_f32(f.shards[places[i].i_shard].file, places[i].entry,
-                                 weights + table->params[i].offset);
-    free(places);
-    files_close(&f);
-    return st;
-}
-
-rt_status hf_weights_write(const char *folder, const param_table *table, const float *weights,
-                           tensor_dtype dtype, char sha256[RT_SHA256_HEX_SIZE], rt_error *err)
-{
-    static const char *const metadata[] = {"format", "pt", NULL};
-    char path[4096];
-    size_t n = 0;
-    tensor_source *sources = rt_calloc(table->n_params, sizeof *sources);
-    rt_status st = sources == NULL ? rt_fail(err, RT_NOMEM, "%s", folder) : RT_OK;
-    if (st == RT_OK) st = rt_fs_mkdirs(folder, err);
-    if (st == RT_OK) st = rt_fs_join(path, sizeof path, folder, WEIGHTS_NAME, err);
-    for (size_t i = 0; st == RT_OK && i < table->n_params; i++) {
-        const param *p = &table->params[i];
-        if (p->alias_of >= 0) continue; /* shared tensors are stored once */
-        sources[n++] = (tensor_source){.name = p->name,
-                                       .n_dims = p->n_dims,
-                                       .shape = {p->shape[0], p->shape[1]},
-                                       .data = weights + p->offset};
-    }
-    if (st == RT_OK) st = safetensors_write(path, sources, n, dtype, metadata, sha256, err);
-    free(sources);
-    return st;
+    hf_weights *w = NULL;
+    rt_status st = hf_weights_open(folder, table, &w, err);
+    if (st != RT_OK) return st;
+    weight_source source = hf_weights_source(w);
+    weight_source_read_all(&source, weights);
+    hf_weights_close(w);
+    return RT_OK;
 }
 
 rt_status hf_model_load(const char *folder, model **out, rt_error *err)

@@ -55,6 +55,13 @@ void ckpt_reader_close(ckpt_reader *r);
  * absent or of another size. */
 RT_MUST_USE rt_status ckpt_reader_get(const ckpt_reader *r, const char *name, size_t n, float *out,
                                       rt_error *err);
+/* Where tensor `name` of n elements lies, for safetensors_read_range(). Valid as long as `r`. */
+typedef struct ckpt_tensor {
+    const safetensors *file;
+    const tensor_entry *entry;
+} ckpt_tensor;
+RT_MUST_USE rt_status ckpt_reader_find(const ckpt_reader *r, const char *name, size_t n,
+                                       ckpt_tensor *out, rt_error *err);
 const ckpt_manifest *ckpt_reader_manifest(const ckpt_reader *r);
 
 #endif

@@ -46,8 +46,8 @@ void ckpt_reader_close(ckpt_reader *r)
     free(r);
 }
 
-rt_status ckpt_reader_get(const ckpt_reader *r, const char *name, size_t n, float *out,
-                          rt_error *err)
+rt_status ckpt_reader_find(const ckpt_reader *r, const char *name, size_t n, ckpt_tensor *out,
+                           rt_error *err)
 {
     for (size_t i = 0; i < r->manifest.n_files; i++) {
         const tensor_entry *entry = safetensors_find(r->files[i], name);
@@ -55,11 +55,20 @@ rt_status ckpt_reader_get(const ckpt_reader *r, const char *name, size_t n, floa
         if (entry->n != n)
             return rt_fail(err, RT_CORRUPT, "%s: tensor %s has %zu elements, expected %zu",
                            r->manifest.files[i].name, name, entry->n, n);
-        safetensors_read_f32(r->files[i], entry, out);
+        *out = (ckpt_tensor){.file = r->files[i], .entry = entry};
         return RT_OK;
     }
     return rt_fail(err, RT_CORRUPT, "checkpoint of version %llu has no tensor %s",
                    (unsigned long long)r->manifest.version, name);
+}
+
+rt_status ckpt_reader_get(const ckpt_reader *r, const char *name, size_t n, float *out,
+                          rt_error *err)
+{
+    ckpt_tensor t = {0};
+    rt_status st = ckpt_reader_find(r, name, n, &t, err);
+    if (st == RT_OK) safetensors_read_f32(t.file, t.entry, out);
+    return st;
 }
 
 const ckpt_manifest *ckpt_reader_manifest(const ckpt_reader *r)

@@ -1,23 +1,17 @@
 #include "common/ckpt/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/base/bytes.h"
 #include "common/ckpt/float16.h"
+#include "common/ckpt/mapped_file.h"
 #include "common/ckpt/safetensors_format.h"
 
 struct safetensors {
-    const uint8_t *bytes; /* the whole file: mapped, or borrowed from the caller */
-    size_t n_bytes;
-    bool mapped;
+    mapped_file file;
     const uint8_t *data; /* what follows the header */
     size_t n_data;
     json_t *header;        /* owns the strings that entries point to */
@@ -185,16 +179,17 @@ out:
 static rt_status parse(const char *file, safetensors *s, rt_error *err)
 {
     uint64_t n_header = 0;
-    if (s->n_bytes < 8)
-        return rt_fail(err, RT_CORRUPT, "%s: %zu bytes, expected at least 8", file, s->n_bytes);
-    for (size_t i = 0; i < 8; i++) n_header |= (uint64_t)s->bytes[i] << 8 * i;
-    if (n_header > SAFETENSORS_HEADER_MAX || n_header > s->n_bytes - 8)
+    if (s->file.n_bytes < 8)
+        return rt_fail(err, RT_CORRUPT, "%s: %zu bytes, expected at least 8", file,
+                       s->file.n_bytes);
+    for (size_t i = 0; i < 8; i++) n_header |= (uint64_t)s->file.bytes[i] << 8 * i;
+    if (n_header > SAFETENSORS_HEADER_MAX || n_header > s->file.n_bytes - 8)
         return rt_fail(err, RT_CORRUPT,
                        "%s: the header claims %" PRIu64
                        " bytes, but the file has %zu and the limit "
                        "is %d",
-                       file, n_header, s->n_bytes, SAFETENSORS_HEADER_MAX);
-    const char *text = (const char *)s->bytes + 8;
+                       file, n_header, s->file.n_bytes, SAFETENSORS_HEADER_MAX);
+    const char *text = (const char *)s->file.bytes + 8;
     if (n_header == 0 || text[0] != '{')
         return rt_fail(err, RT_CORRUPT, "%s: the header does not begin with '{'", file);
     json_error_t trouble;
@@ -202,40 +197,16 @@ static rt_status parse(const char *file, safetensors *s, rt_error *err)
     if (s->header == NULL)
         return rt_fail(err, RT_CORRUPT, "%s: the header is not JSON: %s at byte %d", file,
                        trouble.text, trouble.position);
-    s->data = s->bytes + 8 + n_header;
-    s->n_data = s->n_bytes - 8 - (size_t)n_header;
+    s->data = s->file.bytes + 8 + n_header;
+    s->n_data = s->file.n_bytes - 8 - (size_t)n_header;
     return read_entries(file, s, err);
-}
-
-static rt_status map_file(const char *path, safetensors *s, rt_error *err)
-{
-    struct stat info;
-    rt_status st = RT_OK;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return rt_fail(err, errno == ENOENT ? RT_NOTFOUND : RT_IO, "open %s: %s", path,
-                       strerror(errno));
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        st = rt_fail(err, RT_IO, "%s is not a regular file", path);
-    } else if (info.st_size > 0) {
-        void *map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED) {
-            st = rt_fail(err, RT_IO, "map %s: %s", path, strerror(errno));
-        } else {
-            s->bytes = map;
-            s->n_bytes = (size_t)info.st_size;
-            s->mapped = true;
-        }
-    }
-    close(fd);
-    return st;
 }
 
 rt_status safetensors_open(const char *path, safetensors **out, rt_error *err)
 {
     safetensors *s = rt_calloc(1, sizeof *s);
     if (s == NULL) return rt_fail(err, RT_NOMEM, "%s", path);
-    rt_status st = map_file(path, s, err);
+    rt_status st = mapped_file_open(path, &s->file, err);
     if (st == RT_OK) st = parse(path, s, err);
     if (st != RT_OK) {
         safetensors_close(s);
@@ -248,7 +219,7 @@ rt_status safetensors_open(const char *path, safetensors **out, rt_error *err)
 void safetensors_close(safetensors *file)
 {
     if (file == NULL) return;
-    if (file->mapped) munmap((void *)(uintptr_t)file->bytes, file->n_bytes);
+    mapped_file_close(&file->file);
     json_decref(file->header);
     free(file->entries);
     free(file->begins);
@@ -273,18 +244,23 @@ const tensor_entry *safetensors_find(const safetensors *file, const char *name)
     return NULL;
 }
 
-void safetensors_read_f32(const safetensors *file, const tensor_entry *entry, float *out)
+void safetensors_read_range(const safetensors *file, const tensor_entry *entry, size_t first,
+                            size_t n, float *out)
 {
     size_t i = (size_t)(entry - file->entries);
-    RT_ASSERT(i < file->n);
-    const uint8_t *data = file->data + file->begins[i];
+    RT_ASSERT(i < file->n && first <= entry->n && n <= entry->n - first);
+    if (n == 0) return;
+    const uint8_t *data = file->data + file->begins[i] + first * dtype_names[entry->dtype].size;
     switch (entry->dtype) {
-    case TENSOR_F32:
-        if (entry->n > 0) memcpy(out, data, entry->n * sizeof *out);
-        break;
-    case TENSOR_F16: float16_decode(data, entry->n, out); break;
-    case TENSOR_BF16: bfloat16_decode(data, entry->n, out); break;
+    case TENSOR_F32: memcpy(out, data, n * sizeof *out); break;
+    case TENSOR_F16: float16_decode(data, n, out); break;
+    case TENSOR_BF16: bfloat16_decode(data, n, out); break;
     }
+}
+
+void safetensors_read_f32(const safetensors *file, const tensor_entry *entry, float *out)
+{
+    safetensors_read_range(file, entry, 0, entry->n, out);
 }
 
 const char *safetensors_metadata(const safetensors *file, const char *key)
@@ -296,8 +272,7 @@ rt_status safetensors_check_bytes(const void *bytes, size_t n_bytes, rt_error *e
 {
     safetensors *s = rt_calloc(1, sizeof *s);
     if (s == NULL) return rt_fail(err, RT_NOMEM, "safetensors");
-    s->bytes = bytes;
-    s->n_bytes = n_bytes;
+    s->file = (mapped_file){.bytes = bytes, .n_bytes = n_bytes};
     rt_status st = parse("bytes", s, err);
     safetensors_close(s);
     return st;

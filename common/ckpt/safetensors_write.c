@@ -1,30 +1,13 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "common/base/fs.h"
+#include "common/ckpt/file_sink.h"
 #include "common/ckpt/float16.h"
 #include "common/ckpt/safetensors_format.h"
 
 /* Elements converted at a time. */
 #define CHUNK ((size_t)32 * 1024)
-
-/* Bytes go to the file and to the hash. */
-typedef struct sink {
-    int fd;
-    const char *path;
-    rt_sha256 hash;
-} sink;
-
-static rt_status put(sink *s, const void *bytes, size_t n, rt_error *err)
-{
-    rt_sha256_add(&s->hash, bytes, n);
-    return rt_fs_write_all(s->fd, bytes, n, s->path, err);
-}
 
 static json_t *describe(const tensor_source *t, const dtype_name *dtype, size_t begin, size_t *end)
 {
@@ -85,75 +68,60 @@ out:
     return st;
 }
 
-static rt_status put_tensor(sink *s, const tensor_source *t, tensor_dtype dtype, uint16_t *chunk,
+/* Numbers on their way to the file. */
+typedef struct chunk {
+    float floats[CHUNK];
+    uint16_t halves[CHUNK];
+} chunk;
+
+static rt_status put_floats(file_sink *s, const float *x, size_t n, tensor_dtype dtype,
+                            uint16_t *halves, rt_error *err)
+{
+    if (dtype == TENSOR_F32) return file_sink_put(s, x, n * sizeof *x, err);
+    if (dtype == TENSOR_F16)
+        float16_encode(x, n, halves);
+    else
+        bfloat16_encode(x, n, halves);
+    return file_sink_put(s, halves, n * sizeof *halves, err);
+}
+
+static rt_status put_tensor(file_sink *s, const tensor_source *t, tensor_dtype dtype, chunk *c,
                             rt_error *err)
 {
     rt_status st = RT_OK;
     size_t n = 1;
     for (size_t i = 0; i < t->n_dims; i++) n *= t->shape[i];
-    if (dtype == TENSOR_F32) return put(s, t->data, n * sizeof *t->data, err);
     for (size_t first = 0; st == RT_OK && first < n; first += CHUNK) {
         size_t n_now = RT_MIN(CHUNK, n - first);
-        if (dtype == TENSOR_F16)
-            float16_encode(t->data + first, n_now, chunk);
-        else
-            bfloat16_encode(t->data + first, n_now, chunk);
-        st = put(s, chunk, n_now * sizeof *chunk, err);
+        const float *x = t->data != NULL ? t->data + first : c->floats;
+        if (t->data == NULL) t->read(t->context, t->i_tensor, first, n_now, c->floats);
+        st = put_floats(s, x, n_now, dtype, c->halves, err);
     }
     return st;
-}
-
-/* Move the finished file to its place, durably. */
-static rt_status commit(sink *s, const char *temporary, const char *path, rt_error *err)
-{
-    if (fsync(s->fd) != 0) return rt_fail(err, RT_IO, "fsync %s: %s", temporary, strerror(errno));
-    if (rename(temporary, path) != 0)
-        return rt_fail(err, RT_IO, "rename %s to %s: %s", temporary, path, strerror(errno));
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)RT_MAX(slash - path, 1),
-             slash == NULL ? "." : path);
-    return rt_fs_sync_dir(folder, err);
 }
 
 rt_status safetensors_write(const char *path, const tensor_source *tensors, size_t n_tensors,
                             tensor_dtype dtype, const char *const *metadata,
                             char sha256[RT_SHA256_HEX_SIZE], rt_error *err)
 {
-    sink s = {.fd = -1};
+    file_sink s = {.fd = -1};
     rt_buf header = {0};
-    uint16_t *chunk = NULL;
-    char temporary[4096];
-    bool created = false;
+    chunk *c = NULL;
     rt_status st =
         make_header(path, tensors, n_tensors, &dtype_names[dtype], metadata, &header, err);
     if (st != RT_OK) goto out;
-    int n = snprintf(temporary, sizeof temporary, "%s.tmp-%d", path, (int)getpid());
-    if (n < 0 || (size_t)n >= sizeof temporary) {
-        st = rt_fail(err, RT_INVALID, "%s: the path is too long", path);
-        goto out;
-    }
-    if ((chunk = malloc(CHUNK * sizeof *chunk)) == NULL) {
+    if ((c = malloc(sizeof *c)) == NULL) {
         st = rt_fail(err, RT_NOMEM, "%s", path);
         goto out;
     }
-    s.path = temporary;
-    s.fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (s.fd < 0) {
-        st = rt_fail(err, RT_IO, "create %s: %s", temporary, strerror(errno));
-        goto out;
-    }
-    created = true;
-    rt_sha256_begin(&s.hash);
-    st = put(&s, header.data, header.n, err);
+    if ((st = file_sink_open(&s, path, err)) != RT_OK) goto out;
+    st = file_sink_put(&s, header.data, header.n, err);
     for (size_t i = 0; st == RT_OK && i < n_tensors; i++)
-        st = put_tensor(&s, &tensors[i], dtype, chunk, err);
-    if (st == RT_OK) st = commit(&s, temporary, path, err);
-    if (st == RT_OK && sha256 != NULL) rt_sha256_end(&s.hash, sha256);
+        st = put_tensor(&s, &tensors[i], dtype, c, err);
+    if (st == RT_OK) st = file_sink_commit(&s, sha256, err);
 out:
-    if (s.fd >= 0) close(s.fd);
-    if (st != RT_OK && created) unlink(temporary);
-    free(chunk);
+    file_sink_close(&s);
+    free(c);
     rt_buf_free(&header);
     return st;
 }

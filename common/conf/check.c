@@ -215,6 +215,9 @@ static rt_status check_t5(const checker *k)
                        "found %llu, expected 0 or student.n_heads (%llu): in t5 every head has its "
                        "own keys",
                        (unsigned long long)s->n_kv_heads, (unsigned long long)s->n_heads);
+    if (s->layer_groups != 0 || s->d_embed != 0)
+        return fail_on(k, s->d_embed != 0 ? "student.d_embed" : "student.layer_groups",
+                       "expected 0 for t5: only llama shares weights");
     if (s->ff_act == FF_SWIGLU)
         return fail_on(k, "student.ff_act", "found swiglu, expected gated-gelu or relu for t5");
     if (s->rel_buckets % 4 != 0)
@@ -239,6 +242,12 @@ static rt_status check_student(const checker *k)
                        "found %llu, expected a multiple of student.n_heads (%llu), or set "
                        "student.d_head",
                        (unsigned long long)s->d_model, (unsigned long long)s->n_heads);
+    if (s->layer_groups > s->n_layers)
+        return fail_on(k, "student.layer_groups", "found %llu, expected at most n_layers (%llu)",
+                       (unsigned long long)s->layer_groups, (unsigned long long)s->n_layers);
+    if (s->d_embed > s->d_model)
+        return fail_on(k, "student.d_embed", "found %llu, expected at most d_model (%llu)",
+                       (unsigned long long)s->d_embed, (unsigned long long)s->d_model);
     if (s->arch == STUDENT_T5) return check_t5(k);
     if (d_head == 0 || d_head % 2 != 0)
         return fail_on(k, s->d_head == 0 ? "student.d_model" : "student.d_head",

@@ -15,6 +15,7 @@
 #include "common/conf/check.h"
 #include "common/conf/expand.h"
 #include "common/conf/nearest.h"
+#include "common/conf/student_preset.h"
 #include "common/conf/writer.h"
 
 #define NUMBER_SIZE 40
@@ -119,12 +120,22 @@ out:
     return st;
 }
 
-static rt_status resolve_setting(const document *d, const setting *s, writer *w, rt_error *err)
+/* What a setting is when it is not written: the preset's value for a student, else its default. */
+static const char *missing_text(const setting *s, const student_preset *preset, char number[16])
+{
+    const char *text = NULL;
+    if (preset != NULL && strcmp(s->section, "student") == 0)
+        text = student_preset_value(preset, s->key, number);
+    return text != NULL ? text : s->default_text;
+}
+
+static rt_status resolve_setting(const document *d, const setting *s, const student_preset *preset,
+                                 writer *w, rt_error *err)
 {
     rt_status st = RT_OK;
     rt_buf expanded = {0};
-    char number[NUMBER_SIZE], found[FOUND_SIZE];
-    const char *text = s->default_text;
+    char number[NUMBER_SIZE], found[FOUND_SIZE], missing[16];
+    const char *text = missing_text(s, preset, missing);
     const document_value *v = document_at(d, settings_index(s));
     if (s->type == SETTING_LIST) {
         if (!v->is_set || v->is_list) return resolve_list(d, s, w, err);
@@ -149,12 +160,38 @@ out:
     return st;
 }
 
+/* The preset that the document names; NULL when it names none. */
+static rt_status find_preset(const document *d, const student_preset **out, rt_error *err)
+{
+    const setting *s = settings_find("student", "preset");
+    const document_value *v = document_at(d, settings_index(s));
+    rt_buf name = {0};
+    char found[FOUND_SIZE];
+    rt_status st = RT_OK;
+    *out = NULL;
+    if (!v->is_set || v->is_list) return RT_OK; /* a list is refused with all others */
+    st = expand_written(d, s, v->texts[0], &name, err);
+    if (st == RT_OK && name.data[0] != '\0' && (*out = student_preset_find(name.data)) == NULL) {
+        const char *nearest = student_preset_nearest(name.data);
+        quote_found(name.data, name.n, found);
+        st = document_fail(d, s, err,
+                           "found '%s', expected one of those that `retort model --presets` "
+                           "lists%s%s%s",
+                           found, nearest != NULL ? "; did you mean " : "",
+                           nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+    }
+    rt_buf_free(&name);
+    return st;
+}
+
 static rt_status resolve(const document *d, rt_buf *yaml, rt_error *err)
 {
     writer *w = NULL;
-    rt_status st = writer_new(yaml, &w, err);
+    const student_preset *preset = NULL;
+    rt_status st = find_preset(d, &preset, err);
+    if (st == RT_OK) st = writer_new(yaml, &w, err);
     for (size_t i = 0; st == RT_OK && i < settings_count(); i++)
-        st = resolve_setting(d, settings_at(i), w, err);
+        st = resolve_setting(d, settings_at(i), preset, w, err);
     if (st == RT_OK) st = writer_end(w, err);
     writer_free(w);
     return st;

@@ -224,12 +224,14 @@ typedef struct tokenizer_config {
 } tokenizer_config;
 
 typedef struct student_config {
+    char *preset; /* shape by name, see student_preset.h; "" = none */
     student_arch arch;
     char *init_from; /* model folder to start from; "" = random weights */
     uint64_t d_model, n_layers, n_heads, n_kv_heads /* 0: n_heads */,
         d_head /* 0: d_model/n_heads */;
     uint64_t n_decoder_layers; /* 0: n_layers */
     uint64_t d_ff;
+    uint64_t layer_groups, d_embed; /* 0: off */
     student_ff_act ff_act;
     uint64_t rel_buckets, rel_distance_max;
     uint64_t seq_len_max;

@@ -340,6 +340,9 @@ BOOL(IN(tokenizer, lowercase), false, DECIDES, "Fold everything to small letters
 U64(IN(tokenizer, sample_max), 0, 1e9, 200000, "sentences", DECIDES,
     "Sentences that a new tokenizer is trained on; 0: all."),
 
+TEXT(IN(student, preset), "", FREE,
+     "Shape by name, as `retort model --presets` lists them; what is written here counts more. Empty: "
+     "none."),
 ENUM(IN(student, arch), arch_names, "llama", DECIDES,
      "Architecture: decoder-only, or an encoder that reads the prompt and a decoder that writes."),
 TEXT(IN(student, init_from), "", DECIDES, "Model folder to start from. Empty: random weights."),
@@ -351,6 +354,10 @@ U64(IN(student, n_heads), 1, 1024, 8, "", DECIDES, "Attention heads."),
 U64(IN(student, n_kv_heads), 0, 1024, 0, "", DECIDES, "Heads of keys and values; 0: `n_heads`."),
 U64(IN(student, d_head), 0, 1024, 0, "", DECIDES, "Width of a head; 0: `d_model / n_heads`."),
 U64(IN(student, d_ff), 8, 262144, 768, "", DECIDES, "Width of the feed-forward layer."),
+U64(IN(student, layer_groups), 0, 1000, 0, "", DECIDES,
+    "`llama`: layers share their weights in so many groups of neighbours (ALBERT); 0: none."),
+U64(IN(student, d_embed), 0, 65536, 0, "", DECIDES,
+    "`llama`: width of the embedding's rows, projected to `d_model` and back (ALBERT); 0: `d_model`."),
 ENUM(IN(student, ff_act), ff_act_names, "auto", DECIDES,
      "Feed-forward layer; `auto`: `swiglu` for `llama`, `gated-gelu` for `t5` (its version 1.1; "
      "version 1.0 has `relu` and `tied`)."),
@@ -516,83 +523,4 @@ rt_status settings_expected(const setting *s, rt_buf *out, rt_error *err)
     for (size_t i = 0; st == RT_OK && s->names[i] != NULL; i++)
         st = rt_buf_printf(out, err, "%s%s", i == 0 ? "" : ", ", s->names[i]);
     return st;
-}
-
-static cyaml_schema_value_t text_value(void)
-{
-    return (cyaml_schema_value_t){.type = CYAML_STRING,
-                                  .flags = CYAML_FLAG_POINTER,
-                                  .data_size = sizeof(char),
-                                  .string = {.min = 0, .max = CYAML_UNLIMITED}};
-}
-
-/* One field; `names` has room for an enum's names, and the number used is returned. */
-static size_t build_field(const setting *s, const cyaml_schema_value_t *item,
-                          cyaml_schema_field_t *field, cyaml_strval_t *names)
-{
-    size_t n_names = 0;
-    cyaml_schema_value_t v = {0};
-    *field = (cyaml_schema_field_t){.key = s->key, .data_offset = (uint32_t)s->offset};
-    switch (s->type) {
-    case SETTING_TEXT:
-    case SETTING_SECRET: v = text_value(); break;
-    case SETTING_LIST:
-        v.type = CYAML_SEQUENCE;
-        v.flags = CYAML_FLAG_POINTER;
-        v.data_size = sizeof(char *);
-        v.sequence.entry = item;
-        v.sequence.max = CYAML_UNLIMITED;
-        field->count_offset = (uint32_t)(s->offset + offsetof(text_list, n));
-        field->count_size = sizeof(unsigned);
-        break;
-    case SETTING_U64: v = (cyaml_schema_value_t){CYAML_VALUE_UINT(0, uint64_t)}; break;
-    case SETTING_DOUBLE: v = (cyaml_schema_value_t){CYAML_VALUE_FLOAT(0, double)}; break;
-    case SETTING_BOOL: v = (cyaml_schema_value_t){CYAML_VALUE_BOOL(0, bool)}; break;
-    case SETTING_ENUM:
-        for (; s->names[n_names] != NULL; n_names++)
-            names[n_names] = (cyaml_strval_t){.str = s->names[n_names], .val = (int64_t)n_names};
-        v.type = CYAML_ENUM;
-        v.flags = CYAML_FLAG_STRICT;
-        v.data_size = sizeof(answer_kind);
-        v.enumeration.strings = names;
-        v.enumeration.count = (uint32_t)n_names;
-        break;
-    }
-    field->value = v;
-    return n_names;
-}
-
-/* Offsets are those of the whole config, so a section is a mapping at offset 0: the struct's
- * nesting need not follow the file's. Arrays of fields end with an empty one. */
-void settings_build_schema(settings_schema *schema)
-{
-    memset(schema, 0, sizeof *schema);
-    size_t n_top = 0, n_fields = 0, n_names = 0;
-    const char *section = "";
-    schema->item = text_value();
-    for (size_t i = 0; i < RT_COUNT(table); i++) {
-        const setting *s = &table[i];
-        RT_ASSERT(n_names + 8 <= RT_COUNT(schema->names));
-        RT_ASSERT(n_top < SETTINGS_SECTIONS_MAX && n_fields + 3 < RT_COUNT(schema->fields));
-        cyaml_schema_field_t *field;
-        if (s->section[0] == '\0') {
-            field = &schema->top_fields[n_top++];
-        } else {
-            if (strcmp(s->section, section) != 0) {
-                n_fields++;
-                section = s->section;
-                cyaml_schema_field_t *top = &schema->top_fields[n_top++];
-                top->key = section;
-                top->value.type = CYAML_MAPPING;
-                top->value.data_size = sizeof(config);
-                top->value.mapping.fields = &schema->fields[n_fields];
-            }
-            field = &schema->fields[n_fields++];
-        }
-        n_names += build_field(s, &schema->item, field, &schema->names[n_names]);
-    }
-    schema->top.type = CYAML_MAPPING;
-    schema->top.flags = CYAML_FLAG_POINTER;
-    schema->top.data_size = sizeof(config);
-    schema->top.mapping.fields = schema->top_fields;
 }

@@ -34,15 +34,15 @@ struct decode_slots {
     slot *slots; /* [n_slots] */
     size_t n_slots, n_used;
     uint64_t n_arrived, n_tokens_read;
-    float
-        *prompt_hidden; /* [n_slots, d_model], the final norm's output at the end of each prompt */
+    float *
+        prompt_hidden; /* [n_slots, width of the head], the head's input at the end of each prompt */
     /* of one step, a row for each slot that gets a token */
     uint32_t *rows;           /* [n_slots], slot numbers */
     uint32_t *last;           /* [n_slots] */
     generate_prompt *prompts; /* [n_slots], to be read */
     uint32_t *copies;         /* [n_slots], slots that take their prompt from another */
     uint32_t *sources;        /* [n_slots], that one */
-    float *hidden;            /* [n_slots, d_model] */
+    float *hidden;            /* [n_slots, width of the head] */
     float *logits;            /* [n_slots, n_vocab] */
 };
 
@@ -56,8 +56,8 @@ static bool allocate(decode_slots *s)
     s->prompts = rt_calloc(n, sizeof *s->prompts);
     s->copies = rt_calloc(n, sizeof *s->copies);
     s->sources = rt_calloc(n, sizeof *s->sources);
-    s->hidden = rt_calloc(n * c->d_model, sizeof *s->hidden);
-    s->prompt_hidden = rt_calloc(n * c->d_model, sizeof *s->prompt_hidden);
+    s->hidden = rt_calloc(n * model_head_width(s->m), sizeof *s->hidden);
+    s->prompt_hidden = rt_calloc(n * model_head_width(s->m), sizeof *s->prompt_hidden);
     s->logits = rt_calloc(n * c->n_vocab, sizeof *s->logits);
     if (s->slots == NULL || s->rows == NULL || s->last == NULL || s->prompts == NULL ||
         s->copies == NULL || s->sources == NULL || s->hidden == NULL || s->prompt_hidden == NULL ||
@@ -249,7 +249,7 @@ static void divide_waiting(decode_slots *s, size_t *n, size_t *n_copies)
 /* Bring waiting prompts into the first rows: first those that are read, then those that are copied. */
 static rt_status read_prompts(decode_slots *s, size_t *n, rt_error *err)
 {
-    size_t width = s->m->config.d_model, n_copies;
+    size_t width = model_head_width(s->m), n_copies;
     rt_status st = RT_OK;
     divide_waiting(s, n, &n_copies);
     if (*n > 0) st = s->m->arch->prefill(s->d, *n, s->rows, s->prompts, s->hidden, err);
@@ -280,7 +280,7 @@ static rt_status step_live(decode_slots *s, size_t *n, rt_error *err)
     *n = n_rows;
     if (n_rows == first) return RT_OK;
     return s->m->arch->step(s->d, n_rows - first, s->rows + first, s->last,
-                            s->hidden + first * s->m->config.d_model, err);
+                            s->hidden + first * model_head_width(s->m), err);
 }
 
 static rt_status take(decode_slots *s, uint32_t i_slot, const float *logits, decoded_token *out,

@@ -23,7 +23,7 @@ typedef struct generation {
     sampler *choose;
     size_t *limits;     /* [n], tokens that may still be predicted in all */
     size_t *capacities; /* [n], prompt and limit */
-    float *hidden;      /* [GROUP_SEQS, d_model] */
+    float *hidden;      /* [GROUP_SEQS, width of the head] */
     float *logits;      /* [GROUP_SEQS, n_vocab] */
 
     /* the group, numbered from 0 */
@@ -94,7 +94,7 @@ static rt_status prepare(generation *g, const generate_prompt *prompts, size_t n
     size_t n_tokens, n_longest;
     g->limits = rt_calloc(n, sizeof *g->limits);
     g->capacities = rt_calloc(n, sizeof *g->capacities);
-    g->hidden = rt_calloc(GROUP_SEQS * c->d_model, sizeof *g->hidden);
+    g->hidden = rt_calloc(GROUP_SEQS * model_head_width(g->m), sizeof *g->hidden);
     g->logits = rt_calloc(GROUP_SEQS * c->n_vocab, sizeof *g->logits);
     if (out == NULL || g->limits == NULL || g->capacities == NULL || g->hidden == NULL ||
         g->logits == NULL)
@@ -135,7 +135,7 @@ static rt_status read_prompts(generation *g, rt_error *err)
             if (n_tokens > PREFILL_TOKENS) break;
         }
         st = g->m->arch->prefill(g->d, n, g->live + first, g->prompts + first,
-                                 g->hidden + first * g->m->config.d_model, err);
+                                 g->hidden + first * model_head_width(g->m), err);
     }
     return st;
 }

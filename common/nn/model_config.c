@@ -93,6 +93,10 @@ static rt_status check_t5(const model_config *c, rt_error *err)
     if (st == RT_OK)
         st = check_range("decoder_start_id", c->decoder_start_id, 0, c->n_vocab - 1, err);
     if (st != RT_OK) return st;
+    if (c->n_layer_groups != 0 || c->d_embed != 0)
+        return rt_fail(err, RT_INVALID,
+                       "model: n_layer_groups is %zu and d_embed %zu, expected 0 for t5",
+                       c->n_layer_groups, c->d_embed);
     if (c->n_kv_heads != c->n_heads)
         return rt_fail(err, RT_INVALID, "model: n_kv_heads is %zu, expected n_heads (%zu) for t5",
                        c->n_kv_heads, c->n_heads);
@@ -104,6 +108,9 @@ static rt_status check_t5(const model_config *c, rt_error *err)
 
 static rt_status check_llama(const model_config *c, rt_error *err)
 {
+    rt_status st = check_range("n_layer_groups", c->n_layer_groups, 0, c->n_layers, err);
+    if (st == RT_OK) st = check_range("d_embed", c->d_embed, 0, c->d_model, err);
+    if (st != RT_OK) return st;
     /* Written so that NaN fails too. */
     if (!(c->rope_theta >= 1.0f && isfinite(c->rope_theta)))
         return rt_fail(err, RT_INVALID, "model: rope_theta is %g, expected a number of at least 1",

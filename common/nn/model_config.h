@@ -32,6 +32,10 @@ typedef struct model_config {
     bool tied;     /* the head shares the embedding matrix */
     uint32_t bos_id, eos_id, pad_id;
 
+    /* Llama, after ALBERT; 0: off */
+    size_t n_layer_groups; /* layers of a group share one set of weights */
+    size_t d_embed;        /* width of the embedding's rows, projected to d_model and back */
+
     /* T5; all zero for Llama */
     size_t n_decoder_layers;
     size_t rel_buckets;      /* rows of each stack's table of position biases; a multiple of 4 */

@@ -10,7 +10,7 @@
  */
 #include "common/text/tokenizer_file.h"
 
-#include <string.h>
+#include "common/text/protobuf_walk.h"
 
 #define FIELD_PIECES       1u
 #define FIELD_NORMALIZER   3u
@@ -18,60 +18,13 @@
 #define FIELD_CHARSMAP     2u
 #define TRIE_BLOCK         256u
 
-typedef struct cursor {
-    const unsigned char *p;
-    const unsigned char *end;
-} cursor;
-
-typedef struct field {
-    uint64_t number;
-    unsigned wire_type;
-    cursor bytes; /* of wire type 2 */
-} field;
-
-static bool read_varint(cursor *c, uint64_t *out)
-{
-    uint64_t v = 0;
-    for (unsigned shift = 0; shift < 64 && c->p < c->end; shift += 7) {
-        unsigned char byte = *c->p++;
-        v |= (uint64_t)(byte & 0x7F) << shift;
-        if (byte < 0x80) {
-            *out = v;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool read_field(cursor *c, field *f)
-{
-    uint64_t key, n;
-    if (!read_varint(c, &key)) return false;
-    f->number = key >> 3;
-    f->wire_type = (unsigned)(key & 7);
-    f->bytes = (cursor){0};
-    switch (f->wire_type) {
-    case 0: return read_varint(c, &n);
-    case 1: n = 8; break;
-    case 2:
-        if (!read_varint(c, &n)) return false;
-        break;
-    case 5: n = 4; break;
-    default: return false;
-    }
-    if (n > (uint64_t)(c->end - c->p)) return false;
-    f->bytes = (cursor){.p = c->p, .end = c->p + n};
-    c->p += n;
-    return true;
-}
-
 static uint32_t unit_at(const unsigned char *trie, size_t i)
 {
     return (uint32_t)trie[4 * i] | (uint32_t)trie[4 * i + 1] << 8 |
            (uint32_t)trie[4 * i + 2] << 16 | (uint32_t)trie[4 * i + 3] << 24;
 }
 
-static bool is_sound_charsmap(cursor map)
+static bool is_sound_charsmap(protobuf_cursor map)
 {
     size_t n = (size_t)(map.end - map.p);
     if (n == 0) return true;
@@ -93,12 +46,13 @@ static bool is_sound_charsmap(cursor map)
     return true;
 }
 
-static bool is_sound_normalizer(cursor c)
+static bool is_sound_normalizer(protobuf_cursor c)
 {
-    field f;
+    protobuf_field f;
     while (c.p < c.end) {
-        if (!read_field(&c, &f)) return false;
-        if (f.number == FIELD_CHARSMAP && f.wire_type == 2 && !is_sound_charsmap(f.bytes))
+        if (!protobuf_next(&c, &f)) return false;
+        if (f.number == FIELD_CHARSMAP && f.wire_type == PROTOBUF_BYTES &&
+            !is_sound_charsmap(f.bytes))
             return false;
     }
     return true;
@@ -106,19 +60,20 @@ static bool is_sound_normalizer(cursor c)
 
 rt_status tokenizer_file_check(const char *bytes, size_t n, rt_error *err)
 {
-    cursor c = {.p = (const unsigned char *)bytes, .end = (const unsigned char *)bytes + n};
+    protobuf_cursor c = {.p = (const unsigned char *)bytes,
+                         .end = (const unsigned char *)bytes + n};
     size_t n_pieces = 0;
-    field f;
+    protobuf_field f;
     while (c.p < c.end) {
         size_t at = (size_t)(c.p - (const unsigned char *)bytes);
-        if (!read_field(&c, &f))
+        if (!protobuf_next(&c, &f))
             return rt_fail(err, RT_CORRUPT,
                            "not a sentencepiece model: broken off or damaged at "
                            "byte %zu",
                            at);
-        if (f.number == FIELD_PIECES && f.wire_type == 2) n_pieces++;
-        if ((f.number == FIELD_NORMALIZER || f.number == FIELD_DENORMALIZER) && f.wire_type == 2 &&
-            !is_sound_normalizer(f.bytes))
+        if (f.number == FIELD_PIECES && f.wire_type == PROTOBUF_BYTES) n_pieces++;
+        if ((f.number == FIELD_NORMALIZER || f.number == FIELD_DENORMALIZER) &&
+            f.wire_type == PROTOBUF_BYTES && !is_sound_normalizer(f.bytes))
             return rt_fail(err, RT_CORRUPT,
                            "sentencepiece model with a damaged normalisation "
                            "table (field at byte %zu)",

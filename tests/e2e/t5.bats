@@ -55,6 +55,15 @@ teardown() {
   grep -q '"raw":"[^"]' answers.jsonl
 }
 
+@test "its files keep the rules of their formats, in a folder and as GGUF" {
+  python3 "$SOURCE/tests/tools/check_safetensors.py" "$shared/base/student"
+  "$RETORT" export --run "$shared/base" --format gguf --dtype q8_0 --output s.gguf
+  python3 "$SOURCE/tests/tools/check_gguf.py" s.gguf "$shared/base/student"
+  run "$RETORT" convert s.gguf --output back
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"general.architecture is not llama"* ]]
+}
+
 @test "the server gives what predict gives, many at a time too" {
   sed -nE 's/.*"question":"([^"]*)".*/\1/p' test.jsonl | head -n 4 > inputs.txt
   "$RETORT" predict --model "$shared/base/student" --max-new-tokens 24 < inputs.txt > answers.jsonl

@@ -13,6 +13,7 @@
 #include "common/ckpt/manifest.h"
 #include "worker/export/replace_folder.h"
 #include "worker/export/student_texts.h"
+#include "worker/export/write_gguf.h"
 #include "worker/model_shape/model_shape.h"
 
 #define TOKENIZER_BYTES_MAX ((size_t)256 << 20)
@@ -24,7 +25,7 @@ typedef struct sources {
     tokenizer *tokenizer;
     model_config shape;
     param_table table;
-    float *weights;
+    ckpt_tensor *places; /* [table.n_params] */
     student_spec spec;
 } sources;
 
@@ -33,7 +34,7 @@ static void close_sources(sources *s)
     ckpt_reader_close(s->checkpoint);
     tokenizer_free(s->tokenizer);
     param_table_free(&s->table);
-    free(s->weights);
+    free(s->places);
     student_spec_free(&s->spec);
 }
 
@@ -90,18 +91,29 @@ static rt_status open_tokenizer(const config *c, const char *run_dir, sources *s
     return RT_OK;
 }
 
-static rt_status read_weights(sources *s, rt_error *err)
+static rt_status find_weights(sources *s, rt_error *err)
 {
     rt_status st = param_table_build(&s->shape, &s->table, err);
     if (st != RT_OK) return st;
-    s->weights = rt_calloc(s->table.n_total, sizeof *s->weights);
-    if (s->weights == NULL) return rt_fail(err, RT_NOMEM, "%zu parameters", s->table.n_total);
+    s->places = rt_calloc(s->table.n_params, sizeof *s->places);
+    if (s->places == NULL) return rt_fail(err, RT_NOMEM, "%zu parameters", s->table.n_params);
     for (size_t i = 0; st == RT_OK && i < s->table.n_params; i++) {
         const param *p = &s->table.params[i];
         if (p->alias_of < 0)
-            st = ckpt_reader_get(s->checkpoint, p->name, p->n, s->weights + p->offset, err);
+            st = ckpt_reader_find(s->checkpoint, p->name, p->n, &s->places[i], err);
     }
     return st;
+}
+
+static void read_checkpoint(const void *context, size_t i_param, size_t first, size_t n, float *out)
+{
+    const ckpt_tensor *t = &((const sources *)context)->places[i_param];
+    safetensors_read_range(t->file, t->entry, first, n, out);
+}
+
+static weight_source weights_of(const sources *s)
+{
+    return (weight_source){.table = &s->table, .read = read_checkpoint, .context = s};
 }
 
 static rt_status open_sources(const config *c, const char *run_dir, uint64_t version, sources *s,
@@ -115,7 +127,7 @@ static rt_status open_sources(const config *c, const char *run_dir, uint64_t ver
                     .eos_id = tokenizer_eos(s->tokenizer),
                     .pad_id = tokenizer_pad(s->tokenizer)};
     if ((st = model_shape_of(c, &v, &s->shape, err)) != RT_OK) return st;
-    if ((st = read_weights(s, err)) != RT_OK)
+    if ((st = find_weights(s, err)) != RT_OK)
         return rt_wrap(err, st, "%s version %" PRIu64, run_dir, version);
     return student_spec_of(c, &s->spec, err);
 }
@@ -136,9 +148,11 @@ static rt_status copy_tokenizer(const sources *s, const char *folder, rt_error *
 static rt_status write_all(const config *c, const export_request *ask, const sources *s,
                            const char *folder, export_result *result, rt_error *err)
 {
+    weight_source weights = weights_of(s);
     rt_status st = rt_fs_mkdirs(folder, err);
     if (st != RT_OK) return st;
-    st = hf_weights_write(folder, &s->table, s->weights, ask->dtype, result->weights_sha256, err);
+    st = hf_weights_write_from(folder, &weights, ask->dtype, ask->shard_bytes_max,
+                               result->weights_sha256, err);
     if (st != RT_OK) return st;
     if ((st = hf_config_write(folder, &s->shape, ask->dtype, err)) != RT_OK) return st;
     if ((st = copy_tokenizer(s, folder, err)) != RT_OK) return st;
@@ -162,37 +176,70 @@ static rt_status check_output(const char *output, rt_error *err)
                    output, STUDENT_SPEC_FILE);
 }
 
+static rt_status to_folder(const config *c, const export_request *ask, const sources *s,
+                           const char *output, export_result *result, rt_error *err)
+{
+    char folder[PATH_MAX];
+    rt_error ignored;
+    rt_status st = check_output(output, err);
+    if (st != RT_OK) return st;
+    snprintf(folder, sizeof folder, "%s.tmp-%ld", output, (long)getpid());
+    st = write_all(c, ask, s, folder, result, err);
+    if (st == RT_OK) st = replace_folder(folder, output, err);
+    if (st != RT_OK && rt_fs_remove_tree(folder, &ignored) != RT_OK)
+        rt_log_warn("export.left_behind", "folder=%s", folder);
+    return st;
+}
+
+static rt_status to_file(const config *c, const export_request *ask, const sources *s,
+                         const char *output, export_result *result, rt_error *err)
+{
+    rt_buf pieces = {0}, task = {0};
+    weight_source weights = weights_of(s);
+    rt_status st = rt_fs_read(s->tokenizer_path, TOKENIZER_BYTES_MAX, &pieces, err);
+    if (st == RT_OK) st = student_spec_print(&s->spec, &task, err);
+    if (st == RT_OK) {
+        gguf_parts parts = {.path = output,
+                            .name = c->name,
+                            .config = &s->shape,
+                            .source = &weights,
+                            .tokenizer = &pieces,
+                            .task = &task,
+                            .type = ask->type};
+        st = write_gguf(&parts, result->weights_sha256, err);
+    }
+    rt_buf_free(&pieces);
+    rt_buf_free(&task);
+    return st;
+}
+
 rt_status export_student(const config *c, const export_request *ask, export_result *out,
                          rt_error *err)
 {
     rt_status st = RT_OK;
     sources *s = NULL;
-    char output[PATH_MAX - 32], folder[PATH_MAX] = "";
+    char output[PATH_MAX - 32];
     export_result result = {0};
     size_t n = strlen(ask->output);
     while (n > 1 && ask->output[n - 1] == '/') n--;
     if (n == 0 || n >= sizeof output)
-        return rt_fail(err, RT_INVALID, "output: found '%.64s', expected a folder", ask->output);
+        return rt_fail(err, RT_INVALID, "output: found '%.64s', expected a path", ask->output);
     memcpy(output, ask->output, n);
     output[n] = '\0';
     if ((s = rt_calloc(1, sizeof *s)) == NULL) return rt_fail(err, RT_NOMEM, "export");
     if ((st = export_find_version(ask->run_dir, ask->which, &result.version, err)) != RT_OK)
         goto out;
     if ((st = open_sources(c, ask->run_dir, result.version, s, err)) != RT_OK) goto out;
-    if ((st = check_output(output, err)) != RT_OK) goto out;
     result.n_parameters = s->table.n_total;
-    snprintf(folder, sizeof folder, "%s.tmp-%ld", output, (long)getpid());
-    if ((st = write_all(c, ask, s, folder, &result, err)) != RT_OK) goto out;
-    if ((st = replace_folder(folder, output, err)) != RT_OK) goto out;
-    rt_log_info("export.done", "folder=%s version=%" PRIu64 " parameters=%zu", output,
+    if (ask->to_gguf)
+        st = to_file(c, ask, s, output, &result, err);
+    else
+        st = to_folder(c, ask, s, output, &result, err);
+    if (st != RT_OK) goto out;
+    rt_log_info("export.done", "output=%s version=%" PRIu64 " parameters=%zu", output,
                 result.version, result.n_parameters);
     *out = result;
 out:
-    if (st != RT_OK && folder[0] != '\0') {
-        rt_error ignored;
-        if (rt_fs_remove_tree(folder, &ignored) != RT_OK)
-            rt_log_warn("export.left_behind", "folder=%s", folder);
-    }
     close_sources(s);
     free(s);
     return st;

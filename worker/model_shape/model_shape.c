@@ -24,6 +24,8 @@ static model_config shape_of_settings(const student_config *s, const vocabulary 
         .norm_eps = (float)s->norm_eps,
         .tied = s->tied,
     };
+    shape.n_layer_groups = s->layer_groups;
+    shape.d_embed = s->d_embed;
     if (shape.arch != MODEL_ARCH_T5) return shape;
     shape.n_decoder_layers = s->n_decoder_layers != 0 ? s->n_decoder_layers : s->n_layers;
     shape.ff_act = s->ff_act == FF_RELU ? MODEL_FF_RELU : MODEL_FF_GATED_GELU;

@@ -145,12 +145,8 @@ static json_t *texts_json(const char *const *texts, size_t n)
     return list;
 }
 
-rt_status student_spec_write(const student_spec *spec, const char *folder, rt_error *err)
+rt_status student_spec_print(const student_spec *spec, rt_buf *out, rt_error *err)
 {
-    rt_status st = RT_OK;
-    char path[4096];
-    char *text = NULL;
-    rt_buf bytes = {0};
     const char *kind = "text";
     for (size_t i = 0; i < RT_COUNT(kind_names); i++)
         if (kind_names[i].kind == spec->rules.kind) kind = kind_names[i].name;
@@ -161,16 +157,21 @@ rt_status student_spec_write(const student_spec *spec, const char *folder, rt_er
         texts_json(spec->rules.stop_marks, spec->rules.n_stop_marks), "classes",
         texts_json(spec->rules.classes, spec->rules.n_classes), "label_format", spec->label_format,
         "answers_by", student_task_name(spec->answers_by), "explains", spec->explains);
-    if (root == NULL || (text = json_dumps(root, JSON_INDENT(2))) == NULL) {
-        st = rt_fail(err, RT_NOMEM, "%s of a student", STUDENT_SPEC_FILE);
-        goto out;
-    }
-    if ((st = rt_fs_join(path, sizeof path, folder, STUDENT_SPEC_FILE, err)) != RT_OK) goto out;
-    if ((st = rt_buf_printf(&bytes, err, "%s\n", text)) != RT_OK) goto out;
-    st = rt_fs_write_atomic(path, bytes.data, bytes.n, err);
-out:
+    char *text = root == NULL ? NULL : json_dumps(root, JSON_INDENT(2));
+    rt_status st = text == NULL ? rt_fail(err, RT_NOMEM, "%s of a student", STUDENT_SPEC_FILE)
+                                : rt_buf_printf(out, err, "%s\n", text);
     json_decref(root);
     free(text);
+    return st;
+}
+
+rt_status student_spec_write(const student_spec *spec, const char *folder, rt_error *err)
+{
+    char path[4096];
+    rt_buf bytes = {0};
+    rt_status st = rt_fs_join(path, sizeof path, folder, STUDENT_SPEC_FILE, err);
+    if (st == RT_OK) st = student_spec_print(spec, &bytes, err);
+    if (st == RT_OK) st = rt_fs_write_atomic(path, bytes.data, bytes.n, err);
     rt_buf_free(&bytes);
     return st;
 }
@@ -236,31 +237,33 @@ out:
     return st;
 }
 
-rt_status student_spec_read(const char *folder, student_spec *out, rt_error *err)
+rt_status student_spec_parse(const char *name, const char *text, size_t n, student_spec *out,
+                             rt_error *err)
 {
     rt_status st = RT_OK;
+    student_spec spec = {0};
+    json_error_t problem;
+    json_t *root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &problem);
+    if (root == NULL)
+        st = rt_fail(err, RT_CORRUPT, "%s:%d: %s", name, problem.line, problem.text);
+    else if ((st = read_root(root, &spec, err)) != RT_OK)
+        st = rt_wrap(err, st, "%s", name);
+    if (st == RT_OK)
+        *out = spec;
+    else
+        student_spec_free(&spec);
+    json_decref(root);
+    return st;
+}
+
+rt_status student_spec_read(const char *folder, student_spec *out, rt_error *err)
+{
     char path[4096];
     rt_buf bytes = {0};
-    student_spec spec = {0};
-    json_t *root = NULL;
-    json_error_t problem;
-    if ((st = rt_fs_join(path, sizeof path, folder, STUDENT_SPEC_FILE, err)) != RT_OK) return st;
-    if ((st = rt_fs_read(path, SPEC_BYTES_MAX, &bytes, err)) != RT_OK) goto out;
-    root =
-        json_loadb(bytes.data != NULL ? bytes.data : "", bytes.n, JSON_REJECT_DUPLICATES, &problem);
-    if (root == NULL) {
-        st = rt_fail(err, RT_CORRUPT, "%s:%d: %s", path, problem.line, problem.text);
-        goto out;
-    }
-    if ((st = read_root(root, &spec, err)) != RT_OK) {
-        st = rt_wrap(err, st, "%s", path);
-        goto out;
-    }
-    *out = spec;
-    memset(&spec, 0, sizeof spec);
-out:
-    student_spec_free(&spec);
-    json_decref(root);
+    rt_status st = rt_fs_join(path, sizeof path, folder, STUDENT_SPEC_FILE, err);
+    if (st == RT_OK) st = rt_fs_read(path, SPEC_BYTES_MAX, &bytes, err);
+    if (st == RT_OK)
+        st = student_spec_parse(path, bytes.data != NULL ? bytes.data : "", bytes.n, out, err);
     rt_buf_free(&bytes);
     return st;
 }

@@ -33,6 +33,10 @@ void student_spec_free(student_spec *spec);
 /* "<folder>/retort.json", atomically. */
 RT_MUST_USE rt_status student_spec_write(const student_spec *spec, const char *folder,
                                          rt_error *err);
+/* The text of that file appended to *out, and back: `name` is for messages. */
+RT_MUST_USE rt_status student_spec_print(const student_spec *spec, rt_buf *out, rt_error *err);
+RT_MUST_USE rt_status student_spec_parse(const char *name, const char *text, size_t n,
+                                         student_spec *out, rt_error *err);
 /* RT_NOTFOUND when the folder has none, RT_CORRUPT says what is wrong. */
 RT_MUST_USE rt_status student_spec_read(const char *folder, student_spec *out, rt_error *err);
 

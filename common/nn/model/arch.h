@@ -56,7 +56,7 @@ typedef struct arch {
     /* Start a group: capacities[n_seqs] are the tokens that each sequence may reach. */
     void (*decoder_begin)(decoder *d, const size_t *capacities, size_t n_seqs);
     void (*decoder_free)(decoder *d);
-    /* Begin each of n sequences, whatever it held, with its prompt; hidden[n, d_model] receives the
+    /* Begin each of n sequences, whatever it held, with its prompt; hidden[n, width] receives the
      * final norm's output at the last token of each. */
     rt_status (*prefill)(decoder *d, size_t n, const uint32_t *i_seqs,
                          const generate_prompt *prompts, float *hidden, rt_error *err);

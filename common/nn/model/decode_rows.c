@@ -16,7 +16,7 @@ void rows_norm(const model *m, size_t n, const float *x, const float *gain, floa
 
 void rows_embed(const model *m, size_t n, const uint32_t *ids, float *x)
 {
-    size_t width = m->config.d_model;
+    size_t width = m->table.params[0].shape[1];
     for (size_t i = 0; i < n; i++) {
         RT_ASSERT(ids[i] < m->config.n_vocab);
         memcpy(x + i * width, rows_weight(m, 0) + ids[i] * width, width * sizeof *x);

@@ -12,7 +12,7 @@ const float *rows_weight(const model *m, size_t i_param);
 void rows_linear(model *m, size_t i, size_t n_params, size_t n, const float *x, float *y);
 /* out[n, d_model] = rms_norm(x) * gain. */
 void rows_norm(const model *m, size_t n, const float *x, const float *gain, float *out);
-/* x[n, d_model] = rows of the embedding, entry 0 of the table. */
+/* x[n, its width] = rows of the embedding, entry 0 of the table. */
 void rows_embed(const model *m, size_t n, const uint32_t *ids, float *x);
 /* The token axis of n prompts for one forward pass, in the memory of the model's tape.
  * @param last_rows  out: [n], where each prompt's last token stands; NULL when not wanted. */

@@ -8,7 +8,10 @@
  *   x ─┬─ norm ─ [q|k|v] ─ rope ─ attention ─ o ─ + ─┬─ norm ─ [gate|up] ─ swiglu ─ down ─ + ─►
  *      └───────────────────────────────────────────┘ └────────────────────────────────────┘
  *
- * Entries of the table: embedding, nine for each layer, final norm, head (an alias when tied).
+ * Entries of the table: embedding, nine for each layer, final norm, head (an alias when tied), and
+ * with a factorised embedding its two projections. Layers that share their weights are aliases of
+ * the first of their group: gradients of all its uses add up, the optimizer has one copy. Both after
+ * Lan et al. 2020, "ALBERT", arXiv:1909.11942, section 3.1.
  */
 
 static const char *const layer_names[LLAMA_LAYER_PARAMS] = {
@@ -22,6 +25,25 @@ static const char *const layer_names[LLAMA_LAYER_PARAMS] = {
 size_t llama_param(size_t i_layer, llama_layer_param which)
 {
     return 1 + i_layer * LLAMA_LAYER_PARAMS + which;
+}
+
+size_t llama_embed_proj(const model_config *c)
+{
+    return llama_param(c->n_layers, 0) + 2;
+}
+
+size_t llama_head_proj(const model_config *c)
+{
+    return llama_embed_proj(c) + 1;
+}
+
+/* First layer of the group that a layer belongs to: groups are runs of layers, as even as can be. */
+static size_t first_of_group(const model_config *c, size_t i_layer)
+{
+    size_t n_groups = c->n_layer_groups;
+    if (n_groups == 0) return i_layer;
+    size_t group = i_layer * n_groups / c->n_layers;
+    return (group * c->n_layers + n_groups - 1) / n_groups;
 }
 
 head_shape llama_shape(const model_config *c)
@@ -40,7 +62,9 @@ static rt_status list_layer(const model_config *c, size_t i_layer, param_table *
     };
     for (size_t i = 0; i < LLAMA_LAYER_PARAMS; i++) {
         param_group group = shapes[i][0] == 0 ? PARAM_GROUP_NORM : PARAM_GROUP_MATRIX;
-        rt_status st = param_table_add(table, group, shapes[i][0], shapes[i][1], -1, err,
+        size_t first = first_of_group(c, i_layer);
+        int alias_of = first == i_layer ? -1 : (int)llama_param(first, (llama_layer_param)i);
+        rt_status st = param_table_add(table, group, shapes[i][0], shapes[i][1], alias_of, err,
                                        "model.layers.%zu.%s.weight", i_layer, layer_names[i]);
         if (st != RT_OK) return st;
     }
@@ -49,14 +73,21 @@ static rt_status list_layer(const model_config *c, size_t i_layer, param_table *
 
 static rt_status list_params(const model_config *c, param_table *table, rt_error *err)
 {
-    rt_status st = param_table_add(table, PARAM_GROUP_EMBEDDING, c->n_vocab, c->d_model, -1, err,
+    size_t width = c->d_embed != 0 ? c->d_embed : c->d_model;
+    rt_status st = param_table_add(table, PARAM_GROUP_EMBEDDING, c->n_vocab, width, -1, err,
                                    "model.embed_tokens.weight");
     for (size_t i = 0; st == RT_OK && i < c->n_layers; i++) st = list_layer(c, i, table, err);
     if (st == RT_OK)
         st = param_table_add(table, PARAM_GROUP_NORM, 0, c->d_model, -1, err, "model.norm.weight");
     if (st == RT_OK)
-        st = param_table_add(table, PARAM_GROUP_MATRIX, c->n_vocab, c->d_model, c->tied ? 0 : -1,
-                             err, "lm_head.weight");
+        st = param_table_add(table, PARAM_GROUP_MATRIX, c->n_vocab, width, c->tied ? 0 : -1, err,
+                             "lm_head.weight");
+    if (st == RT_OK && c->d_embed != 0)
+        st = param_table_add(table, PARAM_GROUP_MATRIX, c->d_model, c->d_embed, -1, err,
+                             "model.embed_proj.weight");
+    if (st == RT_OK && c->d_embed != 0)
+        st = param_table_add(table, PARAM_GROUP_MATRIX, c->d_embed, c->d_model, -1, err,
+                             "model.head_proj.weight");
     return st;
 }
 
@@ -113,6 +144,8 @@ static bool forward(model *m, const model_input *input, model_trace *out)
     out->fused = tape_alloc(t, n_layers, sizeof(tensor *));
     if (out->layers == NULL || out->fused == NULL) return false;
     tensor *x = op_embed(t, model_param(m, 0, 1), input->ids, input->n_tokens);
+    if (m->config.d_embed != 0)
+        x = op_linear(t, x, model_param(m, llama_embed_proj(&m->config), 1));
     x = op_dropout(t, x, input->dropout, 0, input->spans, input->dropout_keys, input->n_spans);
     out->layers[0] = x;
     for (size_t i = 0; i < n_layers; i++) {
@@ -127,12 +160,14 @@ static tensor *final_norm(model *m, tensor *layer_output, const uint32_t *rows, 
 {
     tensor *gain = model_param(m, llama_param(m->config.n_layers, LLAMA_NORM_1), 1);
     tensor *x = op_gather_rows(m->tape, layer_output, rows, n_rows);
-    return op_rms_norm(m->tape, x, gain, m->config.norm_eps);
+    x = op_rms_norm(m->tape, x, gain, m->config.norm_eps);
+    if (m->config.d_embed == 0) return x;
+    return op_linear(m->tape, x, model_param(m, llama_head_proj(&m->config), 1));
 }
 
 static size_t head_param(const model *m)
 {
-    return m->config.tied ? 0 : m->table.n_params - 1;
+    return m->config.tied ? 0 : llama_param(m->config.n_layers, LLAMA_NORM_1) + 1;
 }
 
 const arch arch_llama = {

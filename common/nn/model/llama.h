@@ -21,6 +21,10 @@ typedef enum llama_layer_param {
 /* Index in the table; layer n_layers, LLAMA_NORM_1 is the final norm. */
 size_t llama_param(size_t i_layer, llama_layer_param which);
 head_shape llama_shape(const model_config *config);
+/* With a factorised embedding: [d_model, d_embed] behind it and [d_embed, d_model] before the head,
+ * the last entries of the table. */
+size_t llama_embed_proj(const model_config *config);
+size_t llama_head_proj(const model_config *config);
 
 /* Decoding, in llama_decode.c: see struct arch. */
 rt_status llama_decoder_new(model *m, size_t n_seqs, size_t n_tokens, size_t n_longest,

@@ -100,7 +100,7 @@ rt_status llama_prefill(decoder *d, size_t n, const uint32_t *i_seqs,
         last = m->arch->final_norm(m, trace.layers[trace.n_layers], last_rows, n);
     if ((st = tape_status(m->tape, err)) != RT_OK) return st;
     RT_ASSERT(last != NULL);
-    memcpy(hidden, last->data, n * m->config.d_model * sizeof *hidden);
+    memcpy(hidden, last->data, n * model_head_width(m) * sizeof *hidden);
     for (size_t l = 0; l < m->config.n_layers; l++) {
         const tensor *fused = trace.fused[l];
         for (size_t i = 0; i < n; i++)
@@ -161,17 +161,42 @@ static void feed_forward_layer(decoder *d, size_t i_layer, size_t n)
     vec_add(d->x, d->h, n * width);
 }
 
+/* Rows of the embedding into d->x. */
+static void embed_layer(decoder *d, size_t n, const uint32_t *ids)
+{
+    const model_config *c = &d->m->config;
+    if (c->d_embed == 0) {
+        rows_embed(d->m, n, ids, d->x);
+        return;
+    }
+    rows_embed(d->m, n, ids, d->h);
+    rows_linear(d->m, llama_embed_proj(c), 1, n, d->h, d->x);
+}
+
+/* What the head reads. */
+static void last_layer(decoder *d, size_t n, float *hidden)
+{
+    const model_config *c = &d->m->config;
+    const float *gain = layer_weight(d, c->n_layers, LLAMA_NORM_1);
+    if (c->d_embed == 0) {
+        rows_norm(d->m, n, d->x, gain, hidden);
+        return;
+    }
+    rows_norm(d->m, n, d->x, gain, d->h);
+    rows_linear(d->m, llama_head_proj(c), 1, n, d->h, hidden);
+}
+
 rt_status llama_step(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *ids,
                      float *hidden, rt_error *err)
 {
     (void)err; /* everything was allocated before */
     size_t n_layers = d->m->config.n_layers;
-    rows_embed(d->m, n, ids, d->x);
+    embed_layer(d, n, ids);
     for (size_t l = 0; l < n_layers; l++) {
         attention_layer(d, l, n, i_seqs);
         feed_forward_layer(d, l, n);
     }
-    rows_norm(d->m, n, d->x, layer_weight(d, n_layers, LLAMA_NORM_1), hidden);
+    last_layer(d, n, hidden);
     for (size_t i = 0; i < n; i++) d->lengths[i_seqs[i]]++;
     return RT_OK;
 }

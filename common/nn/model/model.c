@@ -177,6 +177,11 @@ tensor *model_param(model *m, size_t i, size_t n)
     return x;
 }
 
+size_t model_head_width(const model *m)
+{
+    return m->table.params[m->arch->head_param(m)].shape[1];
+}
+
 /* Which sequences of a batch a pass reads. A sequence whose task or example has weight 0 gives no
  * gradient: it is only evaluated, so alpha = 1 is plain training to the last bit. */
 typedef enum selection { SELECT_ALL, SELECT_LEARNT, SELECT_IDLE } selection;

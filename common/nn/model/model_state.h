@@ -44,5 +44,7 @@ tensor *model_param(model *m, size_t i, size_t n);
 
 /* The weights packed by rows_linear() (decode_rows.h). */
 void model_packed_free(model *m);
+/* Columns of the head's matrix: width of the rows that it reads. */
+size_t model_head_width(const model *m);
 
 #endif

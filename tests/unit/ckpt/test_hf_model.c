@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,39 @@ Test(hf_model, a_saved_model_loads_as_the_same_model)
         model_free(m);
         model_free(back);
     }
+}
+
+Test(hf_model, shared_layers_and_a_factorised_embedding_are_stored_once_under_their_own_type)
+{
+    model_config c = toy;
+    c.n_layers = 4;
+    c.n_layer_groups = 2;
+    c.d_embed = 3;
+    model *m = make_model(&c), *back = NULL;
+    rt_error err = {0};
+    safetensors *file = NULL;
+    rt_buf text = {0};
+    char path[256];
+    save(m, TENSOR_F32);
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    cr_assert_eq(rt_fs_read(path, 1 << 20, &text, NULL), RT_OK);
+    cr_expect_not_null(strstr(text.data, "\"model_type\": \"retort_llama\""), "%s", text.data);
+    cr_expect_null(strstr(text.data, "\"LlamaForCausalLM\""));
+    snprintf(path, sizeof path, "%s/model.safetensors", folder);
+    cr_assert_eq(safetensors_open(path, &file, NULL), RT_OK);
+    cr_expect_not_null(safetensors_find(file, "model.layers.2.mlp.up_proj.weight"));
+    cr_expect_null(safetensors_find(file, "model.layers.1.mlp.up_proj.weight"));
+    cr_expect_null(safetensors_find(file, "model.layers.3.mlp.up_proj.weight"));
+    cr_expect_not_null(safetensors_find(file, "model.embed_proj.weight"));
+    cr_assert_eq(hf_model_load(folder, &back, &err), RT_OK, "%s", err.text);
+    cr_expect_eq(model_get_config(back)->n_layer_groups, 2);
+    cr_expect_eq(model_get_config(back)->d_embed, 3);
+    cr_expect_eq(
+        memcmp(model_weights(m), model_weights(back), model_table(m)->n_total * sizeof(float)), 0);
+    safetensors_close(file);
+    rt_buf_free(&text);
+    model_free(m);
+    model_free(back);
 }
 
 Test(hf_model, a_tied_head_is_stored_once)
@@ -184,6 +218,109 @@ Test(hf_model, reads_shards_through_their_index)
     cr_expect_eq(hf_model_load(folder, &back, &err), RT_CORRUPT);
     cr_expect_null(back);
     rt_buf_free(&index);
+    model_free(m);
+}
+
+static size_t count_shards(void)
+{
+    size_t n = 0;
+    struct dirent *e;
+    DIR *d = opendir(folder);
+    cr_assert_not_null(d);
+    while ((e = readdir(d)) != NULL) n += strncmp(e->d_name, "model-0", 7) == 0;
+    closedir(d);
+    return n;
+}
+
+static void remove_weights(void)
+{
+    char path[400];
+    struct dirent *e;
+    DIR *d = opendir(folder);
+    while ((e = readdir(d)) != NULL) {
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        if (strncmp(e->d_name, "model", 5) == 0) cr_assert_eq(unlink(path), 0);
+    }
+    closedir(d);
+}
+
+Test(hf_model, shards_keep_their_limit_and_load_as_one_model)
+{
+    static const uint64_t limits[] = {0, 1 << 20, 1, 1200};
+    model *m = make_model(&toy);
+    weights_in_memory held = {.table = model_table(m), .weights = model_weights(m)};
+    weight_source source = weights_in_memory_source(&held);
+    for (size_t k = 0; k < RT_COUNT(limits); k++) {
+        model *back = NULL;
+        rt_error err = {0};
+        char path[400], sha256[RT_SHA256_HEX_SIZE] = "";
+        remove_weights();
+        cr_assert_eq(hf_config_write(folder, &toy, TENSOR_F32, &err), RT_OK);
+        cr_assert_eq(hf_weights_write_from(folder, &source, TENSOR_F32, limits[k], sha256, &err),
+                     RT_OK, "%s", err.text);
+        cr_expect_eq(strlen(sha256), 64);
+        snprintf(path, sizeof path, "%s/model.safetensors", folder);
+        if (k < 2) cr_expect(rt_fs_exists(path) && count_shards() == 0);
+        if (k == 2) /* every tensor is larger than the limit: each has its file */
+            cr_expect_eq(count_shards(), model_table(m)->n_params - 1);
+        if (k == 3) cr_expect(count_shards() > 1 && count_shards() < 10);
+        cr_assert_eq(hf_model_load(folder, &back, &err), RT_OK, "%s", err.text);
+        cr_expect_eq(
+            memcmp(model_weights(m), model_weights(back), model_table(m)->n_total * sizeof(float)),
+            0);
+        model_free(back);
+    }
+    model_free(m);
+}
+
+Test(hf_model, no_shard_is_larger_than_the_limit_and_the_index_adds_up)
+{
+    model *m = make_model(&toy);
+    weights_in_memory held = {.table = model_table(m), .weights = model_weights(m)};
+    weight_source source = weights_in_memory_source(&held);
+    rt_error err = {0};
+    rt_buf index = {0};
+    char path[400], wanted[64];
+    remove_weights();
+    cr_assert_eq(hf_weights_write_from(folder, &source, TENSOR_BF16, 700, NULL, &err), RT_OK, "%s",
+                 err.text);
+    size_t n_shards = count_shards(), n_tensors = 0;
+    for (size_t i = 1; i <= n_shards; i++) {
+        safetensors *file = NULL;
+        size_t n_bytes = 0;
+        snprintf(path, sizeof path, "%s/model-%05zu-of-%05zu.safetensors", folder, i, n_shards);
+        cr_assert_eq(safetensors_open(path, &file, &err), RT_OK, "%s", err.text);
+        for (size_t t = 0; t < safetensors_count(file); t++)
+            n_bytes += 2 * safetensors_entry(file, t)->n;
+        cr_expect(n_bytes <= 700 || safetensors_count(file) == 1, "%zu bytes", n_bytes);
+        n_tensors += safetensors_count(file);
+        safetensors_close(file);
+    }
+    cr_expect_eq(n_tensors, model_table(m)->n_params - 1);
+    snprintf(path, sizeof path, "%s/model.safetensors.index.json", folder);
+    cr_assert_eq(rt_fs_read(path, 1 << 20, &index, NULL), RT_OK);
+    snprintf(wanted, sizeof wanted, "\"total_size\": %zu", 2 * model_table(m)->n_total);
+    cr_expect_not_null(strstr(index.data, wanted), "%s", index.data);
+    rt_buf_free(&index);
+    model_free(m);
+}
+
+Test(hf_model, a_missing_shard_is_named_with_a_tensor_that_it_holds)
+{
+    model *m = make_model(&toy), *back = NULL;
+    weights_in_memory held = {.table = model_table(m), .weights = model_weights(m)};
+    weight_source source = weights_in_memory_source(&held);
+    rt_error err = {0};
+    char path[400];
+    remove_weights();
+    cr_assert_eq(hf_config_write(folder, &toy, TENSOR_F32, &err), RT_OK);
+    cr_assert_eq(hf_weights_write_from(folder, &source, TENSOR_F32, 1200, NULL, &err), RT_OK);
+    snprintf(path, sizeof path, "%s/model-00002-of-%05zu.safetensors", folder, count_shards());
+    cr_assert_eq(unlink(path), 0);
+    cr_expect_eq(hf_model_load(folder, &back, &err), RT_NOTFOUND);
+    cr_expect_not_null(strstr(err.text, path), "%s", err.text);
+    cr_expect_not_null(strstr(err.text, "holds tensor model.layers.0"), "%s", err.text);
+    cr_expect_null(back);
     model_free(m);
 }
 

@@ -62,10 +62,8 @@ static void check_against_forward(model *m, const generate_prompt *prompts, cons
     free(b);
 }
 
-Test(generate, cached_decoding_equals_full_forward_passes)
+static void expect_decoding_like_forward(model_config c)
 {
-    model_config c = toy_config();
-    c.tied = false;
     model *m = toy_model(&c, 3);
     toy_stir(m, 8);
     enum { N = 30 };
@@ -86,6 +84,22 @@ Test(generate, cached_decoding_equals_full_forward_passes)
     check_against_forward(m, prompts, out, N, true);
     generated_free(out, N);
     model_free(m);
+}
+
+Test(generate, cached_decoding_equals_full_forward_passes)
+{
+    model_config c = toy_config();
+    c.tied = false;
+    expect_decoding_like_forward(c);
+}
+
+Test(generate, so_it_does_with_shared_layers_and_a_factorised_embedding)
+{
+    model_config c = toy_config();
+    c.n_layers = 3;
+    c.n_layer_groups = 2;
+    c.d_embed = 5;
+    expect_decoding_like_forward(c);
 }
 
 Test(generate, sampling_repeats_and_depends_on_record_sample_and_seed)

@@ -40,6 +40,85 @@ Test(model, gradient_matches_with_an_untied_head_and_one_head)
     free(b);
 }
 
+Test(model, gradient_matches_with_shared_layers_and_a_factorised_embedding)
+{
+    static const struct {
+        size_t n_layers, n_layer_groups, d_embed;
+        bool tied;
+    } cases[] = {
+        {3, 1, 0, true}, {3, 2, 0, true}, {2, 0, 5, true}, {2, 0, 5, false}, {3, 2, 4, true}};
+    toy_batch *b = rt_calloc(1, sizeof *b);
+    toy_add(b, 13, 4, 3, 0, 1);
+    toy_add(b, 13, 2, 4, 1, 2);
+    for (size_t i = 0; i < RT_COUNT(cases); i++) {
+        model_config c = toy_config();
+        c.n_layers = cases[i].n_layers;
+        c.n_layer_groups = cases[i].n_layer_groups;
+        c.d_embed = cases[i].d_embed;
+        c.tied = cases[i].tied;
+        check_gradient(c, b, toy_spec(b, 0.7f, 0.3f));
+    }
+    free(b);
+}
+
+/* The gradient of a shared weight is the sum over the layers that use it. */
+Test(model, a_shared_gradient_is_the_sum_of_those_of_equal_layers)
+{
+    toy_batch *b = rt_calloc(1, sizeof *b);
+    toy_add(b, 13, 4, 3, 0, 1);
+    model_config apart = toy_config(), together = toy_config();
+    apart.n_layers = together.n_layers = 3;
+    together.n_layer_groups = 1;
+    model *a = toy_model(&apart, 3), *t = toy_model(&together, 3);
+    toy_stir(t, 4);
+    const param_table *from = model_table(t), *to = model_table(a);
+    cr_assert_eq(from->n_params, to->n_params);
+    for (size_t i = 0; i < to->n_params; i++) /* an alias has its owner's offset */
+        memcpy(model_weights(a) + to->params[i].offset, model_weights(t) + from->params[i].offset,
+               to->params[i].n * sizeof(float));
+    loss_sums one = toy_gradient(a, b, toy_spec(b, 1, 0)),
+              other = toy_gradient(t, b, toy_spec(b, 1, 0));
+    cr_expect_eq(one.loss[0], other.loss[0], "equal layers compute the same");
+    for (size_t i = 0; i < from->n_params; i++) {
+        if (strstr(from->params[i].name, "layers.0.") == NULL) continue;
+        size_t n = from->params[i].n;
+        float *sum = rt_calloc(n, sizeof *sum);
+        for (size_t k = i; k < to->n_params; k += 9) {
+            if (strstr(to->params[k].name, "layers.") == NULL) break;
+            for (size_t j = 0; j < n; j++) sum[j] += model_grads(a)[to->params[k].offset + j];
+        }
+        cr_expect_lt(toy_distance(model_grads(t) + from->params[i].offset, sum, n), 1e-5, "%s",
+                     from->params[i].name);
+        free(sum);
+    }
+    model_free(a);
+    model_free(t);
+    free(b);
+}
+
+/* With d_embed = d_model and identities as projections nothing changes. */
+Test(model, a_factorised_embedding_with_identities_is_the_plain_one)
+{
+    toy_batch *b = rt_calloc(1, sizeof *b);
+    toy_add(b, 13, 4, 3, 0, 1);
+    model_config plain = toy_config(), factorised = toy_config();
+    factorised.d_embed = plain.d_model;
+    model *a = toy_model(&plain, 3), *f = toy_model(&factorised, 3);
+    toy_stir(a, 4);
+    size_t n = model_table(a)->n_total, d = plain.d_model;
+    cr_assert_eq(model_table(f)->n_total, n + 2 * d * d);
+    memcpy(model_weights(f), model_weights(a), n * sizeof(float));
+    for (size_t i = 0; i < 2 * d * d; i++)
+        model_weights(f)[n + i] = i % (d * d) / d == i % d ? 1.0f : 0.0f;
+    loss_sums one = toy_gradient(a, b, toy_spec(b, 1, 0)),
+              other = toy_gradient(f, b, toy_spec(b, 1, 0));
+    cr_expect_float_eq(one.loss[0], other.loss[0], 1e-6);
+    cr_expect_lt(toy_distance(model_grads(f), model_grads(a), n), 1e-5);
+    model_free(a);
+    model_free(f);
+    free(b);
+}
+
 Test(model, gradient_matches_on_a_sequence_of_several_attention_blocks)
 {
     toy_batch *b = rt_calloc(1, sizeof *b);

@@ -222,19 +222,42 @@ static void feed_forward_layer(const reference *r, size_t l, double *x)
     free(up);
 }
 
+/* Rows of the embedding; a factorised one is projected to d_model. */
+static double *embedded(const reference *r, const uint32_t *ids)
+{
+    size_t e = r->c->d_embed != 0 ? r->c->d_embed : r->c->d_model;
+    const double *embedding = weight_of(r, "model.embed_tokens.weight");
+    double *x = rt_calloc(r->n * e, sizeof *x);
+    for (size_t i = 0; i < r->n * e; i++) x[i] = embedding[ids[i / e] * e + i % e];
+    if (r->c->d_embed == 0) return x;
+    double *wide = times(r, x, e, weight_of(r, "model.embed_proj.weight"), r->c->d_model);
+    free(x);
+    return wide;
+}
+
+/* h[n, d_model] to logits. */
+static double *headed(const reference *r, const double *h)
+{
+    size_t d = r->c->d_model, e = r->c->d_embed, n_vocab = r->c->n_vocab;
+    const double *head = weight_of(r, "lm_head.weight");
+    if (e == 0) return times(r, h, d, head, n_vocab);
+    double *narrow = times(r, h, d, weight_of(r, "model.head_proj.weight"), e);
+    double *z = times(r, narrow, e, head, n_vocab);
+    free(narrow);
+    return z;
+}
+
 static double sequence_loss(const reference *r, const uint32_t *ids, size_t n_prompt,
                             size_t n_target)
 {
-    size_t d = r->c->d_model, n_vocab = r->c->n_vocab;
-    const double *embedding = weight_of(r, "model.embed_tokens.weight");
-    double *x = rt_calloc(r->n * d, sizeof *x);
-    for (size_t i = 0; i < r->n * d; i++) x[i] = embedding[ids[i / d] * d + i % d];
+    size_t n_vocab = r->c->n_vocab;
+    double *x = embedded(r, ids);
     for (size_t l = 0; l < r->c->n_layers; l++) {
         attention_layer(r, l, x);
         feed_forward_layer(r, l, x);
     }
     double *h = normed(r, x, weight_of(r, "model.norm.weight"));
-    double *z = times(r, h, d, weight_of(r, "lm_head.weight"), n_vocab);
+    double *z = headed(r, h);
     double loss = 0;
     for (size_t j = 0; j < n_target; j++) {
         const double *row = z + (n_prompt + j - 1) * n_vocab;

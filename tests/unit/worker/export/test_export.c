@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/fs.h"
+#include "common/ckpt/gguf_model.h"
 #include "common/ckpt/hf_model.h"
 #include "common/text/tokenizer.h"
 #include "tests/support/temp_folder.h"
@@ -215,6 +216,72 @@ Test(export, a_t5_gets_the_names_that_its_loaders_look_for)
     cr_expect_not_null(memmem(text.data, text.n, "{input}\\n</s>", 13));
     rt_buf_free(&text);
     tokenizer_free(t);
+    model_free(m);
+    toy_run_free(&r);
+}
+
+Test(export, a_gguf_file_holds_the_same_weights_the_task_and_a_chat_template)
+{
+    toy_run r = toy_run_new();
+    char path[400], sha256[RT_SHA256_HEX_SIZE];
+    export_result done, folder;
+    rt_error err = {0};
+    gguf_model *g = NULL;
+    model *m = NULL;
+    const char *text;
+    size_t n;
+    student_spec spec = {0};
+    snprintf(path, sizeof path, "%s/run/s.gguf", r.folder);
+    export_request ask = {.run_dir = r.run_dir,
+                          .output = path,
+                          .which = {.pick = EXPORT_BEST},
+                          .to_gguf = true,
+                          .type = GGUF_TENSOR_F32};
+    cr_assert_eq(export_student(r.c, &ask, &done, &err), RT_OK, "%s", err.text);
+    cr_expect_eq(done.version, 10);
+    cr_assert_eq(rt_sha256_file(path, sha256, NULL), RT_OK);
+    cr_expect_str_eq(done.weights_sha256, sha256);
+    cr_assert_eq(export_toy(&r, EXPORT_BEST, 0, TENSOR_F32, &folder, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(hf_model_load(r.output, &m, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(gguf_model_open(path, &g, &err), RT_OK, "%s", err.text);
+    float *weights = rt_calloc(model_table(m)->n_total, sizeof *weights);
+    weight_source source = gguf_model_source(g);
+    weight_source_read_all(&source, weights);
+    cr_expect_eq(memcmp(weights, model_weights(m), model_table(m)->n_total * sizeof *weights), 0);
+    const gguf *f = gguf_model_file(g);
+    cr_expect(gguf_text_is(gguf_find(f, "general.name"), "toy"));
+    cr_expect(gguf_text_is(gguf_find(f, "tokenizer.chat_template"),
+                           "{{ 'predict: ' + messages[-1]['content'] + '\\n' }}"));
+    cr_assert(gguf_text(gguf_find(f, GGUF_KEY_TASK), &text, &n));
+    cr_assert_eq(student_spec_parse("task", text, n, &spec, &err), RT_OK, "%s", err.text);
+    cr_expect_str_eq(spec.task_name, "sums");
+    student_spec_free(&spec);
+    /* what stands there and is no GGUF file stays */
+    temp_folder_write_text(r.folder, "run/s.gguf", "mine");
+    cr_expect_eq(export_student(r.c, &ask, &done, &err), RT_EXISTS);
+    cr_expect_eq(count_strangers(&r), 0);
+    free(weights);
+    gguf_model_close(g);
+    model_free(m);
+    toy_run_free(&r);
+}
+
+Test(export, shards_load_as_one_student)
+{
+    toy_run r = toy_run_new();
+    export_result done;
+    rt_error err = {0};
+    model *m = NULL;
+    char path[400];
+    export_request ask = {.run_dir = r.run_dir,
+                          .output = r.output,
+                          .which = {.pick = EXPORT_BEST},
+                          .shard_bytes_max = 4000};
+    cr_assert_eq(export_student(r.c, &ask, &done, &err), RT_OK, "%s", err.text);
+    snprintf(path, sizeof path, "%s/model.safetensors.index.json", r.output);
+    cr_expect(rt_fs_exists(path));
+    cr_assert_eq(hf_model_load(r.output, &m, &err), RT_OK, "%s", err.text);
+    cr_expect_eq(model_weights(m)[0], 10.0f);
     model_free(m);
     toy_run_free(&r);
 }
