@@ -14,7 +14,7 @@
  * Source: the idea of a rationale's worth as the information that it adds about the label is that of Chen
  * et al. 2022, "REV: Information-Theoretic Evaluation of Free-Text Rationales", arXiv:2210.04982; here
  * with one model, not with two trained for it.
- * Checked by: tests/unit/worker/teacher/test_usefulness.c, tests/e2e/quality.bats
+ * Checked by: tests/unit/worker/teacher/test_usefulness.c, tests/e2e/rationales.bats
  */
 #ifndef RT_WORKER_TEACHER_USEFULNESS_H
 #define RT_WORKER_TEACHER_USEFULNESS_H
