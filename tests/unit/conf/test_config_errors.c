@@ -45,7 +45,7 @@ static error_case bad_settings[] = {
      "did you mean train.steps?"},
     {SMALLEST "steps: 3\n", "", "t.yaml:3: steps: unknown setting", "did you mean train.steps?"},
     {SMALLEST "train: {zzzzzz: 3}\n", "", "t.yaml:3: train.zzzzzz: unknown setting",
-     "known here: preset, mode, alpha"},
+     "known here: preset, mode, compute, alpha"},
     {"name: a\nseed: 1\nname: b\n", "", "t.yaml:3: name: given twice, first on line 1", ""},
     {SMALLEST "train: {steps: 1}\n\ntrain: {lr: 1}\n", "",
      "t.yaml:5: train: given twice, first on line 3", ""},
