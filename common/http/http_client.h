@@ -12,7 +12,9 @@
  *
  * Connections are kept and used again (HTTP/1.1), one for each transfer. Redirects are not
  * followed, and no variable of the environment is read: a key never travels to where it was not
- * sent. What a response may hold is limited; a transport that fails is a response too. One thread.
+ * sent. A request goes out once: one whose connection breaks off is never sent again behind the
+ * caller's back. What a response may hold is limited; a transport that fails is a response too. One
+ * thread.
  */
 #ifndef RT_HTTP_HTTP_CLIENT_H
 #define RT_HTTP_HTTP_CLIENT_H

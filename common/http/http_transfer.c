@@ -73,6 +73,18 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
     return rt_buf_add(&t->body, bytes, n, NULL) == RT_OK ? n : 0;
 }
 
+/* libcurl sends a request again by itself when a kept connection broke off before the first byte of
+ * an answer. The server may have worked on it, and counted it: sending again is the caller's to
+ * decide. Called when a connection is there, before the request goes out. */
+static int before_send(void *context, char *ip, char *local_ip, int port, int local_port)
+{
+    http_transfer *t = context;
+    (void)ip, (void)local_ip, (void)port, (void)local_port;
+    t->sent_twice = t->was_begun;
+    t->was_begun = true;
+    return t->sent_twice ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 static rt_status fail_option(CURLcode code, rt_error *err)
 {
     return rt_fail(err, code == CURLE_OUT_OF_MEMORY ? RT_NOMEM : RT_INVALID, "HTTP client: %s",
@@ -123,6 +135,8 @@ rt_status http_transfer_open(http_transfer *t, const http_settings *settings,
     if (code == CURLE_OK) code = curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);
     if (code == CURLE_OK) code = curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
     if (code == CURLE_OK) code = curl_easy_setopt(e, CURLOPT_PRIVATE, t);
+    if (code == CURLE_OK) code = curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, before_send);
+    if (code == CURLE_OK) code = curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
     if (code == CURLE_OK) code = set_tls(e, settings);
     if (code == CURLE_OK) code = set_proxy(e, settings);
     return code == CURLE_OK ? RT_OK : fail_option(code, err);
@@ -143,7 +157,7 @@ rt_status http_transfer_prepare(http_transfer *t, const http_request *request, r
     rt_buf_clear(&t->request);
     rt_buf_clear(&t->headers);
     rt_buf_clear(&t->body);
-    t->too_large = false;
+    t->too_large = t->was_begun = t->sent_twice = false;
     t->problem[0] = '\0';
     t->tag = request->tag;
     CURLcode code = curl_easy_setopt(e, CURLOPT_URL, request->url);
@@ -183,6 +197,7 @@ static http_failure failure_of(const http_transfer *t, bool was_sent)
 {
     if (t->too_large) return HTTP_TOO_LARGE;
     if (t->code != CURLE_OK && is_refused_by_proxy(t)) return HTTP_BAD_PROXY;
+    if (t->sent_twice) return HTTP_DROPPED;
     switch (t->code) {
     case CURLE_OK: return HTTP_OK;
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -204,11 +219,12 @@ static http_failure failure_of(const http_transfer *t, bool was_sent)
 
 void http_transfer_finish(http_transfer *t, http_response *out)
 {
-    *out = (http_response){.tag = t->tag, .was_sent = http_transfer_was_sent(t)};
+    *out = (http_response){.tag = t->tag, .was_sent = t->sent_twice || http_transfer_was_sent(t)};
     out->failure = failure_of(t, out->was_sent);
     if (out->failure != HTTP_OK) {
         const char *text = t->problem[0] != '\0' ? t->problem : curl_easy_strerror(t->code);
         if (t->too_large) text = "the answer is larger than the limit";
+        if (t->sent_twice) text = "the connection broke off before an answer";
         snprintf(out->problem, sizeof out->problem, "%.255s", text);
     }
     if (curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &out->status) != CURLE_OK)

@@ -15,7 +15,8 @@ typedef struct http_transfer {
     uint64_t tag;
     size_t body_bytes_max;
     bool too_large;
-    rt_buf request; /* the body that is sent */
+    bool was_begun, sent_twice; /* the request once went out; libcurl wanted it to go out again */
+    rt_buf request;             /* the body that is sent */
     rt_buf headers, body;
     CURLcode code; /* once done */
     char problem[CURL_ERROR_SIZE];

@@ -177,6 +177,27 @@ Test(http_client, tells_how_a_transport_failed)
     site_free(&s);
 }
 
+static void answer_the_first_drop_the_rest(void *context, const fault_request *request,
+                                           fault_reply *reply)
+{
+    (void)context;
+    if (request->i > 0) reply->cut_at = 0;
+}
+
+Test(http_client, a_request_over_a_kept_connection_goes_out_once)
+{
+    site s = site_new(answer_the_first_drop_the_rest, 4);
+    for (int i = 0; i < 3; i++) {
+        submit(&s, fault_server_url(s.server), "{}", 5000, 1);
+        http_response r = wait_one(&s);
+        cr_expect_eq(r.failure, i == 0 ? HTTP_OK : HTTP_DROPPED, "%d: %s", i, r.problem);
+        cr_expect(r.was_sent);
+        http_response_free(&r);
+    }
+    cr_expect_eq(fault_server_counts(s.server).n_requests, 3, "libcurl sent one again by itself");
+    site_free(&s);
+}
+
 Test(http_client, tells_that_nobody_is_there)
 {
     site s = site_new(echo, 2);
