@@ -26,8 +26,7 @@ typedef struct own_allowance {
     uint64_t n_overruns_logged;
 } own_allowance;
 
-static allowance_verdict take(void *self, const allowance_need *need, uint64_t now_ms,
-                              uint64_t *retry_ms)
+static allowance_verdict take(void *self, allowance_need *need, uint64_t now_ms, uint64_t *retry_ms)
 {
     own_allowance *o = self;
     o->was_asked = true;
@@ -46,6 +45,13 @@ static void settle(void *self, const allowance_need *need, allowance_use *use, u
                 " why=\"the server used more than the request allowed; limits count it late\"",
                 need->n_prompt_tokens + need->n_completion_tokens,
                 use->n_prompt_tokens + use->n_completion_tokens);
+}
+
+static void hear(void *self, const allowance_limit *requests, const allowance_limit *tokens,
+                 uint64_t after, uint64_t now_ms)
+{
+    own_allowance *o = self;
+    allowance_account_hear(&o->account, requests, tokens, after, now_ms);
 }
 
 /* A report and its answer; an answer that the file does not hold is none. */
@@ -96,7 +102,7 @@ static void close_allowance(void *self)
     free_all(o);
 }
 
-static const allowance_ops own_ops = {take, settle, turn, rest, close_allowance};
+static const allowance_ops own_ops = {take, settle, hear, turn, rest, close_allowance};
 
 static rt_status hold_run(own_allowance *o, const config *c, rt_error *err)
 {

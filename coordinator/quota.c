@@ -7,6 +7,7 @@
 
 #include "coordinator/fair_share.h"
 #include "coordinator/rate_window.h"
+#include "coordinator/seen_limit.h"
 
 /* Sums stop here, far above anything real. */
 #define SUM_MAX ((uint64_t)INT64_MAX / 4)
@@ -23,7 +24,16 @@ struct quota {
     bool spent;
     uint64_t pause_until_ms;
     uint64_t n_pauses, n_overloads_closed;
+    /* Of the teachers' server. */
+    seen_limit seen[WIRE_LIMITS];
+    seen_history history;
+    double closed_held[WIRE_LIMITS]; /* of processes that were replaced: all of it has landed */
+    bool was_told;                   /* a limit, or that there is none */
+    uint64_t probe_ms;               /* since when nothing was told; 0: nobody asked yet */
 };
+
+/* What a limit of the server counts: whatever may have been sent, at its most. */
+static const int seen_resource[WIRE_LIMITS] = {RESOURCE_REQUESTS, RESOURCE_MOST_TOKENS};
 
 static uint64_t add(uint64_t a, uint64_t b)
 {
@@ -39,11 +49,20 @@ static void add_use(quota_use *into, const quota_use *use)
     into->cost = add(into->cost, use->cost);
 }
 
+static bool is_probing(const quota *q)
+{
+    return q->settings.probe && !q->was_told;
+}
+
 static bool is_limited(const quota *q, int resource)
 {
     switch (resource) {
-    case RESOURCE_REQUESTS: return q->settings.requests_per_minute > 0;
-    case RESOURCE_TOKENS: return q->settings.tokens_per_minute > 0;
+    case RESOURCE_REQUESTS:
+        return q->settings.requests_per_minute > 0 || q->seen[WIRE_LIMIT_REQUESTS].known ||
+               is_probing(q);
+    case RESOURCE_TOKENS:
+        return q->settings.tokens_per_minute > 0 || q->seen[WIRE_LIMIT_TOKENS].known;
+    case RESOURCE_MOST_TOKENS: return q->seen[WIRE_LIMIT_TOKENS].known;
     case RESOURCE_COST: return q->settings.budget > 0;
     default: return q->settings.in_flight_max > 0;
     }
@@ -57,6 +76,7 @@ rt_status quota_new(const quota_settings *settings, bool is_fresh, uint64_t now_
     q->settings = *settings;
     rate_window_start(&q->requests, settings->requests_per_minute, is_fresh, now_ms);
     rate_window_start(&q->tokens, settings->tokens_per_minute, is_fresh, now_ms);
+    for (size_t k = 0; k < WIRE_LIMITS; k++) q->seen[k].side = (wire_limit_side)k;
     *out = q;
     return RT_OK;
 }
@@ -123,6 +143,34 @@ static void write_off(quota *q, quota_account *a, uint64_t now_ms)
     }
 }
 
+/* Whatever the server has counted for sure. A dead teacher's requests are over. */
+static uint64_t landed_of(const quota_account *a, size_t side)
+{
+    if (side == WIRE_LIMIT_TOKENS) return a->settled.of[RESOURCE_MOST_TOKENS];
+    uint64_t n_sent = a->settled.of[RESOURCE_REQUESTS];
+    return n_sent - RT_MIN(a->reserved.of[RESOURCE_IN_FLIGHT], n_sent);
+}
+
+/* What it may have sent by now. */
+static double held_of(const quota_account *a, size_t side)
+{
+    uint64_t held = a->held.of[seen_resource[side]];
+    bool is_unlimited = held >= WIRE_AMOUNT_MAX;
+    return (double)(is_unlimited && !a->alive ? begun(a, seen_resource[side]) : held);
+}
+
+static void sum_seen(const quota *q, double held[WIRE_LIMITS], double landed[WIRE_LIMITS])
+{
+    for (size_t k = 0; k < WIRE_LIMITS; k++) {
+        held[k] = landed[k] = q->closed_held[k];
+        for (size_t i = 0; i < q->n; i++) {
+            const quota_account *a = &q->accounts[i];
+            held[k] += held_of(a, k);
+            landed[k] += a->alive ? (double)landed_of(a, k) : held_of(a, k);
+        }
+    }
+}
+
 static uint64_t lost_cost(const quota *q, const quota_account *a)
 {
     if (a->alive) return 0;
@@ -137,6 +185,7 @@ static void close_account(quota *q, quota_account *a, uint64_t now_ms)
     add_use(&q->closed, &a->use);
     q->closed_lost = add(q->closed_lost, lost_cost(q, a));
     q->n_overloads_closed = add(q->n_overloads_closed, a->n_overloads);
+    for (size_t k = 0; k < WIRE_LIMITS; k++) q->closed_held[k] += held_of(a, k);
     *a = q->accounts[q->n - 1];
     q->n--;
 }
@@ -185,6 +234,20 @@ static void take_amounts(quota_account *a, const wire_quota_report *r,
     a->need.of[RESOURCE_REQUESTS] = a->need.of[RESOURCE_IN_FLIGHT] = 1;
 }
 
+/* What the server told it. */
+static void take_limits(quota *q, const wire_quota_report *r, uint64_t now_ms)
+{
+    double held[WIRE_LIMITS], landed[WIRE_LIMITS];
+    sum_seen(q, held, landed);
+    seen_history_note(&q->history, landed, now_ms);
+    q->was_told = q->was_told || r->no_limit_told;
+    for (size_t k = 0; k < WIRE_LIMITS; k++) {
+        if (!r->limits[k].known) continue;
+        seen_limit_hear(&q->seen[k], &r->limits[k], &q->history, now_ms);
+        q->was_told = true;
+    }
+}
+
 static void take_report(quota *q, quota_account *a, const wire_quota_report *r, uint64_t now_ms)
 {
     int64_t began[RESOURCE_COUNT];
@@ -210,6 +273,9 @@ static void take_report(quota *q, quota_account *a, const wire_quota_report *r, 
     rate_window_use(&q->requests, used[RESOURCE_REQUESTS], now_ms);
     rate_window_charge(&q->tokens, began[RESOURCE_TOKENS], now_ms);
     rate_window_use(&q->tokens, used[RESOURCE_TOKENS], now_ms);
+    seen_limit_begin(&q->seen[WIRE_LIMIT_REQUESTS], (double)began[RESOURCE_REQUESTS]);
+    seen_limit_begin(&q->seen[WIRE_LIMIT_TOKENS], (double)began[RESOURCE_TOKENS]);
+    take_limits(q, r, now_ms);
     if (r->pause_ms > 0) {
         uint64_t until_ms = now_ms + RT_MIN(r->pause_ms, (uint64_t)QUOTA_PAUSE_MAX_MS);
         if (q->pause_until_ms <= now_ms) q->n_pauses++;
@@ -235,32 +301,75 @@ static uint64_t budget_left_at_best(const quota *q)
     return q->settings.budget > gone ? q->settings.budget - gone : 0;
 }
 
+/* Over all that live: held beyond what is settled, not begun, and the largest need of those in
+ * line. */
+typedef struct open_sums {
+    uint64_t open[RESOURCE_COUNT], idle[RESOURCE_COUNT], largest[RESOURCE_COUNT];
+    uint64_t paid;
+} open_sums;
+
+static void sum_open(const quota *q, uint64_t now_ms, open_sums *s)
+{
+    *s = (open_sums){.paid = add(q->closed.cost, q->closed_lost)};
+    for (int k = 0; k < RESOURCE_COUNT; k++) s->largest[k] = 1;
+    for (size_t i = 0; i < q->n; i++) {
+        const quota_account *a = &q->accounts[i];
+        s->paid = add(s->paid, a->held.of[RESOURCE_COST]);
+        if (!a->alive) continue;
+        for (int k = 0; k < RESOURCE_COUNT; k++) {
+            s->open[k] = add(s->open[k], open_amount(a, k));
+            s->idle[k] = add(s->idle[k], unused(a, k));
+            if (is_in_line(a, now_ms)) s->largest[k] = RT_MAX(s->largest[k], a->need.of[k]);
+        }
+    }
+}
+
+/* While nothing is known of the server: one, and after a while one more. */
+static int64_t probe_room(quota *q, double n_out, uint64_t now_ms)
+{
+    if (!is_probing(q)) return INT64_MAX;
+    if (q->probe_ms == 0) q->probe_ms = now_ms;
+    return 1 + (int64_t)((now_ms - q->probe_ms) / SEEN_PROBE_MS) -
+           (int64_t)RT_MIN(n_out, (double)SUM_MAX);
+}
+
+/* What the server itself leaves. */
+static void find_seen_room(quota *q, const open_sums *s, uint64_t now_ms, share_pool *room)
+{
+    double held[WIRE_LIMITS], landed[WIRE_LIMITS];
+    sum_seen(q, held, landed);
+    double n_out = held[WIRE_LIMIT_REQUESTS] - landed[WIRE_LIMIT_REQUESTS];
+    for (size_t k = 0; k < WIRE_LIMITS; k++) {
+        int r = seen_resource[k];
+        room->of[r] =
+            RT_MIN(room->of[r], seen_limit_room(&q->seen[k], &q->history, held[k], landed[k],
+                                                n_out < 0.5, s->largest[r], now_ms));
+        int paced = k == WIRE_LIMIT_TOKENS ? RESOURCE_TOKENS : r;
+        room->of[paced] =
+            RT_MIN(room->of[paced],
+                   seen_limit_pace(&q->seen[k], (double)s->idle[paced], s->largest[paced], now_ms));
+    }
+    room->of[RESOURCE_REQUESTS] = RT_MIN(room->of[RESOURCE_REQUESTS], probe_room(q, n_out, now_ms));
+}
+
 /* Free: held by nobody. */
 static void find_room(quota *q, uint64_t now_ms, share_pool *room)
 {
-    uint64_t open[RESOURCE_COUNT] = {0}, idle[RESOURCE_COUNT] = {0};
-    uint64_t paid = add(q->closed.cost, q->closed_lost), largest = 1;
-    for (size_t i = 0; i < q->n; i++) {
-        const quota_account *a = &q->accounts[i];
-        paid = add(paid, a->held.of[RESOURCE_COST]);
-        if (!a->alive) continue;
-        for (int k = 0; k < RESOURCE_COUNT; k++) {
-            open[k] = add(open[k], open_amount(a, k));
-            idle[k] = add(idle[k], unused(a, k));
-        }
-        if (is_in_line(a, now_ms)) largest = RT_MAX(largest, a->need.of[RESOURCE_TOKENS]);
-    }
-    rate_window_fit(&q->tokens, largest);
-    room->of[RESOURCE_REQUESTS] =
-        rate_window_room(&q->requests, open[RESOURCE_REQUESTS], idle[RESOURCE_REQUESTS], now_ms);
+    open_sums s;
+    sum_open(q, now_ms, &s);
+    rate_window_fit(&q->tokens, s.largest[RESOURCE_TOKENS]);
+    room->of[RESOURCE_REQUESTS] = rate_window_room(&q->requests, s.open[RESOURCE_REQUESTS],
+                                                   s.idle[RESOURCE_REQUESTS], now_ms);
     room->of[RESOURCE_TOKENS] =
-        rate_window_room(&q->tokens, open[RESOURCE_TOKENS], idle[RESOURCE_TOKENS], now_ms);
+        rate_window_room(&q->tokens, s.open[RESOURCE_TOKENS], s.idle[RESOURCE_TOKENS], now_ms);
+    room->of[RESOURCE_MOST_TOKENS] = INT64_MAX;
     room->of[RESOURCE_COST] =
-        is_limited(q, RESOURCE_COST) ? (int64_t)q->settings.budget - (int64_t)paid : INT64_MAX;
+        is_limited(q, RESOURCE_COST) ? (int64_t)q->settings.budget - (int64_t)s.paid : INT64_MAX;
     room->of[RESOURCE_IN_FLIGHT] =
         is_limited(q, RESOURCE_IN_FLIGHT)
-            ? (int64_t)q->settings.in_flight_max - (int64_t)open[RESOURCE_IN_FLIGHT]
+            ? (int64_t)q->settings.in_flight_max - (int64_t)s.open[RESOURCE_IN_FLIGHT]
             : INT64_MAX;
+    find_seen_room(q, &s, now_ms, room);
 }
 
 static void add_room(const quota *q, share_pool *room, const quota_account *a)
@@ -317,6 +426,7 @@ static void make_answer(quota *q, quota_account *a, uint64_t now_ms)
         .pause_ms = q->pause_until_ms > now_ms ? q->pause_until_ms - now_ms : 0,
         .retry_ms = QUOTA_RETRY_MS + n_alive / 4,
         .stop = q->spent ? QUOTA_BUDGET_SPENT : QUOTA_GOES_ON,
+        .stamp = now_ms,
     };
     for (int k = 0; k < RESOURCE_COUNT; k++) {
         uint64_t ceiling = WIRE_AMOUNT_MAX;
@@ -386,6 +496,9 @@ void quota_sum(const quota *q, uint64_t now_ms, quota_sums *out)
                         .requests_last_minute = rate_window_used(&q->requests, now_ms),
                         .tokens_last_minute = rate_window_used(&q->tokens, now_ms),
                         .pause_ms = q->pause_until_ms > now_ms ? q->pause_until_ms - now_ms : 0};
+    if (q->seen[WIRE_LIMIT_REQUESTS].known)
+        out->seen_requests = q->seen[WIRE_LIMIT_REQUESTS].n_limit;
+    if (q->seen[WIRE_LIMIT_TOKENS].known) out->seen_tokens = q->seen[WIRE_LIMIT_TOKENS].n_limit;
     for (size_t i = 0; i < q->n; i++) {
         const quota_account *a = &q->accounts[i];
         add_use(&out->use, &a->use);

@@ -33,6 +33,7 @@
 
 typedef struct quota_settings {
     uint64_t in_flight_max, requests_per_minute, tokens_per_minute, budget; /* 0: no limit */
+    bool probe; /* the teachers' server may tell limits: ask gently until it has answered */
 } quota_settings;
 
 /* All that a teacher used, for files and people. */
@@ -65,7 +66,8 @@ typedef struct quota_sums {
     uint64_t n_in_flight, n_waiting;
     uint64_t n_overloads, n_pauses;
     uint64_t requests_last_minute, tokens_last_minute;
-    uint64_t pause_ms; /* still to run */
+    uint64_t pause_ms;                   /* still to run */
+    uint64_t seen_requests, seen_tokens; /* limits that the server told; 0: none */
 } quota_sums;
 
 typedef struct quota quota;

@@ -45,6 +45,11 @@ static json_t *limit(uint64_t n)
     return n > 0 ? count(n) : json_null();
 }
 
+static bool is_active(const config *c, const quota_sums *q)
+{
+    return config_has_limits(c) || q->seen_requests > 0 || q->seen_tokens > 0;
+}
+
 void show_money_json(const coordinator *co, json_t *top)
 {
     money_sums m;
@@ -61,16 +66,17 @@ void show_money_json(const coordinator *co, json_t *top)
                                   count(q->use.n_cached_tokens), "completion_tokens",
                                   count(q->use.n_completion_tokens), "stopped",
                                   lease_table_is_closed(co->leases) ? "budget" : ""));
-    json_object_set_new(top, "quota",
-                        json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                                  "active", config_has_limits(co->config), "in_flight",
-                                  count(q->n_in_flight), "in_flight_max", limit(l->in_flight_max),
-                                  "waiting", count(q->n_waiting), "requests_last_minute",
-                                  count(q->requests_last_minute), "requests_per_minute",
-                                  limit(l->requests_per_minute), "tokens_last_minute",
-                                  count(q->tokens_last_minute), "tokens_per_minute",
-                                  limit(l->tokens_per_minute), "overloads", count(q->n_overloads),
-                                  "pauses", count(q->n_pauses), "pause_ms", count(q->pause_ms)));
+    json_object_set_new(
+        top, "quota",
+        json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "active",
+                  is_active(co->config, q), "in_flight", count(q->n_in_flight), "in_flight_max",
+                  limit(l->in_flight_max), "waiting", count(q->n_waiting), "requests_last_minute",
+                  count(q->requests_last_minute), "requests_per_minute",
+                  limit(l->requests_per_minute), "tokens_last_minute", count(q->tokens_last_minute),
+                  "tokens_per_minute", limit(l->tokens_per_minute), "server_requests",
+                  limit(q->seen_requests), "server_tokens", limit(q->seen_tokens), "overloads",
+                  count(q->n_overloads), "pauses", count(q->n_pauses), "pause_ms",
+                  count(q->pause_ms)));
 }
 
 const char *show_money_problem(const coordinator *co, char *scratch, size_t n_scratch)

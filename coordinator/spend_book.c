@@ -15,7 +15,8 @@ static quota_settings settings_of(const config *c)
     return (quota_settings){.in_flight_max = l->in_flight_max,
                             .requests_per_minute = l->requests_per_minute,
                             .tokens_per_minute = l->tokens_per_minute,
-                            .budget = (uint64_t)floor(l->budget * QUOTA_COST_UNIT)};
+                            .budget = (uint64_t)floor(l->budget * QUOTA_COST_UNIT),
+                            .probe = c->teacher.backend == TEACHER_OPENAI};
 }
 
 static rt_status load(spend_book *b, rt_error *err)

@@ -216,6 +216,7 @@ typedef enum wire_resource {
     RESOURCE_TOKENS,
     RESOURCE_COST, /* in 10^-9 of the currency */
     RESOURCE_IN_FLIGHT,
+    RESOURCE_MOST_TOKENS, /* at most; RESOURCE_TOKENS are an estimate until they are settled */
     RESOURCE_COUNT,
 } wire_resource;
 
@@ -226,6 +227,18 @@ typedef struct wire_amounts {
     uint64_t of[RESOURCE_COUNT];
 } wire_amounts;
 
+/* Of requests and of tokens, in this order. */
+typedef enum wire_limit_side {
+    WIRE_LIMIT_REQUESTS,
+    WIRE_LIMIT_TOKENS,
+    WIRE_LIMITS
+} wire_limit_side;
+
+typedef struct wire_server_limit {
+    bool known; /* else all is 0 */
+    uint64_t n_limit, n_left, reset_ms, period_ms, age_ms, after, retry_ms;
+} wire_server_limit;
+
 typedef struct wire_quota_report {
     uint64_t seq;
     wire_amounts settled, reserved, ceilings, need;
@@ -233,6 +246,8 @@ typedef struct wire_quota_report {
     uint64_t n_overloads, pause_ms;
     bool leaving;
     uint64_t n_prompt_tokens, n_cached_tokens, n_completion_tokens;
+    wire_server_limit limits[WIRE_LIMITS];
+    bool no_limit_told;
 } wire_quota_report;
 
 typedef struct wire_quota_grant {
@@ -240,6 +255,7 @@ typedef struct wire_quota_grant {
     wire_amounts ceilings;
     uint64_t pause_ms, retry_ms;
     wire_quota_stop stop;
+    uint64_t stamp;
 } wire_quota_grant;
 
 typedef struct wire_message {

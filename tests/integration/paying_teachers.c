@@ -53,6 +53,7 @@ typedef struct flight {
     bool flies;
     uint64_t end_ms, n_completion;
     size_t i_example;
+    allowance_need need;
 } flight;
 
 typedef struct payer {
@@ -83,11 +84,10 @@ static label_record record_of(const wire_leased_example *e)
 static void end_flight(payer *p, flight *f, const wire_lease_grant *grant, label_record *records,
                        uint64_t now_ms)
 {
-    const allowance_need need = {PROMPT_TOKENS, ANSWER_TOKENS};
     allowance_use use = {
         .known = true, .n_prompt_tokens = PROMPT_TOKENS, .n_completion_tokens = f->n_completion};
     pay(p, grant->examples[f->i_example].id, &use);
-    allowance_settle(p->allowance, &need, &use, now_ms);
+    allowance_settle(p->allowance, &f->need, &use, now_ms);
     records[f->i_example] = record_of(&grant->examples[f->i_example]);
     f->flies = false;
 }
@@ -95,7 +95,6 @@ static void end_flight(payer *p, flight *f, const wire_lease_grant *grant, label
 /* Label what the budget pays for; the rest has no record. */
 static void label(payer *p, const wire_lease_grant *grant, label_record *records)
 {
-    const allowance_need need = {PROMPT_TOKENS, ANSWER_TOKENS};
     flight flights[N_FLIGHTS] = {{0}};
     bool never = false;
     for (size_t next = 0, n_flying = 1; n_flying > 0 || next < grant->n_examples;) {
@@ -107,10 +106,11 @@ static void label(payer *p, const wire_lease_grant *grant, label_record *records
             if (f->flies && f->end_ms <= now_ms) end_flight(p, f, grant, records, now_ms);
             while (next < grant->n_examples && grant->examples[next].done) next++;
             if (!f->flies && next < grant->n_examples) {
+                allowance_need need = {PROMPT_TOKENS, ANSWER_TOKENS, NULL, 0, 0};
                 allowance_verdict v = allowance_take(p->allowance, &need, now_ms, &retry_ms);
                 never = never || v == ALLOWANCE_NEVER;
                 if (v == ALLOWANCE_GO)
-                    *f = (flight){true, now_ms + REQUEST_MS, next % ANSWER_TOKENS, next};
+                    *f = (flight){true, now_ms + REQUEST_MS, next % ANSWER_TOKENS, next, need};
                 if (v == ALLOWANCE_GO) next++;
             }
             n_flying += f->flies;

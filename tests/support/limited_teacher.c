@@ -305,7 +305,8 @@ static void report(const knowledge *k)
            ",\n  \"measured_ms\": %" PRIu64 ",\n  \"share_requests\": %" PRIu64
            ",\n  \"share_tokens\": %" PRIu64 "\n}\n",
            k->n_storm, n_failed + k->n_storm, b->n_admitted, b->n_tokens, b->n_over[LIMIT_REQUESTS],
-           b->n_over[LIMIT_TOKENS], b->last_ms - b->first_ms, b->until_ms - b->mark_ms,
+           b->n_over[LIMIT_TOKENS], b->last_ms - b->first_ms,
+           b->until_ms > b->mark_ms ? b->until_ms - b->mark_ms : 0,
            per_mille(limit_book_share(b, LIMIT_REQUESTS)),
            per_mille(limit_book_share(b, LIMIT_TOKENS)));
 }

@@ -17,6 +17,7 @@
 #include "common/wire/messages.h"
 #include "worker/teacher/allowance.h"
 #include "worker/teacher/price.h"
+#include "worker/teacher/token_estimate.h"
 
 #define ALLOWANCE_ANSWER_MS 1000 /* a report not answered for so long is given up */
 #define ALLOWANCE_RETRY_MS  10   /* when to look again at what has to wait */
@@ -29,6 +30,9 @@ typedef struct allowance_account {
     uint64_t stale_ms;
 
     wire_amounts settled, reserved, ceilings;
+    token_estimate estimate;
+    double n_unknown; /* settled without a use, fading */
+    uint64_t unknown_ms;
     uint64_t n_prompt_tokens, n_cached_tokens, n_completion_tokens;
     uint64_t n_overloads, n_overruns; /* requests that used more than their need */
     uint64_t fresh_ms; /* when the report was sent whose answer holds now; 0: none was answered */
@@ -43,12 +47,19 @@ typedef struct allowance_account {
     uint64_t asked_ms;                /* of the newest take */
     uint64_t n_answers, n_overloaded; /* since the last report */
     uint64_t retry_until_ms;          /* the server's wish */
+
+    uint64_t stamp;                        /* of the newest grant */
+    wire_server_limit limits[WIRE_LIMITS]; /* heard since the last report */
+    uint64_t heard_ms[WIRE_LIMITS];
+    bool no_limit_told;
 } allowance_account;
 
-allowance_verdict allowance_account_take(allowance_account *a, const allowance_need *need,
+allowance_verdict allowance_account_take(allowance_account *a, allowance_need *need,
                                          uint64_t now_ms, uint64_t *retry_ms);
 void allowance_account_settle(allowance_account *a, const allowance_need *need, allowance_use *use,
                               uint64_t now_ms);
+void allowance_account_hear(allowance_account *a, const allowance_limit *requests,
+                            const allowance_limit *tokens, uint64_t after, uint64_t now_ms);
 /* True when a report is due: *out is filled, and under way from now on. */
 bool allowance_account_report(allowance_account *a, uint64_t now_ms, wire_quota_report *out);
 /* Nothing will be asked for: the next report is due now and gives back what is not used. */

@@ -74,6 +74,7 @@ typedef struct backend backend;
 /* What a backend may use beside its config; each may be NULL, none is owned. */
 typedef struct backend_means {
     allowance *allowance; /* NULL: no limits */
+    bool limits_apart;    /* the server's own limits are not those of the run's first teacher */
     answer_cache *cache;  /* NULL: none */
     /* Why no answers come, for people; NULL when they come again. */
     void (*report)(void *context, const char *trouble);

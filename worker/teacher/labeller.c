@@ -180,7 +180,10 @@ rt_status labeller_open_cache(const config *c, answer_cache **out, rt_error *err
 void labeller_use(const labeller *l, const backend_means *means)
 {
     backend_use(l->backend, means);
-    if (l->second != NULL) backend_use(l->second->backend, means);
+    if (l->second == NULL) return;
+    backend_means apart = *means;
+    apart.limits_apart = true;
+    backend_use(l->second->backend, &apart);
 }
 
 void labeller_close(labeller *l)

@@ -15,7 +15,7 @@
 typedef struct teacher {
     runtime *rt;
     labeller labeller;
-    allowance *allowance; /* NULL without limits and prices */
+    allowance *allowance; /* NULL without limits and prices, set or told by a server */
     queue *queue;
     queue_names names;
     answer_cache *cache;
@@ -127,6 +127,12 @@ static rt_status work_until_finished(teacher *t, rt_error *err)
     }
 }
 
+/* A server may tell limits that nobody set. */
+static bool shares_limits(const config *c)
+{
+    return config_has_limits(c) || c->teacher.backend == TEACHER_OPENAI;
+}
+
 rt_status teacher_run(const config *c, const char *name, rt_error *err)
 {
     rt_status st = RT_OK;
@@ -139,7 +145,7 @@ rt_status teacher_run(const config *c, const char *name, rt_error *err)
     if ((st = labeller_open_cache(c, &t.cache, err)) != RT_OK) goto out;
     t.labeller.should_leave = should_leave;
     t.labeller.leave_context = t.rt;
-    if (config_has_limits(c) && (st = shared_allowance_open(t.rt, &t.allowance, err)) != RT_OK)
+    if (shares_limits(c) && (st = shared_allowance_open(t.rt, &t.allowance, err)) != RT_OK)
         goto out;
     labeller_use(&t.labeller, &(backend_means){.allowance = t.allowance,
                                                .cache = t.cache,

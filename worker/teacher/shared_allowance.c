@@ -18,8 +18,7 @@ typedef struct shared_allowance {
     bool spent_logged;
 } shared_allowance;
 
-static allowance_verdict take(void *self, const allowance_need *need, uint64_t now_ms,
-                              uint64_t *retry_ms)
+static allowance_verdict take(void *self, allowance_need *need, uint64_t now_ms, uint64_t *retry_ms)
 {
     shared_allowance *s = self;
     return allowance_account_take(&s->account, need, now_ms, retry_ms);
@@ -36,6 +35,13 @@ static void settle(void *self, const allowance_need *need, allowance_use *use, u
                 " why=\"the server used more than the request allowed; limits count it late\"",
                 need->n_prompt_tokens + need->n_completion_tokens,
                 use->n_prompt_tokens + use->n_completion_tokens);
+}
+
+static void hear(void *self, const allowance_limit *requests, const allowance_limit *tokens,
+                 uint64_t after, uint64_t now_ms)
+{
+    shared_allowance *s = self;
+    allowance_account_hear(&s->account, requests, tokens, after, now_ms);
 }
 
 static void send_report(shared_allowance *s, const wire_quota_report *report)
@@ -93,7 +99,7 @@ static void close_allowance(void *self)
     free(s);
 }
 
-static const allowance_ops shared_ops = {take, settle, turn, rest, close_allowance};
+static const allowance_ops shared_ops = {take, settle, hear, turn, rest, close_allowance};
 
 rt_status shared_allowance_open(runtime *rt, allowance **out, rt_error *err)
 {

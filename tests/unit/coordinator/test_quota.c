@@ -209,3 +209,63 @@ Test(quota, numbers_out_of_this_world_grant_nothing_and_break_nothing)
     cr_expect_eq(told(q, "good", asks(1, 1), NOW + 2).ceilings.of[RESOURCE_COST], 0);
     quota_free(q);
 }
+
+/* The report of a teacher whose n requests have landed, and whose server says so. */
+static wire_quota_report heard(uint64_t seq, uint32_t n_wanted, uint64_t n_landed, uint64_t n_left,
+                               uint64_t after)
+{
+    wire_quota_report r = asks(seq, n_wanted);
+    r.settled.of[RESOURCE_REQUESTS] = r.ceilings.of[RESOURCE_REQUESTS] = n_landed;
+    r.limits[WIRE_LIMIT_REQUESTS] = (wire_server_limit){
+        .known = true, .n_limit = 100, .n_left = n_left, .reset_ms = 50000, .after = after};
+    return r;
+}
+
+Test(quota, asks_alone_until_the_server_has_said_what_it_allows)
+{
+    quota *q = make((quota_settings){.probe = true});
+    cr_expect_eq(told(q, "a", asks(1, 50), NOW).ceilings.of[RESOURCE_REQUESTS], 1);
+    cr_expect_eq(told(q, "b", asks(1, 50), NOW).ceilings.of[RESOURCE_REQUESTS], 0);
+    wire_quota_report waits = asks(2, 50);
+    waits.settled.of[RESOURCE_REQUESTS] = waits.ceilings.of[RESOURCE_REQUESTS] = 1;
+    waits.reserved.of[RESOURCE_IN_FLIGHT] = 1;
+    cr_expect_eq(told(q, "a", waits, NOW + 1900).ceilings.of[RESOURCE_REQUESTS], 1);
+    waits.seq = 3;
+    cr_expect_eq(told(q, "a", waits, NOW + 2000).ceilings.of[RESOURCE_REQUESTS], 2,
+                 "slow answers: one more");
+    wire_quota_report plain = asks(4, 50);
+    plain.settled.of[RESOURCE_REQUESTS] = plain.ceilings.of[RESOURCE_REQUESTS] = 1;
+    plain.no_limit_told = true;
+    cr_expect_eq(told(q, "a", plain, NOW + 2100).ceilings.of[RESOURCE_REQUESTS], WIRE_AMOUNT_MAX);
+    quota_free(q);
+}
+
+Test(quota, a_limit_that_one_teacher_hears_of_holds_for_all)
+{
+    quota_sums sums;
+    quota *q = make((quota_settings){.probe = true});
+    wire_quota_grant g = told(q, "a", asks(1, 50), NOW);
+    cr_expect_eq(g.ceilings.of[RESOURCE_REQUESTS], 1);
+    (void)told(q, "b", asks(1, 50), NOW);
+    g = told(q, "a", heard(2, 50, 1, 4, g.stamp), NOW + 100);
+    cr_expect_eq(g.ceilings.of[RESOURCE_REQUESTS], 1 + 2, "half of what is left less its own one");
+    cr_expect_eq(told(q, "b", asks(2, 50), NOW + 100).ceilings.of[RESOURCE_REQUESTS], 1);
+    quota_sum(q, NOW + 100, &sums);
+    cr_expect_eq(sums.seen_requests, 100);
+    cr_expect_eq(sums.seen_tokens, 0);
+    quota_free(q);
+}
+
+Test(quota, the_smaller_of_what_is_set_and_what_is_told_counts)
+{
+    quota *q = make((quota_settings){.requests_per_minute = 40, .probe = true});
+    wire_quota_grant g = told(q, "a", asks(1, 50), NOW);
+    g = told(q, "a", heard(2, 50, 1, 90, g.stamp), NOW + 2000);
+    cr_expect_eq(g.ceilings.of[RESOURCE_REQUESTS], 1 + 1, "bursts of a twentieth of 40");
+    quota_free(q);
+    q = make((quota_settings){.requests_per_minute = 4000, .probe = true});
+    g = told(q, "a", asks(1, 50), NOW);
+    g = told(q, "a", heard(2, 50, 1, 3, g.stamp), NOW + 2000);
+    cr_expect_eq(g.ceilings.of[RESOURCE_REQUESTS], 1 + 2, "of three left one may be its own");
+    quota_free(q);
+}

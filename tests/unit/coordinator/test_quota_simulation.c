@@ -64,6 +64,7 @@ typedef struct sim {
     size_t n_teachers;
     unsigned loss, trouble; /* per mille: of a message; of a death or silence, per second */
     uint64_t latency_ms;
+    uint64_t answer_max; /* set aside for each answer, however short it is; 0: its own length */
     event *events;
     size_t n_events;
     uint64_t paid; /* really */
@@ -175,14 +176,15 @@ static void begin_requests(sim *s, sim_teacher *t)
         uint64_t retry_ms = 0;
         if (f->end_ms != 0) continue;
         if (f->need.n_prompt_tokens == 0)
-            f->need = (allowance_need){any(s, 50, 700), any(s, 20, 200)};
+            f->need = (allowance_need){any(s, 50, 700), any(s, 20, 200), NULL, 0, 0};
+        if (s->answer_max > 0) f->need.n_completion_tokens = s->answer_max;
         if (allowance_account_take(&t->account, &f->need, s->now_ms, &retry_ms) != ALLOWANCE_GO) {
             t->worst_wait_ms = RT_MAX(t->worst_wait_ms, s->now_ms - t->served_ms);
             return;
         }
         f->end_ms = s->now_ms + any(s, s->latency_ms / 4 + 1, s->latency_ms);
         f->n_prompt = any(s, f->need.n_prompt_tokens / 2, f->need.n_prompt_tokens);
-        f->n_completion = any(s, 0, f->need.n_completion_tokens);
+        f->n_completion = any(s, 0, RT_MIN(f->need.n_completion_tokens, (uint64_t)200));
         f->is_heard = !chance(s, 30);
         t->n_served++;
         t->served_ms = s->now_ms;
@@ -366,6 +368,26 @@ Test(quota_simulation, demand_gets_nine_tenths_of_what_the_limits_allow, .timeou
             check_share(&s, 1000, 241000, seed);
             stop(&s);
         }
+    }
+}
+
+/* Answers that take seconds, and a max_new_tokens ten times as large as they are. With all of it set
+ * aside for each, seven tenths of the limit would be used. */
+Test(quota_simulation, slow_answers_leave_little_of_the_tokens_unused, .timeout = 120)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        sim s;
+        uint64_t n_tokens = 0;
+        start_busy(&s, seed, (quota_settings){.tokens_per_minute = 200000});
+        s.latency_ms = 8000;
+        s.answer_max = 1000;
+        while (s.now_ms < 301000) turn(&s);
+        check_windows(&s);
+        for (size_t i = 0; i < s.n_events; i++)
+            n_tokens += s.events[i].at_ms >= 61000 ? s.events[i].n_tokens : 0;
+        double share = (double)n_tokens / (4 * 200000.0);
+        cr_expect_gt(share, 0.8, "seed %lu, %zu teachers: %.3f", seed, s.n_teachers, share);
+        stop(&s);
     }
 }
 

@@ -110,6 +110,37 @@ Test(messages, the_fields_of_a_report_survive)
     rt_buf_free(&bytes);
 }
 
+Test(messages, what_a_server_told_survives_and_has_a_bound)
+{
+    rt_buf bytes = {0};
+    rt_error err = {0};
+    wire_message m = wire_sample(WIRE_QUOTA_REPORT), back = {0};
+    m.quota_report.limits[WIRE_LIMIT_TOKENS] = (wire_server_limit){true, 1, 2, 3, 4, 5, 6, 7};
+    m.quota_report.no_limit_told = true;
+    m.quota_report.reserved.of[RESOURCE_MOST_TOKENS] = 8;
+    cr_assert_eq(wire_encode(&m, &bytes, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(wire_decode(bytes.data, bytes.n, &back, &err), RT_OK, "%s", err.text);
+    const wire_quota_report *r = &back.quota_report;
+    const wire_server_limit *l = &r->limits[WIRE_LIMIT_TOKENS];
+    cr_expect_not(r->limits[WIRE_LIMIT_REQUESTS].known);
+    cr_expect(l->known && l->n_limit == 1 && l->n_left == 2 && l->reset_ms == 3);
+    cr_expect(l->period_ms == 4 && l->age_ms == 5 && l->after == 6 && l->retry_ms == 7);
+    cr_expect(r->no_limit_told);
+    cr_expect_eq(r->reserved.of[RESOURCE_MOST_TOKENS], 8);
+    wire_message_free(&back);
+    rt_buf_clear(&bytes);
+    m.quota_report.limits[WIRE_LIMIT_TOKENS].n_left = WIRE_AMOUNT_MAX + 1;
+    cr_expect_eq(wire_encode(&m, &bytes, &err), RT_INVALID);
+    m = wire_sample(WIRE_QUOTA_GRANT);
+    m.quota_grant.stamp = 123456;
+    rt_buf_clear(&bytes);
+    cr_assert_eq(wire_encode(&m, &bytes, &err), RT_OK);
+    cr_assert_eq(wire_decode(bytes.data, bytes.n, &back, &err), RT_OK);
+    cr_expect_eq(back.quota_grant.stamp, 123456);
+    wire_message_free(&back);
+    rt_buf_free(&bytes);
+}
+
 Test(messages, a_short_bitmap_is_filled_up_with_zeros)
 {
     wire_message m = wire_sample(WIRE_SERVER_REPORT), got = {0};

@@ -147,6 +147,7 @@ static rt_status hedge(asking *w, uint64_t now_ms, rt_error *err)
 static rt_status land_all(asking *w, rt_error *err)
 {
     http_response response;
+    w->was_full = w->n_flying >= concurrency_window(&w->t->window);
     while (http_client_take(w->t->http, &response)) {
         rt_status st = flight_land(w, &response, rt_clock_mono_ms(), err);
         http_response_free(&response);

@@ -99,6 +99,7 @@ typedef struct asking {
     size_t n_asks, n_open;   /* open: without an answer or a reason for each sample */
     due_queue due;           /* asks that are open and not in flight */
     size_t n_flying;
+    bool was_full; /* the window, before the answers came that are landing now */
     rate_limit_load flying;
     size_t n_topk_bytes; /* of all answers */
     rt_buf body;

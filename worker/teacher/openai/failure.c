@@ -9,19 +9,27 @@
 
 #define WISHES_BELIEVED 4
 
-uint64_t failure_backoff_ms(rng_key jitter, uint32_t attempt)
+uint64_t failure_backoff_ms(rng_key jitter, uint32_t attempt, uint64_t max_ms)
 {
     uint64_t most_ms = BACKOFF_FIRST_MS;
-    for (uint32_t i = 0; i < attempt && most_ms < BACKOFF_MAX_MS; i++) most_ms *= 2;
-    most_ms = RT_MIN(most_ms, (uint64_t)BACKOFF_MAX_MS);
+    for (uint32_t i = 0; i < attempt && most_ms < max_ms; i++) most_ms *= 2;
+    most_ms = RT_MIN(most_ms, max_ms);
     double share = 0.5 + 0.5 * (double)rng_uniform(jitter, attempt);
     return (uint64_t)((double)most_ms * share);
 }
 
-/* The server's wish is the least; a little more, so that not all come back at one moment. */
-static uint64_t wait_of(const failure_event *e)
+/* Long waits are for a server that is away. One that answers the others loses nothing when this one
+ * comes back soon; one that is overloaded should have a little time. */
+static uint64_t longest_backoff_ms(const failure_event *e, bool overloaded)
 {
-    uint64_t own_ms = failure_backoff_ms(e->jitter, e->attempt);
+    if (!e->answers_others) return BACKOFF_MAX_MS;
+    return overloaded ? BACKOFF_LOAD_MAX_MS : BACKOFF_ROW_MAX_MS;
+}
+
+/* The server's wish is the least; a little more, so that not all come back at one moment. */
+static uint64_t wait_of(const failure_event *e, bool overloaded)
+{
+    uint64_t own_ms = failure_backoff_ms(e->jitter, e->attempt, longest_backoff_ms(e, overloaded));
     if (!e->headers.has_retry || e->headers.retry_ms == 0) return own_ms; /* "at once" ends never */
     double u = (double)rng_uniform(e->jitter, (uint64_t)e->attempt + UINT32_MAX);
     uint64_t wait_ms =
@@ -30,9 +38,13 @@ static uint64_t wait_of(const failure_event *e)
     return e->attempt < WISHES_BELIEVED ? wait_ms : RT_MAX(wait_ms, own_ms);
 }
 
-static failure_verdict retry(const failure_event *e, const char *reason, const char *text)
+static failure_verdict retry(const failure_event *e, const char *reason, bool overloaded,
+                             const char *text)
 {
-    failure_verdict v = {.action = FAILURE_RETRY, .wait_ms = wait_of(e), .reason = reason};
+    failure_verdict v = {.action = FAILURE_RETRY,
+                         .wait_ms = wait_of(e, overloaded),
+                         .reason = reason,
+                         .overloaded = overloaded};
     snprintf(v.message, sizeof v.message, "%s", text);
     return v;
 }
@@ -70,8 +82,8 @@ static failure_verdict decide_transport(const failure_event *e)
         return stop("teacher.proxy, teacher.proxy_login: the proxy opens no way to the server",
                     text);
     case HTTP_BAD_REQUEST: return stop("teacher.base_url: cannot be asked", text);
-    case HTTP_TIMED_OUT: v = retry(e, REASON_TIMED_OUT, text); break;
-    default: v = retry(e, REASON_DROPPED, text); break;
+    case HTTP_TIMED_OUT: v = retry(e, REASON_TIMED_OUT, false, text); break;
+    default: v = retry(e, REASON_DROPPED, false, text); break;
     }
     v.is_servers = true;
     v.never_the_row = e->transport == HTTP_NO_CONNECTION;
@@ -138,7 +150,7 @@ failure_verdict failure_decide(const failure_event *e)
     if (e->bad_answer) {
         /* Some gateways wrap the error of another server in a 200. */
         if (error.status == 0) {
-            failure_verdict v = retry(e, REASON_BAD_ANSWER, "the bytes are no answer");
+            failure_verdict v = retry(e, REASON_BAD_ANSWER, false, "the bytes are no answer");
             v.is_servers = true;
             v.maybe_paid = true;
             return v;
@@ -148,8 +160,8 @@ failure_verdict failure_decide(const failure_event *e)
     snprintf(text, sizeof text, "status %ld: %.400s", status, error.message);
     bool passes = status == 408 || status == 409 || status == 429 || status >= 500;
     if (!passes || is_out_of_money(&error)) return decide_refusal(status, &error);
-    failure_verdict v = retry(e, REASON_SERVER_ERROR, text);
-    v.overloaded = status == 429 || status == 503 || status == 529;
+    bool overloaded = status == 429 || status == 503 || status == 529;
+    failure_verdict v = retry(e, REASON_SERVER_ERROR, overloaded, text);
     v.is_servers = status >= 500;
     v.never_the_row = v.overloaded;
     if (status == 429) v.reason = REASON_RATE_LIMITED;

@@ -24,8 +24,10 @@
 #define REASON_BAD_ANSWER   "bad_answer" /* not what the interface says, each time */
 #define REASON_RATE_LIMITED "rate_limited"
 
-#define BACKOFF_FIRST_MS 500
-#define BACKOFF_MAX_MS   60000
+#define BACKOFF_FIRST_MS    500
+#define BACKOFF_MAX_MS      60000
+#define BACKOFF_LOAD_MAX_MS 4000 /* of an overloaded server that answers others */
+#define BACKOFF_ROW_MAX_MS  1000 /* of any other trouble while others are answered */
 
 typedef enum failure_action { FAILURE_RETRY, FAILURE_REJECT, FAILURE_STOP } failure_action;
 
@@ -38,8 +40,9 @@ typedef struct failure_event {
     const char *body; /* [n_body] */
     size_t n_body;
     openai_headers headers;
-    uint32_t attempt; /* failures of this row before this one */
-    rng_key jitter;   /* a stream of the row's own */
+    uint32_t attempt;    /* failures of this row before this one */
+    bool answers_others; /* since the first of them the server answered other rows */
+    rng_key jitter;      /* a stream of the row's own */
 } failure_event;
 
 typedef struct failure_verdict {
@@ -55,8 +58,8 @@ typedef struct failure_verdict {
 
 failure_verdict failure_decide(const failure_event *event);
 
-/* Wait before try number attempt + 1: doubled each time up to BACKOFF_MAX_MS, of that a random
- * share from one half to all. */
-uint64_t failure_backoff_ms(rng_key jitter, uint32_t attempt);
+/* Wait before try number attempt + 1: doubled each time up to max_ms, of that a random share from
+ * one half to all. */
+uint64_t failure_backoff_ms(rng_key jitter, uint32_t attempt, uint64_t max_ms);
 
 #endif

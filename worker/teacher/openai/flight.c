@@ -184,7 +184,9 @@ static void on_failure(asking *w, ask *a, failure_event *event, const failure_ve
     openai_count(t, "request_failures", 1);
     tell_breaker(t, v, now_ms);
     if (v->overloaded) {
-        concurrency_on_overload(&t->window, now_ms);
+        /* A limit of rate that the server tells is kept by what it tells; fewer at once is no help. */
+        bool is_told = t->limits.requests.known || t->limits.tokens.known;
+        if (event->status != 429 || !is_told) concurrency_on_overload(&t->window, now_ms);
         openai_count(t, "overloaded", 1);
         if (event->headers.has_retry)
             t->hold_until_ms = RT_MAX(
@@ -208,11 +210,18 @@ static rng_key jitter_of(const asking *w, const ask *a)
     return rng_key_make(w->sampling->seed, "openai.jitter", r->record_id, r->sample);
 }
 
+/* Since this one failed first. */
+static bool answers_others(const asking *w, const ask *a)
+{
+    return a->n_tries > 0 && w->t->n_successes > a->n_successes_before;
+}
+
 /* An answer that holds nothing: asked again with another seed, until it is one too many. */
 static void on_nothing_usable(asking *w, ask *a, uint64_t now_ms)
 {
+    uint64_t most_ms = answers_others(w, a) ? BACKOFF_ROW_MAX_MS : BACKOFF_MAX_MS;
     failure_verdict v = {.reason = REASON_BAD_ANSWER,
-                         .wait_ms = failure_backoff_ms(jitter_of(w, a), a->n_tries),
+                         .wait_ms = failure_backoff_ms(jitter_of(w, a), a->n_tries, most_ms),
                          .message = "the answer holds nothing that can be used"};
     openai_count(w->t, "bad_answers", 1);
     retry(w, a, &v, now_ms);
@@ -230,7 +239,7 @@ static rt_status on_reply(asking *w, ask *a, const flight *f, openai_reply *repl
                          .n_completion_tokens = u->n_completion};
     uint64_t latency_ms = now_ms - f->sent_ms;
     settle(w, a, f, &use, now_ms);
-    concurrency_on_answer(&t->window, w->n_flying + 1, latency_ms, now_ms);
+    concurrency_on_answer(&t->window, w->was_full, latency_ms, now_ms);
     latencies_add(&t->latencies, latency_ms);
     /* The server is back: what waited because it was away need not wait longer. */
     if (t->breaker.n_in_a_row >= TROUBLE_FAILURES) due_queue_hasten(&w->due, now_ms);
@@ -255,14 +264,28 @@ static bool is_good(long status)
     return status >= 200 && status < 300;
 }
 
+/* What an answer says of limits goes to our own guard and to the one that all teachers share. One
+ * that says nothing means that there are none, if it is no failure. */
 static void learn_limits(openai_teacher *t, const flight *f, const failure_event *event,
                          uint64_t now_ms)
 {
+    const openai_headers *h = &event->headers;
     rate_limit_load load = load_of(&f->need);
-    if (event->headers.requests.known || event->headers.tokens.known)
-        rate_limit_on_headers(&t->limits, f->number, &event->headers, now_ms);
+    bool is_told = h->requests.known || h->tokens.known;
+    bool was_refused = event->transport == HTTP_OK && event->status == 429;
+    rate_limit_sent sent = {f->number, f->sent_ms, was_refused};
+    if (is_told)
+        rate_limit_on_headers(&t->limits, &sent, h, now_ms);
     else if (event->was_sent)
         rate_limit_on_silence(&t->limits, &load);
+    bool is_good_answer = event->transport == HTTP_OK && is_good(event->status);
+    if (!is_good_answer && (!is_told || t->means.limits_apart)) return;
+    allowance_limit requests = {0}, tokens = {0};
+    if (!t->means.limits_apart) {
+        requests = rate_limit_told(&t->limits.requests, &h->requests, h, was_refused);
+        tokens = rate_limit_told(&t->limits.tokens, &h->tokens, h, was_refused);
+    }
+    allowance_hear(t->means.allowance, &requests, &tokens, f->need.after, now_ms);
 }
 
 rt_status flight_land(asking *w, http_response *r, uint64_t now_ms, rt_error *err)
@@ -279,6 +302,7 @@ rt_status flight_land(asking *w, http_response *r, uint64_t now_ms, rt_error *er
                            .n_body = r->body.n,
                            .headers = openai_headers_read(r, rt_clock_wall_ms()),
                            .attempt = a->n_tries,
+                           .answers_others = answers_others(w, a),
                            .jitter = jitter_of(w, a)};
     RT_ASSERT(f->on);
     take_down(w, f);
@@ -296,6 +320,7 @@ rt_status flight_land(asking *w, http_response *r, uint64_t now_ms, rt_error *er
     failure_verdict v = failure_decide(&event);
     openai_hide_key(w->t, v.message);
     allowance_use use = {.known = !v.maybe_paid,
+                         .maybe_counted = event.was_sent && r->status != 429,
                          .overloaded = v.overloaded,
                          .retry_after_ms = event.headers.has_retry ? event.headers.retry_ms : 0};
     if (reply.usage.known) {

@@ -1,6 +1,7 @@
 #include "worker/teacher/openai/headers.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,6 +9,7 @@
 #define VALUE_SIZE   128
 #define EPOCH_S_MIN  1e9 /* a plain number of seconds from here on is a time, not a wait */
 #define EPOCH_MS_MIN 1e12
+#define RESET_MS_MAX ((uint64_t)31 * 24 * 3600 * 1000) /* limits of a day, of a month */
 
 /* Decimal digits with a fraction, nothing that strtod() knows besides; NULL when there are none. */
 static const char *read_number(const char *text, double *out)
@@ -50,11 +52,36 @@ static bool read_date(const char *text, double *out_s)
     return true;
 }
 
-bool openai_read_wait(const char *text, uint64_t wall_ms, uint64_t *out_ms)
+/* "2026-11-28T00:01:00Z", "2026-11-28T01:01:00.250+01:00". */
+static bool read_timestamp(const char *text, double *out_s)
+{
+    struct tm utc = {0};
+    double fraction = 0;
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &utc);
+    if (end == NULL) return false;
+    if (*end == '.') {
+        size_t n = 1 + strspn(end + 1, "0123456789");
+        if (n == 1 || n > 12) return false;
+        fraction = strtod(end, NULL); /* ends at the zone: no digit, no exponent */
+        end += n;
+    }
+    *out_s = (double)timegm(&utc) + fraction;
+    if (strcasecmp(end, "Z") == 0) return true;
+    unsigned hours = 0, minutes = 0;
+    char sign = '\0', rest = '\0';
+    if (sscanf(end, "%c%2u:%2u%c", &sign, &hours, &minutes, &rest) != 3) return false;
+    if ((sign != '+' && sign != '-') || hours > 23 || minutes > 59) return false;
+    *out_s += (sign == '+' ? -60.0 : 60.0) * (hours * 60 + minutes);
+    return true;
+}
+
+static bool read_wait(const char *text, uint64_t wall_ms, uint64_t max_ms, uint64_t *out_ms)
 {
     double x, ms;
     const char *end = read_number(text, &x);
-    if (end != NULL && *end == '\0') {
+    if (read_timestamp(text, &x)) {
+        ms = x * 1e3 - (double)wall_ms;
+    } else if (end != NULL && *end == '\0') {
         ms = x * 1e3;
         if (x >= EPOCH_MS_MIN)
             ms = x - (double)wall_ms;
@@ -66,9 +93,14 @@ bool openai_read_wait(const char *text, uint64_t wall_ms, uint64_t *out_ms)
         return false;
     }
     ms = RT_MAX(ms, 0.0);
-    ms = RT_MIN(ms, (double)OPENAI_RETRY_AFTER_MS_MAX);
+    ms = RT_MIN(ms, (double)max_ms);
     *out_ms = (uint64_t)(ms + 0.999); /* never too early */
     return true;
+}
+
+bool openai_read_wait(const char *text, uint64_t wall_ms, uint64_t *out_ms)
+{
+    return read_wait(text, wall_ms, OPENAI_RETRY_AFTER_MS_MAX, out_ms);
 }
 
 /* Azure writes -1 where it means "not told": no number, so not known. */
@@ -80,8 +112,9 @@ static openai_quota read_quota(const http_response *r, const char *left, const c
     if (!http_response_header(r, left, text, sizeof text) || !rt_parse_u64(text, &q.n_left))
         return q;
     if (!http_response_header(r, reset, text, sizeof text) ||
-        !openai_read_wait(text, wall_ms, &q.reset_ms))
+        !read_wait(text, wall_ms, RESET_MS_MAX, &q.reset_ms))
         return q;
+    q.is_exact = strchr(text, '.') != NULL || strstr(text, "ms") != NULL;
     if (!http_response_header(r, limit, text, sizeof text) || !rt_parse_u64(text, &q.n_limit))
         q.n_limit = 0;
     q.known = q.reset_ms > 0;

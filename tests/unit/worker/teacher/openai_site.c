@@ -8,8 +8,7 @@
 
 #include "common/base/log.h"
 
-static allowance_verdict take(void *self, const allowance_need *need, uint64_t now_ms,
-                              uint64_t *retry_ms)
+static allowance_verdict take(void *self, allowance_need *need, uint64_t now_ms, uint64_t *retry_ms)
 {
     openai_site *s = self;
     (void)now_ms, (void)retry_ms;
@@ -31,12 +30,21 @@ static void settle(void *self, const allowance_need *need, allowance_use *use, u
     if (use->known && use->n_prompt_tokens > 0) use->cost = s->price;
 }
 
+static void hear(void *self, const allowance_limit *requests, const allowance_limit *tokens,
+                 uint64_t after, uint64_t now_ms)
+{
+    openai_site *s = self;
+    (void)after, (void)now_ms;
+    s->n_limits_heard += requests->known || tokens->known;
+    s->n_no_limits_heard += !requests->known && !tokens->known;
+}
+
 static void turn(void *self, uint64_t now_ms)
 {
     (void)self, (void)now_ms;
 }
 
-static const allowance_ops site_ops = {.take = take, .settle = settle, .turn = turn};
+static const allowance_ops site_ops = {.take = take, .settle = settle, .hear = hear, .turn = turn};
 
 static void report(void *context, const char *trouble)
 {

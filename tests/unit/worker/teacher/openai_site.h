@@ -22,7 +22,8 @@ typedef struct openai_site {
     /* Of the allowance. */
     size_t n_taken, n_settled, n_unknown, n_taken_max; /* n_taken_max: then NEVER; 0: none */
     uint64_t n_prompt_tokens, n_completion_tokens;
-    double price; /* of each request that is settled as known */
+    size_t n_limits_heard, n_no_limits_heard; /* answers with and without */
+    double price;                             /* of each request that is settled as known */
     /* Of the means. */
     size_t n_reports;
     rt_buf counted; /* "what n\n" in order */

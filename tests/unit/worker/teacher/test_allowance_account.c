@@ -4,7 +4,7 @@
 
 #define NOW 50000
 
-static const allowance_need need = {.n_prompt_tokens = 80, .n_completion_tokens = 20};
+static allowance_need need = {.n_prompt_tokens = 80, .n_completion_tokens = 20};
 
 static allowance_account make(void)
 {
@@ -22,6 +22,7 @@ static wire_quota_report granted(allowance_account *a, uint64_t n, uint64_t now_
     g.ceilings.of[RESOURCE_TOKENS] += n * 100;
     g.ceilings.of[RESOURCE_COST] += n * 100000;
     g.ceilings.of[RESOURCE_IN_FLIGHT] += n;
+    g.ceilings.of[RESOURCE_MOST_TOKENS] += n * 100;
     cr_assert(allowance_account_grant(a, &g, now_ms));
     return r;
 }
@@ -118,7 +119,7 @@ Test(allowance_account, only_the_answer_to_the_report_under_way_counts)
 {
     wire_quota_report r;
     allowance_account a = make();
-    wire_quota_grant much = {.seq = 1, .ceilings = {{900, 90000, 9000000, 900}}};
+    wire_quota_grant much = {.seq = 1, .ceilings = {{900, 90000, 9000000, 900, 90000}}};
     cr_expect_not(allowance_account_grant(&a, &much, NOW));
     cr_assert(allowance_account_report(&a, NOW, &r));
     cr_expect_not(allowance_account_report(&a, NOW + 500, &r), "one is under way");
@@ -177,7 +178,7 @@ Test(allowance_account, rest_gives_back_at_once_and_forgets_the_answer_under_way
     cr_assert(allowance_account_report(&a, NOW + 60, &second));
     cr_expect_eq(second.ceilings.of[RESOURCE_REQUESTS], 1);
     cr_expect_eq(second.ceilings.of[RESOURCE_IN_FLIGHT], 1);
-    wire_quota_grant late = {.seq = first.seq, .ceilings = {{9, 900, 900000, 9}}};
+    wire_quota_grant late = {.seq = first.seq, .ceilings = {{9, 900, 900000, 9, 900}}};
     cr_expect_not(allowance_account_grant(&a, &late, NOW + 70));
     allowance_account_leave(&a, NOW + 80, &second);
     cr_expect(second.leaving);
@@ -206,7 +207,7 @@ Test(allowance_account, obeys_a_pause_and_a_stop)
     uint64_t retry_ms = 0;
     allowance_account a = make();
     cr_assert(allowance_account_report(&a, NOW, &r));
-    wire_quota_grant g = {.seq = 1, .ceilings = {{9, 900, 900000, 9}}, .pause_ms = 700};
+    wire_quota_grant g = {.seq = 1, .ceilings = {{9, 900, 900000, 9, 900}}, .pause_ms = 700};
     cr_assert(allowance_account_grant(&a, &g, NOW));
     cr_expect_eq(allowance_account_take(&a, &need, NOW + 100, &retry_ms), ALLOWANCE_WAIT);
     cr_expect_eq(retry_ms, 600);
@@ -235,4 +236,68 @@ Test(allowance_account, wishes_a_pause_only_when_most_requests_are_refused)
     r = granted(&a, 9, NOW + 200);
     cr_expect_eq(r.pause_ms, 2900);
     cr_expect_eq(r.n_overloads, 3);
+}
+
+Test(allowance_account,
+     sets_aside_what_requests_like_it_took_but_money_and_the_servers_view_in_full)
+{
+    allowance_account a = make();
+    allowance_use use = {.known = true, .n_prompt_tokens = 40, .n_completion_tokens = 10};
+    for (int i = 0; i < 40; i++) {
+        (void)granted(&a, 2, NOW + i * 100);
+        cr_assert_eq(take(&a, NOW + i * 100), ALLOWANCE_GO);
+        allowance_account_settle(&a, &need, &use, NOW + i * 100);
+    }
+    (void)granted(&a, 2, NOW + 5000);
+    cr_assert_eq(take(&a, NOW + 5000), ALLOWANCE_GO);
+    cr_expect_eq(need.n_tokens, 50, "%lu", need.n_tokens);
+    cr_expect_eq(a.reserved.of[RESOURCE_TOKENS], 50);
+    cr_expect_eq(a.reserved.of[RESOURCE_MOST_TOKENS], 100);
+    cr_expect_eq(a.reserved.of[RESOURCE_COST], 100000);
+    allowance_use lost = {.known = false};
+    allowance_account_settle(&a, &need, &lost, NOW + 5100);
+    cr_expect_eq(a.settled.of[RESOURCE_TOKENS], 41 * 50);
+    cr_expect_eq(a.settled.of[RESOURCE_COST], 40 * 50000 + 100000, "it may have been paid in full");
+    cr_expect_eq(a.settled.of[RESOURCE_MOST_TOKENS], 41 * 100);
+    cr_expect_eq(a.n_overruns, 0);
+}
+
+Test(allowance_account, a_failed_request_that_cost_nothing_may_be_counted_all_the_same)
+{
+    allowance_account a = make();
+    allowance_use failed = {.known = true, .maybe_counted = true}, refused = {.known = true};
+    (void)granted(&a, 2, NOW);
+    cr_assert_eq(take(&a, NOW), ALLOWANCE_GO);
+    allowance_account_settle(&a, &need, &failed, NOW);
+    cr_expect_eq(a.settled.of[RESOURCE_TOKENS], 100);
+    cr_expect_eq(a.settled.of[RESOURCE_COST], 0);
+    cr_assert_eq(take(&a, NOW), ALLOWANCE_GO);
+    allowance_account_settle(&a, &need, &refused, NOW);
+    cr_expect_eq(a.settled.of[RESOURCE_TOKENS], 100);
+    cr_expect_eq(a.settled.of[RESOURCE_REQUESTS], 2);
+}
+
+Test(allowance_account, reports_once_what_the_server_told_and_what_had_been_granted_by_then)
+{
+    wire_quota_report r;
+    allowance_account a = make();
+    allowance_limit told = {.known = true, .n_limit = 60, .n_left = 9, .reset_ms = 500};
+    allowance_limit nothing = {0};
+    cr_assert(allowance_account_report(&a, NOW, &r));
+    wire_quota_grant g = {.seq = r.seq, .ceilings = {{9, 900, 900000, 9, 900}}, .stamp = 77};
+    cr_assert(allowance_account_grant(&a, &g, NOW));
+    cr_assert_eq(take(&a, NOW), ALLOWANCE_GO);
+    cr_expect_eq(need.after, 77);
+    allowance_account_hear(&a, &nothing, &told, need.after, NOW + 20);
+    r = granted(&a, 9, NOW + 60);
+    cr_expect_not(r.limits[WIRE_LIMIT_REQUESTS].known);
+    cr_expect(r.limits[WIRE_LIMIT_TOKENS].known);
+    cr_expect_eq(r.limits[WIRE_LIMIT_TOKENS].n_left, 9);
+    cr_expect_eq(r.limits[WIRE_LIMIT_TOKENS].after, 77);
+    cr_expect_eq(r.limits[WIRE_LIMIT_TOKENS].age_ms, 40);
+    cr_expect_not(r.no_limit_told);
+    allowance_account_hear(&a, &nothing, &nothing, need.after, NOW + 70);
+    r = granted(&a, 9, NOW + 120);
+    cr_expect_not(r.limits[WIRE_LIMIT_TOKENS].known, "it was told already");
+    cr_expect(r.no_limit_told);
 }

@@ -135,13 +135,28 @@ Test(openai_failure, backs_off_twice_as_long_each_time_up_to_a_limit)
         uint64_t most = BACKOFF_FIRST_MS;
         for (uint32_t i = 0; i < attempt && most < BACKOFF_MAX_MS; i++) most *= 2;
         most = RT_MIN(most, (uint64_t)BACKOFF_MAX_MS);
-        uint64_t ms = failure_backoff_ms(key, attempt);
+        uint64_t ms = failure_backoff_ms(key, attempt, BACKOFF_MAX_MS);
         cr_expect_geq(ms, most / 2);
         cr_expect_leq(ms, most);
-        cr_expect_eq(ms, failure_backoff_ms(key, attempt), "repeats");
-        differ = differ || ms != failure_backoff_ms(rng_key_make(2, "t", (rt_id){0}, 0), attempt);
+        cr_expect_eq(ms, failure_backoff_ms(key, attempt, BACKOFF_MAX_MS), "repeats");
+        differ = differ || ms != failure_backoff_ms(rng_key_make(2, "t", (rt_id){0}, 0), attempt,
+                                                    BACKOFF_MAX_MS);
     }
     cr_expect(differ);
+}
+
+Test(openai_failure, comes_back_soon_where_the_server_answers_others)
+{
+    failure_event e = event_of(500, "");
+    e.attempt = 12;
+    cr_expect_geq(failure_decide(&e).wait_ms, BACKOFF_MAX_MS / 2);
+    e.answers_others = true;
+    cr_expect_leq(failure_decide(&e).wait_ms, BACKOFF_ROW_MAX_MS);
+    e.status = 503;
+    cr_expect_geq(failure_decide(&e).wait_ms, BACKOFF_LOAD_MAX_MS / 2);
+    cr_expect_leq(failure_decide(&e).wait_ms, BACKOFF_LOAD_MAX_MS);
+    e.headers = (openai_headers){.has_retry = true, .retry_ms = 9000};
+    cr_expect_geq(failure_decide(&e).wait_ms, 9000, "the server's wish stands");
 }
 
 Test(openai_failure, waits_at_least_as_long_as_the_server_asks)

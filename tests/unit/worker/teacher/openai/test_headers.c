@@ -25,12 +25,31 @@ Test(openai_headers, reads_a_wait_in_all_its_forms)
         {"100us", 1},
         {"Sat, 28 Nov 2026 00:01:00 GMT", 60000},
         {"Fri, 27 Nov 2026 00:01:00 GMT", 0},
+        {"2026-11-28T00:01:00Z", 60000},
+        {"2026-11-28T00:00:00.250Z", 250},
+        {"2026-11-28T02:30:07+02:30", 7000},
+        {"2026-11-27T23:00:01-01:00", 1000},
+        {"2025-11-28T00:01:00Z", 0},
         {"1795824030", 30000},
         {"1795824000250", 250},
         {"99999999999999999999", OPENAI_RETRY_AFTER_MS_MAX},
     };
-    static const char *const bad[] = {"",    "-1",  "soon", "1x",   "s",
-                                      "5 s", "1s2", "nan",  "0x10", "."};
+    static const char *const bad[] = {"",
+                                      "-1",
+                                      "soon",
+                                      "1x",
+                                      "s",
+                                      "5 s",
+                                      "1s2",
+                                      "nan",
+                                      "0x10",
+                                      ".",
+                                      "2026-11-28T00:01:00",
+                                      "2026-11-28T00:01:00.Z",
+                                      "2026-11-28T00:01:00+1",
+                                      "2026-11-28",
+                                      "2026-11-28T00:01Z",
+                                      "2026-11-28T00:01:00+02:00x"};
     for (size_t i = 0; i < RT_COUNT(good); i++) {
         uint64_t ms = 77;
         cr_expect(openai_read_wait(good[i].text, WALL_MS, &ms), "%s", good[i].text);
@@ -68,6 +87,16 @@ Test(openai_headers, reads_wishes_and_quotas)
     cr_expect_eq(h.tokens.reset_ms, 12);
     h = read_headers("retry-after-ms: 150\nretry-after: 9\n");
     cr_expect_eq(h.retry_ms, 150, "the finer one counts");
+}
+
+Test(openai_headers, knows_limits_of_a_day_and_how_finely_a_reset_is_told)
+{
+    openai_headers h =
+        read_headers("x-ratelimit-remaining-requests: 9\nx-ratelimit-reset-requests: 23h0m0s\n"
+                     "x-ratelimit-remaining-tokens: 5\nx-ratelimit-reset-tokens: 7.66s\n");
+    cr_expect_eq(h.requests.reset_ms, (uint64_t)23 * 3600 * 1000);
+    cr_expect_not(h.requests.is_exact);
+    cr_expect(h.tokens.is_exact);
 }
 
 Test(openai_headers, takes_what_means_nothing_as_not_there)
