@@ -22,7 +22,7 @@ cd "$folder"
 
 seq 1 "$n_rows" | sed -E 's/.*/{"q":"A crate holds & shells. Nina takes 3 of them out. How many shells are left in it?"}/' > corpus.jsonl
 : > none.jsonl
-"$build/fault-teacher" none.jsonl 0 'text=Three are taken out of them, so there are three fewer left. The answer is 24' > server.out &
+"$build/limited-teacher" none.jsonl 0 'text=Three are taken out of them, so there are three fewer left. The answer is 24' > server.out &
 server=$!
 until [ -s server.out ]; do sleep 0.1; done
 cat > run.yaml <<YAML

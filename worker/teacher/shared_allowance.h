@@ -2,7 +2,7 @@
  * coordinator of one mind.
  *
  *     allowance *a = NULL;
- *     if (config_has_limits(c) && (st = shared_allowance_open(rt, &a, err)) != RT_OK) goto out;
+ *     if ((st = shared_allowance_open(rt, &a, err)) != RT_OK) goto out;
  *     labeller_use(&labeller, &(backend_means){.allowance = a});
  *     ...
  *     allowance_close(a);       // says goodbye; before runtime_close()
