@@ -1,30 +1,42 @@
 /* Requests and tokens per second of a served model, by the number of clients.
  *
- *     bench_serve [model=FOLDER] [seconds=3] [slots=64] [threads=1]
+ *     bench_serve [model=FOLDER] [seconds=3] [slots=64] [threads=1] [n=1] [words=0] [tokens=200]
+ *                 [busy=0]
  *
  * The server runs in this process and so do the clients: each sends its next request on the same
- * connection as soon as it has its answer. Prints one line for 1, 8 and 64 clients.
+ * connection as soon as it has its answer. Prints one line for 1, 8 and 64 clients, with the
+ * processor time of a request: that of the clients is in it, but it does not depend on who else
+ * uses the machine, as long as nobody waits by spinning.
+ *
+ * n: samples of each prompt. words: this many more in each prompt. tokens: the longest answer. busy: processes beside this one
+ * that do nothing but use a processor each.
  */
 #include <curl/curl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "worker/serve/server.h"
 
 #define CLIENTS_MAX 64
+#define WORDS_MAX   1000
+#define BODY_BYTES  (512 + 8 * WORDS_MAX)
 
 typedef struct setup {
     const char *model;
-    uint64_t seconds, slots, threads;
+    uint64_t seconds, slots, threads, n, words, tokens, busy;
 } setup;
 
 typedef struct client {
     CURL *easy;
-    char body[512];
+    char body[BODY_BYTES];
     rt_buf answer;
     uint64_t n_asked;
 } client;
@@ -35,12 +47,16 @@ static size_t keep(char *bytes, size_t size, size_t n, void *context)
 }
 
 /* A question of its own each time, so that lengths differ. */
-static void ask(CURLM *all, client *c, size_t i)
+static void ask(CURLM *all, const setup *s, client *c, size_t i)
 {
+    static const char word[] = "indeed ";
+    char more[sizeof word * WORDS_MAX + 1] = "";
+    for (size_t k = 0; k < s->words; k++) memcpy(more + k * (sizeof word - 1), word, sizeof word);
     snprintf(c->body, sizeof c->body,
-             "{\"messages\":[{\"role\":\"user\",\"content\":\"Nina fills %zu trays with %zu shells "
-             "each. She finds %zu more. How many shells does Nina have now?\"}]}",
-             2 + i % 7, 3 + (size_t)c->n_asked % 6, 1 + (i + (size_t)c->n_asked) % 30);
+             "{\"n\":%" PRIu64
+             ",\"messages\":[{\"role\":\"user\",\"content\":\"%sNina fills %zu trays "
+             "with %zu shells each. She finds %zu more. How many shells does Nina have now?\"}]}",
+             s->n, more, 2 + i % 7, 3 + (size_t)c->n_asked % 6, 1 + (i + (size_t)c->n_asked) % 30);
     c->n_asked++;
     rt_buf_clear(&c->answer);
     curl_easy_setopt(c->easy, CURLOPT_POSTFIELDS, c->body);
@@ -54,12 +70,21 @@ static uint64_t completion_tokens(const rt_buf *answer)
     return at != NULL ? strtoull(at + sizeof key - 1, NULL, 10) : 0;
 }
 
-static bool run(const char *url, size_t n, uint64_t seconds)
+/* Processor time of this process so far, in seconds. */
+static double cpu_s(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+static bool run(const char *url, const setup *s, size_t n)
 {
     static client clients[CLIENTS_MAX];
     CURLM *all = curl_multi_init();
     uint64_t n_requests = 0, n_tokens = 0, n_failed = 0;
-    double start = rt_clock_mono_s(), end = start + (double)seconds;
+    double start = rt_clock_mono_s(), end = start + (double)s->seconds, cpu_before_s = cpu_s();
     size_t n_waiting = n;
     for (size_t i = 0; i < n; i++) {
         clients[i] = (client){.easy = curl_easy_init()};
@@ -67,7 +92,7 @@ static bool run(const char *url, size_t n, uint64_t seconds)
         curl_easy_setopt(clients[i].easy, CURLOPT_WRITEFUNCTION, keep);
         curl_easy_setopt(clients[i].easy, CURLOPT_WRITEDATA, &clients[i].answer);
         curl_easy_setopt(clients[i].easy, CURLOPT_PRIVATE, &clients[i]);
-        ask(all, &clients[i], i);
+        ask(all, s, &clients[i], i);
     }
     while (n_waiting > 0) {
         CURLMsg *message;
@@ -83,7 +108,7 @@ static bool run(const char *url, size_t n, uint64_t seconds)
             n_requests++;
             n_tokens += completion_tokens(&c->answer);
             if (rt_clock_mono_s() < end)
-                ask(all, c, (size_t)(c - clients));
+                ask(all, s, c, (size_t)(c - clients));
             else
                 n_waiting--;
         }
@@ -91,8 +116,11 @@ static bool run(const char *url, size_t n, uint64_t seconds)
         if (n_running > 0) curl_multi_poll(all, NULL, 0, 10, NULL);
     }
     double took = rt_clock_mono_s() - start;
-    printf("%3zu clients: %8.1f requests/s %9.0f tokens/s, %" PRIu64 " failed\n", n,
-           (double)n_requests / took, (double)n_tokens / took, n_failed);
+    printf("%3zu clients: %8.1f requests/s %9.0f tokens/s %8.2f processor ms/request, %" PRIu64
+           " failed\n",
+           n, (double)n_requests / took, (double)n_tokens / took,
+           1000 * (cpu_s() - cpu_before_s) / (double)n_requests, n_failed);
+    fflush(stdout);
     for (size_t i = 0; i < n; i++) {
         curl_easy_cleanup(clients[i].easy);
         rt_buf_free(&clients[i].answer);
@@ -106,7 +134,10 @@ static bool read_argument(setup *s, const char *text)
     const struct {
         const char *name;
         uint64_t *value;
-    } numbers[] = {{"seconds=", &s->seconds}, {"slots=", &s->slots}, {"threads=", &s->threads}};
+    } numbers[] = {{"seconds=", &s->seconds}, {"slots=", &s->slots},
+                   {"threads=", &s->threads}, {"n=", &s->n},
+                   {"words=", &s->words},     {"tokens=", &s->tokens},
+                   {"busy=", &s->busy}};
     if (strncmp(text, "model=", 6) == 0) {
         s->model = text + 6;
         return true;
@@ -117,25 +148,46 @@ static bool read_argument(setup *s, const char *text)
     return false;
 }
 
+/* Processes that use a processor each until this one ends. */
+static void start_busy(uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        pid_t parent = getpid();
+        if (fork() != 0) continue;
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (volatile uint64_t k = 0; getppid() == parent || k % 1024 != 0; k++) continue;
+        _exit(0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const size_t n_clients[] = {1, 8, CLIENTS_MAX};
-    setup s = {
-        .model = "examples/arithmetic/teacher", .seconds = 3, .slots = CLIENTS_MAX, .threads = 1};
+    setup s = {.model = "examples/arithmetic/teacher",
+               .seconds = 3,
+               .slots = CLIENTS_MAX,
+               .threads = 1,
+               .n = 1,
+               .tokens = 200};
     rt_error err = {0};
     server *served = NULL;
     char url[256];
     bool ok = true;
     for (int i = 1; i < argc; i++)
         if (!read_argument(&s, argv[i])) {
-            fprintf(stderr, "bench_serve: %s? model=FOLDER seconds=N slots=N threads=N\n", argv[i]);
+            fprintf(
+                stderr,
+                "bench_serve: %s? model=FOLDER seconds=N slots=N threads=N n=N words=N tokens=N busy=N\n",
+                argv[i]);
             return 2;
         }
+    s.words = RT_MIN(s.words, (uint64_t)WORDS_MAX);
+    start_busy(s.busy);
     server_settings how = {.model = s.model,
                            .bind = "127.0.0.1",
                            .n_slots = s.slots,
                            .n_waiting_max = 1000,
-                           .n_tokens_max = 200,
+                           .n_tokens_max = s.tokens,
                            .n_body_bytes_max = 1 << 20,
                            .n_threads = s.threads,
                            .timeout_ms = 60000};
@@ -145,7 +197,7 @@ int main(int argc, char **argv)
         return 1;
     }
     snprintf(url, sizeof url, "%s/v1/chat/completions", server_address(served));
-    for (size_t i = 0; i < RT_COUNT(n_clients); i++) ok = run(url, n_clients[i], s.seconds) && ok;
+    for (size_t i = 0; i < RT_COUNT(n_clients); i++) ok = run(url, &s, n_clients[i]) && ok;
     server_close(served);
     curl_global_cleanup();
     return ok ? 0 : 1;

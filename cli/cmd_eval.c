@@ -63,7 +63,8 @@ static rt_status score(const config *c, const eval_request *r, eval_result *resu
 {
     gold_rows rows = {0};
     bar progress = {.shown = isatty(STDERR_FILENO) == 1};
-    eval_teacher teacher = {.ask = ask_teacher, .context = (void *)c};
+    asked_teacher asked = {0};
+    eval_teacher teacher = {.ask = ask_teacher, .context = &asked};
     eval_options how = {.model = r->has_model ? r->model : NULL,
                         .teacher = r->ask_teacher ? &teacher : NULL,
                         .dataset = r->dataset,
@@ -71,10 +72,24 @@ static rt_status score(const config *c, const eval_request *r, eval_result *resu
                         .progress = draw_bar,
                         .progress_context = &progress};
     rt_status st = RT_OK;
-    if (r->has_model || r->ask_teacher) st = gold_rows_read(c, r->gold, r->n_limit, &rows, err);
+    if (r->ask_teacher) st = asked_teacher_open(c, &asked, err);
+    if (st == RT_OK && (r->has_model || r->ask_teacher))
+        st = gold_rows_read(c, r->gold, r->n_limit, &rows, err);
     if (st == RT_OK) st = evaluate_student(c, &rows, &how, result, err);
     gold_rows_free(&rows);
+    asked_teacher_close(&asked);
     return st;
+}
+
+/* The scores are there; a script should still see that the teacher was not asked about all rows. */
+static int budget_code(const eval_result *result)
+{
+    if (result->n_teacher_left_out == 0) return EXIT_CODE_OK;
+    fprintf(stderr,
+            "retort: limits.budget is spent, the teacher was not asked about %llu rows; "
+            "docs/costs.md says how to go on\n",
+            (unsigned long long)result->n_teacher_left_out);
+    return EXIT_CODE_BUDGET;
 }
 
 static int run_eval(const options *o)
@@ -92,10 +107,12 @@ static int run_eval(const options *o)
     if (st == RT_OK)
         st = options_json(o) ? eval_result_to_json(&result, &text, &err)
                              : eval_result_to_table(&result, &text, &err);
-    if (st == RT_OK)
+    if (st == RT_OK) {
         fwrite(text.data, 1, text.n, stdout);
-    else
+        code = budget_code(&result);
+    } else {
         code = command_fail(o, &err);
+    }
     rt_buf_free(&text);
     eval_result_free(&result);
     config_free(c);
@@ -117,14 +134,17 @@ const command cmd_eval = {
     .summary = "score a student, and its teacher, on rows with true answers",
     .synopsis = "--config FILE [--model FOLDER] [--gold FILE] [--limit N] [--show N]\n"
                 "--config FILE --teacher\n",
-    .description = "Lets the student answer every row and counts how often it is right; an\n"
-                   "answer that cannot be read is a wrong answer. Shares come with their 95 %\n"
-                   "interval (Wilson). With --teacher the labels in the run's dataset are scored\n"
-                   "against the true answers that lie beside them, a rejected record being wrong;\n"
-                   "with --ask-teacher the teacher answers the same rows as the student.\n",
+    .description =
+        "Lets the student answer every row and counts how often it is right; an\n"
+        "answer that cannot be read is a wrong answer. Shares come with their 95 %\n"
+        "interval (Wilson). With --teacher the labels in the run's dataset are scored\n"
+        "against the true answers that lie beside them, a rejected record being wrong;\n"
+        "with --ask-teacher the teacher answers the same rows as the student, paid from\n"
+        "the budget of the run; when that is spent, the exit code is 6.\n",
     .options = eval_options_table,
     .examples = "retort eval --config esnli.yaml\n"
                 "retort eval --config esnli.yaml --model student --gold valid.jsonl.gz --json\n"
                 "retort eval --config esnli.yaml --teacher\n",
     .run = run_eval,
+    .computes = true,
 };

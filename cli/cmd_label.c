@@ -8,12 +8,12 @@ static int run(const options *o)
     return run_command(o, LAUNCH_LABEL, NULL);
 }
 
-static const option_def own_options[] = {DRY_RUN_OPTIONS, {0}};
+static const option_def own_options[] = {TRAIN_ANEW_OPTION, DRY_RUN_OPTIONS, {0}};
 
 const command cmd_label = {
     .name = "label",
     .summary = "only label a corpus: coordinator and teachers, no training",
-    .synopsis = "[--config FILE] [--set key=value]... [--json]\n"
+    .synopsis = "[--config FILE] [--set key=value]... [--train-anew] [--json]\n"
                 "--dry-run [--show N] [--config FILE] [--set key=value]... [--json]",
     .description =
         "Labels every example of the corpus and leaves the labelled dataset in\n"
@@ -29,4 +29,5 @@ const command cmd_label = {
                 "retort label --config retort.yaml\n"
                 "retort eval --config retort.yaml --teacher\n",
     .run = run,
+    .computes = true,
 };

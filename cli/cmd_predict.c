@@ -323,4 +323,5 @@ const command cmd_predict = {
     .examples = "printf 'Premise: ...' | retort predict --model student\n"
                 "zcat new.jsonl.gz | retort predict --model student --jsonl --input '{question}'\n",
     .run = run_predict,
+    .computes = true,
 };

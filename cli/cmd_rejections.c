@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/command.h"
 #include "cli/forget_rejected.h"
@@ -12,7 +11,7 @@
 #include "common/base/fs.h"
 #include "common/dataset/requeue.h"
 #include "common/text/display.h"
-#include "coordinator/run_folder.h"
+#include "coordinator/training_files.h"
 
 #define COLUMNS     96
 #define SHOWN       20 /* records, unless asked for more or for JSON */
@@ -119,23 +118,25 @@ static rt_status list(const options *o, archive *a, rt_error *err)
 }
 
 /* What training has read must stay: the student is a function of dataset, config and seed. */
-static rt_status check_untrained(const config *c, const run_folder *folder, rt_error *err)
+static rt_status check_untrained(const options *o, const config *c, const run_folder *folder,
+                                 rt_error *err)
 {
-    char plan[RUN_PATH_SIZE], model[RUN_PATH_SIZE];
-    struct stat info;
-    rt_status st = run_folder_path(folder, "plan.jsonl", plan, err);
-    if (st == RT_OK) st = run_folder_path(folder, "tokenizer.model", model, err);
-    if (st != RT_OK) return st;
-    bool planned = stat(plan, &info) == 0 && info.st_size > 0;
-    bool learnt = c->tokenizer.model[0] == '\0' && rt_fs_exists(model);
-    if (!planned && !learnt) return RT_OK;
-    return rt_fail(
-        err, RT_INVALID,
-        "training has begun with these labels (%s exists), and rows that are asked for again would "
-        "change the student in its middle: requeue before training (`retort label`), or remove "
-        "plan.jsonl, metrics.jsonl, tokenizer.model, checkpoints, and dataset/tokens.cache in %s to "
-        "train anew",
-        planned ? plan : model, folder->path);
+    training_files files = {0};
+    char kept_in[RUN_PATH_SIZE] = "";
+    rt_status st = training_files_look(folder, c, SIZE_MAX, &files, err);
+    if (st != RT_OK || files.n_covered == 0) return st;
+    if (!options_has(o, "--train-anew"))
+        return rt_fail(
+            err, RT_INVALID,
+            "training has begun with these labels (plan.jsonl or tokenizer.model exists in "
+            "%s), and rows that are asked for again would change the student in its middle: "
+            "requeue before training (`retort label`), or add --train-anew, which moves "
+            "this training to retired-N there",
+            folder->path);
+    st = training_files_retire(folder, c, kept_in, err);
+    if (st == RT_OK && kept_in[0] != '\0')
+        fprintf(stderr, "the training so far is kept in %s\n", kept_in);
+    return st;
 }
 
 static void print_requeued(const requeue_result *done)
@@ -172,7 +173,7 @@ static rt_status requeue(const options *o, const config *c, const char *dataset,
     if (options_value(o, "--limit") != NULL)
         return rt_fail(err, RT_INVALID, "--limit: --requeue takes all rows, or those of --reason");
     rt_status st = run_folder_hold(c, &folder, err);
-    if (st == RT_OK) st = check_untrained(c, &folder, err);
+    if (st == RT_OK) st = check_untrained(o, c, &folder, err);
     if (st == RT_OK && (st = archive_open_read_only(dataset, &a, err)) == RT_OK)
         warn_unknown_reason(a, reason);
     archive_close(a);
@@ -220,15 +221,16 @@ static const option_def own_options[] = {
     {"--limit", "N", "show at most N rows, 0: all (default 20; all with --json)", NULL},
     {"--requeue", NULL, "take the rows out, so that the next run asks for them again", NULL},
     {"--forget-answers", NULL, "with --requeue: take their answers out of the cache too", NULL},
+    {"--train-anew", NULL, "with --requeue: put a training that has begun aside first", NULL},
     {0},
 };
 
 const command cmd_rejections = {
     .name = "rejections",
     .summary = "list the rejected rows of a run, or have them asked for again",
-    .synopsis =
-        "[--reason REASON] [--limit N] [--config FILE] [--set key=value]... [--json]\n"
-        "--requeue [--forget-answers] [--reason REASON] [--config FILE] [--set key=value]... [--json]",
+    .synopsis = "[--reason REASON] [--limit N] [--config FILE] [--set key=value]... [--json]\n"
+                "--requeue [--forget-answers] [--train-anew] [--reason REASON] [--config FILE] "
+                "[--set key=value]... [--json]",
     .description =
         "Shows why rows of the corpus have no label: how many for each reason, then the rows\n"
         "with their input and the teacher's text, cut to a line. With --json each row is one\n"
@@ -238,7 +240,9 @@ const command cmd_rejections = {
         "--requeue takes the rows out of rejected.jsonl; they are pending then, and the next\n"
         "`retort label` or `retort run` asks the teacher again. Their old records are kept in\n"
         "rejected.jsonl.requeued-N beside it. It is refused while a coordinator works on the\n"
-        "run, and once training has begun: what a student was trained on does not change. A\n"
+        "run, and once training has begun: what a student was trained on does not change. With\n"
+        "--train-anew that training is moved to RUN_DIR/retired-N and the next run trains\n"
+        "another student. A\n"
         "teacher that always answers alike (recorded, native) rejects the same rows again\n"
         "unless its files have changed. A server's answers (openai) are kept in the cache: a\n"
         "row that was rejected for its text gets the same text again, at no cost, until prompt,\n"

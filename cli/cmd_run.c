@@ -8,12 +8,12 @@ static int run(const options *o)
     return run_command(o, LAUNCH_ALL, NULL);
 }
 
-static const option_def own_options[] = {DRY_RUN_OPTIONS, {0}};
+static const option_def own_options[] = {TRAIN_ANEW_OPTION, DRY_RUN_OPTIONS, {0}};
 
 const command cmd_run = {
     .name = "run",
     .summary = "label a corpus, train a student and score it, all on this machine",
-    .synopsis = "[--config FILE] [--set key=value]... [--json]\n"
+    .synopsis = "[--config FILE] [--set key=value]... [--train-anew] [--json]\n"
                 "--dry-run [--show N] [--config FILE] [--set key=value]... [--json]",
     .description =
         "Starts every role as a process of its own on this machine: a Redis (unless queue.url\n"
@@ -25,6 +25,9 @@ const command cmd_run = {
         "Ctrl-C lets every process finish what is in hand; the same command goes on from\n"
         "there, also after a crash of everything. A second Ctrl-C stops at once.\n"
         "\n"
+        "A run whose budget left examples out goes on with a larger one, by itself as long as\n"
+        "no student has learnt without them; else --train-anew puts that training aside.\n"
+        "\n"
         "--dry-run shows the first prompts, the tokens of all of them and their price, and\n"
         "starts nothing: see `retort label --help`.\n"
         "\n"
@@ -33,4 +36,5 @@ const command cmd_run = {
     .examples = "retort run --config examples/arithmetic/retort.yaml\n"
                 "retort run --config retort.yaml --set launch.students=2 --set train.steps=500\n",
     .run = run,
+    .computes = true,
 };

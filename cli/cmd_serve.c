@@ -92,7 +92,7 @@ static const option_def serve_options[] = {
     {"--max-tokens", "N", "new tokens a request may ask for, and gets without asking", "1024"},
     {"--max-body-bytes", "N", "largest request; more is refused with 413", "1048576"},
     {"--timeout-ms", "N", "longest time for an answer; then 503", "120000"},
-    {"--threads", "N", "threads that decode; more pay for models beyond some 50M parameters", "1"},
+    {"--threads", "N", "threads that decode, each with its share of the slots", "1"},
     {"--address-file", "FILE", "also write the address to a file, once it answers", NULL},
     {0},
 };

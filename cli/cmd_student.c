@@ -54,4 +54,5 @@ const command cmd_student = {
     .examples = "retort student --config gsm8k.yaml --name student-1\n"
                 "retort student --config gsm8k.yaml --set threads=8\n",
     .run = run_student,
+    .computes = true,
 };

@@ -52,4 +52,5 @@ const command cmd_teacher = {
     .options = teacher_options,
     .examples = "retort teacher --config gsm8k.yaml --name teacher-3\n",
     .run = run_teacher,
+    .computes = true,
 };

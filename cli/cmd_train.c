@@ -32,4 +32,5 @@ const command cmd_train = {
     .examples = "retort train --dataset runs/esnli/dataset --config retort.yaml \\\n"
                 "    --set run_dir=runs/label-only --set train.preset=label-only\n",
     .run = run,
+    .computes = true,
 };

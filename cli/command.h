@@ -33,6 +33,7 @@ typedef struct command {
     const char *examples;      /* lines, each ended by \n; NULL: none */
     unsigned n_args_min, n_args_max; /* positional arguments; UINT_MAX: any number */
     int (*run)(const options *o);    /* returns an exit_code */
+    bool computes;                   /* it or its children use a model, see waiting_policy.h */
 } command;
 
 /* Report a failure and return its exit code: the text to stderr, and with --json also

@@ -384,6 +384,9 @@ static void print_all(const dry_run *d)
     else
         print_costs(d);
     print_second(d);
+    if (d->config->eval.teacher)
+        printf("  %-11s is not counted: eval.teacher asks about rows of eval.files too\n",
+               "evaluation");
     if (asks_somebody(d)) print_price(d);
     if (d->knows_cached) {
         progress_thousands(d->n_cached, n[0]);

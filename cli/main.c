@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/waiting_policy.h"
 
 /* In the order of the help: a run, its parts, its results, tools. */
 /* clang-format off */
@@ -162,6 +163,7 @@ static int dispatch(int argc, char *const *argv)
     }
     const command *c = find_command(name);
     if (c == NULL) return fail_unknown_command(as_json, name);
+    if (c->computes) waiting_policy_apply(argv);
     return run_command(c, as_json, argc - 2, argv + 2);
 }
 

@@ -90,6 +90,8 @@ static rt_status gather(const char *run_dir, json_t **out, rt_error *err)
     add_accuracy(root, "agreement", json_object_get(eval, "agreement"));
     if (eval != NULL && json_object_get(eval, "examples") != NULL)
         json_object_set(root, "examples_shown", json_object_get(eval, "examples"));
+    if (json_object_get(eval, "teacher_left_out") != NULL)
+        json_object_set(root, "teacher_left_out", json_object_get(eval, "teacher_left_out"));
     json_decref(eval);
     *out = root;
     return RT_OK;
@@ -284,12 +286,15 @@ static rt_status add_hashes(rt_buf *out, const json_t *root, const char *run_dir
     return st == RT_OK ? rt_buf_printf(out, err, "  everything is in %s\n", run_dir) : st;
 }
 
-rt_status summary_stopped(const char *run_dir, uint64_t *n_left_out, rt_error *err)
+rt_status summary_stopped(const char *run_dir, summary_left *out, rt_error *err)
 {
     json_t *root = NULL;
     rt_status st = load(run_dir, "summary.json", &root, err);
     const char *why = json_string_value(json_object_get(root, "stopped"));
-    *n_left_out = why != NULL && why[0] != '\0' ? count_of(root, "left_out") : 0;
+    const char *with = json_string_value(json_object_get(root, "reopens_with"));
+    *out = (summary_left){.n_not_asked = count_of(root, "teacher_left_out")};
+    if (why != NULL && why[0] != '\0') out->n_left_out = count_of(root, "left_out");
+    out->needs_new_training = with != NULL && strcmp(with, "train-anew") == 0;
     json_decref(root);
     return st;
 }

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -59,19 +58,17 @@ static rt_status open_leases(coordinator *co, rt_error *err)
 }
 
 /* Training must go on with the labels it began with. */
-static bool plan_exists(const coordinator *co)
-{
-    char path[RUN_PATH_SIZE];
-    struct stat s;
-    return run_folder_path(&co->folder, "plan.jsonl", path, NULL) == RT_OK && stat(path, &s) == 0 &&
-           s.st_size > 0;
-}
-
 static rt_status open_money(coordinator *co, rt_error *err)
 {
     const run_folder *folder = co->stage == STAGE_TRAIN ? NULL : &co->folder;
-    return quota_stage_open(&co->money, co->config, folder, co->leases, !plan_exists(co),
-                            co->now_ms, err);
+    reopening how = REOPEN_FREELY;
+    rt_status st = RT_OK;
+    if (folder != NULL && (st = reopening_now(co, &how, err)) != RT_OK) return st;
+    st = quota_stage_open(&co->money, co->config, folder, co->leases, how != REOPEN_NEVER,
+                          co->now_ms, err);
+    if (st != RT_OK || !co->money.reopened) return st;
+    rt_log_info("budget.reopened", "plan=%s", how == REOPEN_FREELY ? "kept" : "made-again");
+    return how == REOPEN_WITH_NEW_PLAN ? training_files_drop(folder, co->config, err) : RT_OK;
 }
 
 static rt_status open_link(coordinator *co, rt_error *err)
@@ -191,7 +188,7 @@ static void bury_the_dead(coordinator *co)
                     wire_role_name(dead->role), co->now_ms - dead->seen_ms);
         if (dead->role == ROLE_TEACHER) {
             lease_table_return(co->leases, dead->name);
-            quota_bury(co->money.quota, dead->name, co->now_ms);
+            quota_bury(co->money.book.quota, dead->name, co->now_ms);
         }
         if (dead->role == ROLE_STUDENT) train_stage_requeue(co, dead->name);
     }

@@ -100,6 +100,17 @@ size_t plan_journal_n(const plan_journal *j)
     return j->n;
 }
 
+size_t plan_journal_n_covered(const plan_journal *j, uint64_t chunk_size, size_t n_examples)
+{
+    uint64_t covered = 0;
+    for (size_t i = 0; i < j->n; i++) {
+        const plan_segment *s = &j->segments[i];
+        if (s->kind == PLAN_EPOCH || s->index >= n_examples / chunk_size) return n_examples;
+        covered = RT_MAX(covered, (s->index + 1) * chunk_size);
+    }
+    return (size_t)covered;
+}
+
 static bool is_same(const plan_segment *a, const plan_segment *b)
 {
     return a->kind == b->kind && a->index == b->index && a->epoch == b->epoch &&
@@ -116,8 +127,7 @@ static rt_status check(const plan_journal *j, size_t i, const plan_segment *now,
                    " records with SHA-256 %.12s, the dataset now gives %s %" PRIu64
                    ", steps %" PRIu64 "+%" PRIu64 ", %" PRIu64
                    " records, %.12s: dataset or tokenizer changed after training began; restore "
-                   "them, or remove plan.jsonl, metrics.jsonl, tokens.bin and checkpoints to train "
-                   "anew",
+                   "them, or train anew with `retort run --train-anew`",
                    j->path, i + 1, then->kind == PLAN_CHUNK ? "chunk" : "epoch", then->index,
                    then->first_step, then->n_steps, then->n_records, then->sha256,
                    now->kind == PLAN_CHUNK ? "chunk" : "epoch", now->index, now->first_step,

@@ -9,25 +9,18 @@
 #ifndef RT_COORDINATOR_QUOTA_STAGE_H
 #define RT_COORDINATOR_QUOTA_STAGE_H
 
-#include "common/conf/config.h"
 #include "coordinator/lease_table.h"
-#include "coordinator/quota.h"
-#include "coordinator/run_folder.h"
+#include "coordinator/spend_book.h"
 
 /* Keeps what it points to. */
 typedef struct quota_stage {
-    const config *config;
-    quota *quota;
+    spend_book book;
     lease_table *leases;
-    char path[RUN_PATH_SIZE];
-    bool has_file;
-    bool stopped;                  /* labelling ended because the budget was spent */
-    uint64_t saved_ms, saved_mark; /* when, and a number that changes with what is written */
-    char problem[256];             /* why the file cannot be written now; "" */
+    bool reopened; /* labelling had ended, and goes on */
 } quota_stage;
 
-/* Without a folder nothing is read or written. Else reads the file of an earlier start. `may_reopen`: no plan holds what was labelled so far, so that
- * a larger budget may go on. */
+/* Without a folder nothing is read or written. Else reads the file of an earlier start.
+ * `may_reopen`: training does not hold the labels so far, so that a larger budget may go on. */
 RT_MUST_USE rt_status quota_stage_open(quota_stage *s, const config *c, const run_folder *folder,
                                        lease_table *leases, bool may_reopen, uint64_t now_ms,
                                        rt_error *err);

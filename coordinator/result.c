@@ -135,6 +135,22 @@ static json_t *tokens_to_json(const coordinator *co)
                      (json_int_t)t.n_reasoning);
 }
 
+/* What a later start needs to label what was left out: more money, or another training too. */
+static rt_status add_left_out(const coordinator *co, json_t *top, rt_error *err)
+{
+    money_sums money;
+    reopening how = REOPEN_FREELY;
+    rt_status st = RT_OK;
+    money_sum(co, &money);
+    if (money.n_left_out > 0) st = reopening_now(co, &how, err);
+    json_object_set_new(top, "stopped", json_string(money.n_left_out > 0 ? "budget" : ""));
+    json_object_set_new(top, "left_out", json_integer((json_int_t)money.n_left_out));
+    if (money.n_left_out > 0)
+        json_object_set_new(top, "reopens_with",
+                            json_string(how == REOPEN_NEVER ? "train-anew" : "budget"));
+    return st;
+}
+
 rt_status result_write(coordinator *co, rt_error *err)
 {
     static const char *const stages[] = {"all", "label", "train"};
@@ -156,11 +172,11 @@ rt_status result_write(coordinator *co, rt_error *err)
         (json_int_t)archive_n_gold_equal(co->archive), "dataset_sha256", sha256, "seconds",
         seconds_to_json(co), "fingerprint", co->folder.fingerprint);
     if (top == NULL) return rt_fail(err, RT_NOMEM, "result.json");
-    money_sums money;
-    money_sum(co, &money);
     json_object_set_new(top, "record_tokens", tokens_to_json(co));
-    json_object_set_new(top, "stopped", json_string(money.n_left_out > 0 ? "budget" : ""));
-    json_object_set_new(top, "left_out", json_integer((json_int_t)money.n_left_out));
+    if ((st = add_left_out(co, top, err)) != RT_OK) {
+        json_decref(top);
+        return st;
+    }
     if (co->ending == RUN_FAILED) json_object_set_new(top, "reason", json_string(co->why.text));
     if (co->stage != STAGE_LABEL) add_training(co, top);
     return write_json(co, "result.json", top, err);

@@ -29,6 +29,7 @@
 #include "coordinator/smoke_stage.h"
 #include "coordinator/step_control.h"
 #include "coordinator/tokenizer_stage.h"
+#include "coordinator/training_files.h"
 
 typedef enum run_ending {
     RUN_GOES_ON,
@@ -142,6 +143,8 @@ typedef struct money_sums {
     uint64_t n_left_out; /* examples that the budget does not pay for */
 } money_sums;
 void money_sum(const coordinator *co, money_sums *out);
+/* How examples that the budget left out may be labelled by a later start, as the folder is now. */
+RT_MUST_USE rt_status reopening_now(const coordinator *co, reopening *out, rt_error *err);
 /* Adds "money" and "quota". */
 void show_money_json(const coordinator *co, json_t *top);
 /* Or "". */

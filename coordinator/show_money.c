@@ -8,7 +8,7 @@ void money_sum(const coordinator *co, money_sums *out)
 {
     uint64_t n_rows = archive_n_labelled(co->archive) + archive_n_rejected(co->archive);
     *out = (money_sums){.budget = co->config->limits.budget};
-    quota_sum(co->money.quota, co->now_ms, &out->quota);
+    quota_sum(co->money.book.quota, co->now_ms, &out->quota);
     out->spent = (double)out->quota.use.cost / QUOTA_COST_UNIT;
     out->lost = (double)out->quota.lost / QUOTA_COST_UNIT;
     out->reserved = (double)out->quota.reserved / QUOTA_COST_UNIT;
@@ -19,6 +19,20 @@ void money_sum(const coordinator *co, money_sums *out)
     if (labelling_is_done(co)) n_left = 0;
     out->projected = out->spent + out->lost + out->cost_per_row * (double)n_left;
     out->n_left_out = lease_table_is_closed(co->leases) ? corpus_source_n(co->corpus) - n_rows : 0;
+}
+
+rt_status reopening_now(const coordinator *co, reopening *out, rt_error *err)
+{
+    training_files files;
+    bool settled = true;
+    const rt_id *ids = corpus_source_ids(co->corpus);
+    rt_status st =
+        training_files_look(&co->folder, co->config, corpus_source_n(co->corpus), &files, err);
+    if (st != RT_OK) return st;
+    for (size_t i = 0; settled && i < files.n_covered; i++)
+        settled = archive_find(co->archive, ids[i]) != ARCHIVE_ABSENT;
+    *out = reopening_of(&files, settled);
+    return RT_OK;
 }
 
 static json_t *count(uint64_t n)
@@ -62,7 +76,7 @@ void show_money_json(const coordinator *co, json_t *top)
 const char *show_money_problem(const coordinator *co, char *scratch, size_t n_scratch)
 {
     money_sums m;
-    if (co->money.problem[0] != '\0') return co->money.problem;
+    if (co->money.book.problem[0] != '\0') return co->money.book.problem;
     if (!lease_table_is_closed(co->leases)) return "";
     money_sum(co, &m);
     snprintf(

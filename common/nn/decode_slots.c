@@ -19,8 +19,9 @@ typedef struct slot {
     uint64_t arrival; /* waiting slots are read in the order they came */
     generate_options options;
     rng_key key;
-    uint32_t *ids; /* [seq_len_max - 1], the prompt until it is read */
+    uint32_t *ids; /* [seq_len_max - 1], the last prompt, also of a slot that is free again */
     size_t n_ids;
+    bool was_read; /* the decoder holds keys and values of these ids, `prompt_hidden` their end */
     size_t n_new, n_limit; /* tokens chosen, and how many at most */
     size_t n_top;
     uint32_t last; /* to be read next */
@@ -32,11 +33,15 @@ struct decode_slots {
     sampler *choose;
     slot *slots; /* [n_slots] */
     size_t n_slots, n_used;
-    uint64_t n_arrived;
+    uint64_t n_arrived, n_tokens_read;
+    float
+        *prompt_hidden; /* [n_slots, width of the head], what it reads at the end of each prompt */
     /* of one step, a row for each slot that gets a token */
     uint32_t *rows;           /* [n_slots], slot numbers */
     uint32_t *last;           /* [n_slots] */
-    generate_prompt *prompts; /* [n_slots] */
+    generate_prompt *prompts; /* [n_slots], to be read */
+    uint32_t *copies;         /* [n_slots], slots that take their prompt from another */
+    uint32_t *sources;        /* [n_slots], that one */
     float *hidden;            /* [n_slots, width of the head] */
     float *logits;            /* [n_slots, n_vocab] */
 };
@@ -49,10 +54,14 @@ static bool allocate(decode_slots *s)
     s->rows = rt_calloc(n, sizeof *s->rows);
     s->last = rt_calloc(n, sizeof *s->last);
     s->prompts = rt_calloc(n, sizeof *s->prompts);
+    s->copies = rt_calloc(n, sizeof *s->copies);
+    s->sources = rt_calloc(n, sizeof *s->sources);
     s->hidden = rt_calloc(n * c->d_model, sizeof *s->hidden);
+    s->prompt_hidden = rt_calloc(n * c->d_model, sizeof *s->prompt_hidden);
     s->logits = rt_calloc(n * c->n_vocab, sizeof *s->logits);
     if (s->slots == NULL || s->rows == NULL || s->last == NULL || s->prompts == NULL ||
-        s->hidden == NULL || s->logits == NULL)
+        s->copies == NULL || s->sources == NULL || s->hidden == NULL || s->prompt_hidden == NULL ||
+        s->logits == NULL)
         return false;
     for (size_t i = 0; i < n; i++) {
         s->slots[i].ids = rt_calloc(c->seq_len_max, sizeof(uint32_t));
@@ -113,6 +122,9 @@ void decode_slots_free(decode_slots *s)
     free(s->rows);
     free(s->last);
     free(s->prompts);
+    free(s->copies);
+    free(s->sources);
+    free(s->prompt_hidden);
     free(s->hidden);
     free(s->logits);
     free(s);
@@ -136,11 +148,32 @@ void decode_slots_release(decode_slots *s, uint32_t i_slot)
     s->n_used--;
 }
 
+uint64_t decode_slots_n_tokens_read(const decode_slots *s)
+{
+    return s->n_tokens_read;
+}
+
+static bool holds(const slot *o, const uint32_t *ids, size_t n_ids)
+{
+    return o->was_read && o->n_ids == n_ids && memcmp(o->ids, ids, n_ids * sizeof *ids) == 0;
+}
+
+/* The free slot for a prompt: one that holds it already, else the first. n_slots when none is free. */
+static size_t find_free(const decode_slots *s, const generate_prompt *prompt)
+{
+    size_t first = s->n_slots;
+    for (size_t i = s->n_slots; i-- > 0;) {
+        if (s->slots[i].state != SLOT_FREE) continue;
+        if (holds(&s->slots[i], prompt->ids, prompt->n_ids)) return i;
+        first = i;
+    }
+    return first;
+}
+
 rt_status decode_slots_add(decode_slots *s, const generate_prompt *prompt,
                            const generate_options *options, size_t n_top, uint32_t *i_slot,
                            rt_error *err)
 {
-    uint32_t at = 0;
     const model_config *c = &s->m->config;
     rt_status st = generate_check_prompt(c, prompt, err);
     if (st != RT_OK) return st;
@@ -150,10 +183,11 @@ rt_status decode_slots_add(decode_slots *s, const generate_prompt *prompt,
         return rt_fail(err, RT_INVALID, "decoding: %zu alternatives, expected at most %d", n_top,
                        DECODE_TOP_MAX);
     if ((st = sampler_set(s->choose, options, err)) != RT_OK) return st;
-    while (at < s->n_slots && s->slots[at].state != SLOT_FREE) at++;
+    size_t at = find_free(s, prompt);
     if (at == s->n_slots) return rt_fail(err, RT_FULL, "all %zu decoding slots", s->n_slots);
     slot *o = &s->slots[at];
     uint32_t *ids = o->ids;
+    bool was_read = holds(o, prompt->ids, prompt->n_ids);
     memcpy(ids, prompt->ids, prompt->n_ids * sizeof *ids);
     *o = (slot){.state = SLOT_WAITING,
                 .arrival = s->n_arrived++,
@@ -161,10 +195,11 @@ rt_status decode_slots_add(decode_slots *s, const generate_prompt *prompt,
                 .key = generate_key(prompt, options->seed),
                 .ids = ids,
                 .n_ids = prompt->n_ids,
+                .was_read = was_read,
                 .n_limit = RT_MIN(options->max_new_tokens, c->seq_len_max - prompt->n_ids),
                 .n_top = n_top};
     s->n_used++;
-    *i_slot = at;
+    *i_slot = (uint32_t)at;
     return RT_OK;
 }
 
@@ -179,19 +214,58 @@ static slot *first_waiting(const decode_slots *s)
     return first;
 }
 
-/* Read waiting prompts into the first rows; they are live from now on. */
-static rt_status read_prompts(decode_slots *s, size_t *n, rt_error *err)
+/* A slot that holds the prompt of another, or n_slots. */
+static size_t find_source(const decode_slots *s, const slot *o)
+{
+    size_t i = 0;
+    if (o->was_read) return (size_t)(o - s->slots);
+    while (i < s->n_slots && !holds(&s->slots[i], o->ids, o->n_ids)) i++;
+    return i;
+}
+
+/* Divide the waiting prompts into those to be read, n of them, and those to be copied, perhaps from one
+ * that is read in this step. They are live from now on. */
+static void divide_waiting(decode_slots *s, size_t *n, size_t *n_copies)
 {
     size_t n_tokens = 0;
-    *n = 0;
+    *n = *n_copies = 0;
     for (slot *o; (o = first_waiting(s)) != NULL;) {
-        n_tokens += o->n_ids;
-        if (*n > 0 && n_tokens > PREFILL_TOKENS) break;
-        s->rows[*n] = (uint32_t)(o - s->slots);
-        s->prompts[(*n)++] = (generate_prompt){.ids = o->ids, .n_ids = o->n_ids};
+        size_t source = find_source(s, o);
+        if (source < s->n_slots) {
+            s->copies[*n_copies] = (uint32_t)(o - s->slots);
+            s->sources[(*n_copies)++] = (uint32_t)source;
+        } else {
+            if (*n > 0 && n_tokens + o->n_ids > PREFILL_TOKENS) break;
+            n_tokens += o->n_ids;
+            s->rows[*n] = (uint32_t)(o - s->slots);
+            s->prompts[(*n)++] = (generate_prompt){.ids = o->ids, .n_ids = o->n_ids};
+        }
         o->state = SLOT_LIVE;
+        o->was_read = true;
     }
-    return *n == 0 ? RT_OK : s->m->arch->prefill(s->d, *n, s->rows, s->prompts, s->hidden, err);
+    s->n_tokens_read += n_tokens;
+}
+
+/* Bring waiting prompts into the first rows: first those that are read, then those that are copied. */
+static rt_status read_prompts(decode_slots *s, size_t *n, rt_error *err)
+{
+    size_t width = model_head_width(s->m), n_copies;
+    rt_status st = RT_OK;
+    divide_waiting(s, n, &n_copies);
+    if (*n > 0) st = s->m->arch->prefill(s->d, *n, s->rows, s->prompts, s->hidden, err);
+    if (st != RT_OK) return st;
+    for (size_t i = 0; i < *n; i++)
+        memcpy(s->prompt_hidden + s->rows[i] * width, s->hidden + i * width,
+               width * sizeof *s->hidden);
+    for (size_t k = 0; k < n_copies; k++) {
+        uint32_t to = s->copies[k], from = s->sources[k];
+        float *hidden = s->prompt_hidden + to * width;
+        s->m->arch->copy(s->d, to, from, s->slots[to].n_ids);
+        memmove(hidden, s->prompt_hidden + from * width, width * sizeof *hidden);
+        memcpy(s->hidden + *n * width, hidden, width * sizeof *hidden);
+        s->rows[(*n)++] = to;
+    }
+    return RT_OK;
 }
 
 /* Give the other live slots their rows behind the first n. */
@@ -244,6 +318,9 @@ rt_status decode_slots_step(decode_slots *s, decoded_token *out, size_t *n_out, 
         *n_out = n;
         return RT_OK;
     }
-    for (uint32_t i = 0; i < s->n_slots; i++) decode_slots_release(s, i);
+    for (uint32_t i = 0; i < s->n_slots; i++) {
+        decode_slots_release(s, i);
+        s->slots[i].was_read = false;
+    }
     return st;
 }

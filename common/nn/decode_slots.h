@@ -11,6 +11,10 @@
  *
  *     free --add--> waiting --step--> live --step, last token or release--> free
  *
+ * A prompt that a slot has read before, and still holds, is not read again: its keys and values are
+ * copied. So the samples of one prompt read it once. What a slot holds outlives its sequence, until
+ * the slot gets another prompt; hence the weights must not change while the slots live.
+ *
  * A sequence gets the tokens that generate() gives to its prompt alone: the same random numbers, and
  * (with a product whose rows do not depend on their neighbours, see gemm_tile.h) the same bits.
  * One decode_slots and its model serve one thread.
@@ -49,6 +53,9 @@ RT_MUST_USE rt_status decode_slots_add(decode_slots *s, const generate_prompt *p
 void decode_slots_release(decode_slots *s, uint32_t i_slot);
 size_t decode_slots_n_free(const decode_slots *s);
 size_t decode_slots_n_used(const decode_slots *s);
+
+/* Tokens of prompts that went through the model so far; copied ones did not. */
+uint64_t decode_slots_n_tokens_read(const decode_slots *s);
 
 /* One token for each slot that is not waiting for its prompt to be read: out[*n_out], room for all
  * slots. On failure (no memory for a prompt) every sequence is lost and every slot free. */

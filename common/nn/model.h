@@ -44,6 +44,9 @@ typedef struct loss_sums {
 /* Returns new, weights all zero; freed with model_free(). RT_INVALID for a bad config. */
 RT_MUST_USE rt_status model_new(const model_config *config, model **out, rt_error *err);
 void model_free(model *m);
+/* A second replica, for another thread, that reads the weights of `of` and gives no gradient. Keeps
+ * `of`, whose weights must not change meanwhile. Returns new; freed with model_free(). */
+RT_MUST_USE rt_status model_new_view(model *of, model **out, rt_error *err);
 
 const model_config *model_get_config(const model *m);
 const param_table *model_table(const model *m);

@@ -1,18 +1,13 @@
 #include "coordinator/http/server.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <microhttpd.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "common/base/clock.h"
-#include "common/base/log.h"
+#include "common/http_server/http_daemon.h"
 
 #define CONNECTIONS_MAX 64
 #define TIMEOUT_S       10
@@ -20,7 +15,7 @@
 
 struct http_server {
     struct MHD_Daemon *daemon;
-    char address[128];
+    char address[HTTP_ADDRESS_SIZE];
     pthread_mutex_t mutex; /* guards pages and beat_ms */
     rt_buf pages[HTTP_PAGE_COUNT];
     uint64_t beat_ms;
@@ -128,31 +123,9 @@ static rt_status resolve(const char *address, struct addrinfo **out, rt_error *e
                      : rt_fail(err, RT_INVALID, "net.http: %s: %s", address, gai_strerror(code));
 }
 
-static void note_address(http_server *h, const struct addrinfo *wanted)
-{
-    char host[64] = "";
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    unsigned port = info == NULL ? 0 : info->port;
-    getnameinfo(wanted->ai_addr, wanted->ai_addrlen, host, sizeof host, NULL, 0, NI_NUMERICHOST);
-    snprintf(h->address, sizeof h->address, wanted->ai_family == AF_INET6 ? "[%s]:%u" : "%s:%u",
-             host, port);
-}
-
-static void quiet(void *context, const char *fmt, va_list args)
-    __attribute__((format(printf, 2, 0)));
-static void quiet(void *context, const char *fmt, va_list args)
-{
-    char text[256];
-    (void)context;
-    vsnprintf(text, sizeof text, fmt, args);
-    text[strcspn(text, "\n")] = '\0';
-    rt_log_debug("http", "%s", text);
-}
-
 rt_status http_server_open(const char *address, http_server **out, rt_error *err)
 {
     struct addrinfo *wanted = NULL;
-    sigset_t blocked, before;
     rt_status st = resolve(address, &wanted, err);
     if (st != RT_OK) return st;
     http_server *h = rt_calloc(1, sizeof *h);
@@ -162,22 +135,14 @@ rt_status http_server_open(const char *address, http_server **out, rt_error *err
     }
     pthread_mutex_init(&h->mutex, NULL);
     h->beat_ms = rt_clock_mono_ms();
-    unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_ERROR_LOG;
-    if (wanted->ai_family == AF_INET6) flags |= MHD_USE_IPv6;
-    sigfillset(&blocked); /* signals are the main thread's */
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    h->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, handle, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
-                         MHD_OPTION_SOCK_ADDR, wanted->ai_addr, MHD_OPTION_CONNECTION_LIMIT,
-                         (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                         (unsigned)TIMEOUT_S, MHD_OPTION_END);
-    int code = errno;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (h->daemon == NULL)
-        st = rt_fail(err, code == EADDRINUSE ? RT_EXISTS : RT_IO, "net.http: listen at %s: %s",
-                     address, strerror(code));
-    else
-        note_address(h, wanted);
+    http_daemon_settings how = {.socket = wanted->ai_addr,
+                                .flags = MHD_USE_INTERNAL_POLLING_THREAD,
+                                .handle = handle,
+                                .context = h,
+                                .connections_max = CONNECTIONS_MAX,
+                                .timeout_s = TIMEOUT_S};
+    st = http_daemon_start(&how, &h->daemon, h->address, err);
+    if (st != RT_OK) st = rt_wrap(err, st, "net.http: %s", address);
     freeaddrinfo(wanted);
     if (st != RT_OK) {
         http_server_close(h);

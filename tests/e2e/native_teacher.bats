@@ -27,6 +27,13 @@ teardown() { drop_folder; }
   awk -v a="$share" 'BEGIN {exit !(a >= 0.97)}' || { cat eval.json; false; }
 }
 
+@test "threads that share a product spin briefly, unless the user says how they wait" {
+  ask() { echo "1 + 1" | env OMP_DISPLAY_ENV=verbose "$@" "$RETORT" predict --model "$SOURCE/examples/arithmetic/teacher" 2>&1 > /dev/null; }
+  [ "$(ask A=1 | grep GOMP_SPINCOUNT | tail -n 1)" = "  GOMP_SPINCOUNT = '1000'" ]
+  [ "$(ask GOMP_SPINCOUNT=7 | grep GOMP_SPINCOUNT)" = "  GOMP_SPINCOUNT = '7'" ]
+  [ "$(ask OMP_WAIT_POLICY=passive | grep -c OMP_WAIT_POLICY)" = 1 ]
+}
+
 @test "teachers killed with -9 leave the same dataset and student" {
   "$RETORT" run --config retort.yaml --set run_dir=base --json > /dev/null 2> base.err ||
     { cat base.err; tail -n 5 base/logs/*.log; false; }

@@ -80,6 +80,11 @@ assert len(rows) == 3 and all(r["reason"] == "no_marker" and "raw" in r and "inp
   [ "$status" -eq 2 ]
   [[ "$output" == *"training has begun"* ]] || { echo "$output"; false; }
   cmp before.jsonl run/dataset/rejected.jsonl
+  run "$RETORT" rejections --config retort.yaml --requeue --train-anew
+  [ "$status" -eq 0 ] || { echo "$output"; false; }
+  [ -s run/retired-1/plan.jsonl ]
+  [ ! -e run/plan.jsonl ]
+  [ ! -s run/dataset/rejected.jsonl ]
 }
 
 @test "a run that has not started has nothing to show" {

@@ -120,6 +120,21 @@ PY
   [ "$(metric slots_used)" = 0 ]
 }
 
+@test "threads share the slots, and samples read their prompt once: the answers are the same" {
+  for threads in 1 2; do
+    start_serve --slots 4 --threads "$threads"
+    chat ',"n":12,"temperature":1.5,"seed":4' | get '[c["message"]["content"] for c in r["choices"]]' > "answers.$threads"
+    prompt=$(metric prompt_tokens_total)
+    read=$(metric prompt_tokens_read_total)
+    [ "$prompt" -gt 10 ]
+    [ "$read" -ge "$prompt" ]
+    [ "$read" -le $((prompt * threads)) ]
+    stop_serve
+    rm address
+  done
+  cmp answers.1 answers.2
+}
+
 @test "what is wrong is named, with its status" {
   echo "only-key" > keys.txt
   start_serve --api-key-file keys.txt --max-body-bytes 2048

@@ -54,6 +54,8 @@ typedef struct eval_result {
     uint64_t n_unreadable;
     bool has_teacher; /* asked about the same rows */
     accuracy teacher;
+    uint64_t
+        n_teacher_left_out; /* rows it was not asked about: the budget was spent. Not counted */
     bool has_agreement; /* student and teacher give the same label, where the teacher gives one */
     accuracy agreement;
     bool has_dataset; /* the teacher on the dataset's own rows with a true answer */
@@ -68,10 +70,12 @@ typedef struct eval_result {
 } eval_result;
 void eval_result_free(eval_result *result);
 
-/* Who is asked for the teacher's labels of rows. labels[i] is new text or stays NULL. Handed in,
- * because evaluating knows nothing of teachers. */
+/* Who is asked for the teacher's labels of rows. labels[i] is new text or stays NULL; left_out[i], false
+ * before, says of a NULL that the row was not shown to the teacher. Handed in, because evaluating
+ * knows nothing of teachers. */
 typedef struct eval_teacher {
-    rt_status (*ask)(void *context, const gold_row *rows, size_t n, char **labels, rt_error *err);
+    rt_status (*ask)(void *context, const gold_row *rows, size_t n, char **labels, bool *left_out,
+                     rt_error *err);
     void *context;
 } eval_teacher;
 

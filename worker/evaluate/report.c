@@ -63,6 +63,7 @@ rt_status eval_result_to_json(const eval_result *r, rt_buf *out, rt_error *err)
     json_object_set_new(root, "unreadable_reasons", reasons_json(r));
     json_object_set_new(root, "classes", classes_json(r));
     json_object_set_new(root, "teacher_accuracy", accuracy_json(r->has_teacher, &r->teacher));
+    json_object_set_new(root, "teacher_left_out", json_integer((json_int_t)r->n_teacher_left_out));
     json_object_set_new(root, "agreement", accuracy_json(r->has_agreement, &r->agreement));
     json_object_set_new(root, "dataset_accuracy", accuracy_json(r->has_dataset, &r->dataset));
     json_object_set_new(root, "dataset_rejected", json_integer((json_int_t)r->n_dataset_rejected));
@@ -95,6 +96,11 @@ static rt_status add_notes(const eval_result *r, rt_buf *out, rt_error *err)
             st = rt_buf_printf(out, err, " %s %" PRIu64, r->reasons[i].name, r->reasons[i].n);
         if (st == RT_OK) st = rt_buf_add_text(out, "\n", err);
     }
+    if (st == RT_OK && r->n_teacher_left_out > 0)
+        st = rt_buf_printf(out, err,
+                           "\n%" PRIu64 " of the rows were not shown to the teacher: the budget is "
+                           "spent. They do not count for it.\n",
+                           r->n_teacher_left_out);
     if (st == RT_OK && r->n_in_dataset > 0)
         st = rt_buf_printf(out, err,
                            "\n%" PRIu64 " of the rows are in the labelled dataset too: the student "

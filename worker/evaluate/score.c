@@ -44,6 +44,7 @@ typedef struct scoring {
     answer_rules rules;
     char **gold;    /* canonical true answers */
     char **teacher; /* labels of the teacher, NULL where it has none; or NULL altogether */
+    bool *left_out; /* rows the teacher was not asked about */
     student_answer *answers;
     bool *right;
 } scoring;
@@ -62,6 +63,7 @@ static void scoring_free(scoring *s)
     student_answers_free(s->answers, n);
     free(s->answers);
     free(s->right);
+    free(s->left_out);
 }
 
 /* Canonical where it has such a form, else as it is written. */
@@ -172,11 +174,14 @@ static void score_student(scoring *s, eval_result *result)
 
 static void score_teacher(const scoring *s, eval_result *result)
 {
-    uint64_t n_right = 0;
-    for (size_t i = 0; i < s->rows->n; i++)
+    uint64_t n_right = 0, n = 0;
+    for (size_t i = 0; i < s->rows->n; i++) {
+        n += !s->left_out[i];
         n_right += s->teacher[i] != NULL && answer_equal(&s->rules, s->teacher[i], s->gold[i]);
-    result->has_teacher = true;
-    result->teacher = accuracy_of(n_right, s->rows->n);
+    }
+    result->n_teacher_left_out = s->rows->n - n;
+    result->has_teacher = n > 0;
+    result->teacher = accuracy_of(n_right, n);
 }
 
 static void score_agreement(const scoring *s, eval_result *result)
@@ -272,7 +277,9 @@ static rt_status score_rows(const config *c, const gold_rows *rows, const eval_o
     rt_status st = RT_OK;
     scoring s = {0};
     if ((st = scoring_start(&s, c, rows, err)) != RT_OK) goto out;
-    if ((s.teacher = rt_calloc(rows->n, sizeof *s.teacher)) == NULL) {
+    s.teacher = rt_calloc(rows->n, sizeof *s.teacher);
+    s.left_out = rt_calloc(rows->n, sizeof *s.left_out);
+    if (s.teacher == NULL || s.left_out == NULL) {
         st = rt_fail(err, RT_NOMEM, "labels of %zu rows", rows->n);
         goto out;
     }
@@ -282,7 +289,8 @@ static rt_status score_rows(const config *c, const gold_rows *rows, const eval_o
         if ((st = score_classes(&s, result, err)) != RT_OK) goto out;
     }
     if (how->teacher != NULL) {
-        st = how->teacher->ask(how->teacher->context, rows->rows, rows->n, s.teacher, err);
+        st = how->teacher->ask(how->teacher->context, rows->rows, rows->n, s.teacher, s.left_out,
+                               err);
         if (st != RT_OK) {
             st = rt_wrap(err, st, "asking the teacher");
             goto out;

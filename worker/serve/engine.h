@@ -1,16 +1,21 @@
-/* The engine: one thread that owns the model, and the waiting line before it.
+/* The engine: the threads that decode, and the waiting line before them.
  *
  *     engine_open(model, &settings, &stats, &e, err);
  *     engine_submit(e, &completion, &waiter, &job, &why);       // takes the completion
  *     state = job_read(job, bytes, n_max, &n);                  // JOB_RUNNING: the waiter sleeps
  *     job_release(job);                                         // also when the client went away
  *
- *     submit ─► line ──► slots, one for each decoding ──► output of the job ──► waiter
- *               (bounded)        step, step, step ...
+ *     submit ─► line ──► lane: slots, one for each decoding ──► output of the job ──► waiter
+ *             (bounded)    lane:   step, step, step ...
  *
- * A job is begun when a slot is free and no earlier job has decodings left to begin; slots are
- * filled after every step. One mutex, in the engine, guards the line and what jobs share with their
- * waiters; decoding and the making of answers happen outside it. Knows no socket.
+ * A lane is a thread with slots of its own; all read the same weights. Lanes never wait for each
+ * other: threads that share each product would, hundreds of times for one token, and on a machine
+ * with other work each of these waits is a time slice of the scheduler (docs/serve.md has numbers).
+ *
+ * A job is begun when a slot is free and no earlier job has decodings left to begin; each lane fills
+ * its slots after every step of its own. One mutex, in the engine, guards the line and what jobs
+ * share with their waiters; each job has another for the answer that its decodings make together,
+ * always locked first. Decoding happens outside both. Knows no socket.
  */
 #ifndef RT_WORKER_SERVE_ENGINE_H
 #define RT_WORKER_SERVE_ENGINE_H
@@ -22,7 +27,8 @@ typedef struct engine engine;
 typedef struct job job;
 
 typedef struct engine_settings {
-    size_t n_slots;
+    size_t n_slots;   /* of all lanes */
+    size_t n_threads; /* lanes, at least 1; more than slots are not used */
     size_t n_waiting_max;
     uint64_t timeout_ms; /* from submit to the end of the answer */
 } engine_settings;

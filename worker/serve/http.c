@@ -1,11 +1,7 @@
 #include "worker/serve/http.h"
 
-#include <errno.h>
-#include <microhttpd.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +9,7 @@
 #include <sys/random.h>
 
 #include "common/base/log.h"
+#include "common/http_server/http_daemon.h"
 #include "worker/serve/listen_address.h"
 #include "worker/serve/server.h"
 #include "worker/serve/sse.h"
@@ -27,7 +24,7 @@
 struct http_side {
     http_context with;
     struct MHD_Daemon *daemon;
-    char address[128];
+    char address[sizeof "http://" + HTTP_ADDRESS_SIZE];
     atomic_bool draining;
 };
 
@@ -394,44 +391,20 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
 
 /* ---- life ---- */
 
-static void note_address(http_side *h, const listen_address *a)
-{
-    char host[64] = "";
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_BIND_PORT);
-    getnameinfo((const struct sockaddr *)&a->socket, sizeof a->socket, host, sizeof host, NULL, 0,
-                NI_NUMERICHOST);
-    snprintf(h->address, sizeof h->address, a->is_ipv6 ? "http://[%s]:%u" : "http://%s:%u", host,
-             info != NULL ? info->port : 0u);
-}
-
-static void quiet(void *context, const char *fmt, va_list args)
-    __attribute__((format(printf, 2, 0)));
-static void quiet(void *context, const char *fmt, va_list args)
-{
-    char text[256];
-    (void)context;
-    vsnprintf(text, sizeof text, fmt, args);
-    text[strcspn(text, "\n")] = '\0';
-    rt_log_debug("http", "%s", text);
-}
-
 static rt_status start(http_side *h, const listen_address *a, rt_error *err)
 {
-    sigset_t blocked, before;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG;
-    if (a->is_ipv6) flags |= MHD_USE_IPv6;
-    sigfillset(&blocked); /* signals are the main thread's */
-    pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    h->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, handle, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL,
-        MHD_OPTION_SOCK_ADDR, &a->socket, MHD_OPTION_NOTIFY_COMPLETED, completed, h,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((h->with.timeout_ms + 999) / 1000),
-        MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned)BACKLOG, MHD_OPTION_END);
-    int code = errno;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (h->daemon != NULL) return RT_OK;
-    return rt_fail(err, code == EADDRINUSE ? RT_EXISTS : RT_IO, "listen: %s", strerror(code));
+    char address[HTTP_ADDRESS_SIZE];
+    http_daemon_settings how = {.socket = (const struct sockaddr *)&a->socket,
+                                .flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME,
+                                .handle = handle,
+                                .completed = completed,
+                                .context = h,
+                                .connections_max = SERVER_CONNECTIONS_MAX,
+                                .timeout_s = (unsigned)((h->with.timeout_ms + 999) / 1000),
+                                .backlog = BACKLOG};
+    rt_status st = http_daemon_start(&how, &h->daemon, address, err);
+    if (st == RT_OK) snprintf(h->address, sizeof h->address, "http://%s", address);
+    return st;
 }
 
 rt_status http_open(const http_context *context, const char *address, uint64_t port,
@@ -451,7 +424,6 @@ rt_status http_open(const http_context *context, const char *address, uint64_t p
         http_close(h);
         return rt_wrap(err, st, "%s port %llu", address, (unsigned long long)port);
     }
-    note_address(h, &a);
     *out = h;
     return RT_OK;
 }

@@ -14,7 +14,10 @@ rt_status serve_stats_open(serve_stats *out, rt_error *err)
         bool is_gauge;
         const char *name, *help;
     } list[] = {
-        {&out->prompt_tokens, false, "serve_prompt_tokens_total", "Tokens of prompts read"},
+        {&out->prompt_tokens, false, "serve_prompt_tokens_total",
+         "Tokens of the prompts of requests"},
+        {&out->prompt_tokens_read, false, "serve_prompt_tokens_read_total",
+         "Tokens of prompts that went through the model"},
         {&out->completion_tokens, false, "serve_completion_tokens_total", "Tokens written"},
         {&out->steps, false, "serve_steps_total", "Decoding steps, each a token for every slot"},
         {&out->cancelled, false, "serve_cancelled_total", "Requests whose client went away"},

@@ -6,7 +6,7 @@
 
 typedef struct serve_stats {
     stats *all;
-    stats_metric *prompt_tokens, *completion_tokens; /* counters */
+    stats_metric *prompt_tokens, *prompt_tokens_read, *completion_tokens; /* counters */
     stats_metric *steps, *cancelled, *timeouts;
     stats_metric *waiting, *slots_used, *slots, *draining; /* gauges */
     stats_metric *request_s, *first_token_s;               /* histograms */

@@ -38,8 +38,7 @@ static rt_status name_model(served_model *m, const char *folder, const char *nam
     return st;
 }
 
-rt_status served_model_open(const char *folder, const char *name, size_t n_threads,
-                            served_model **out, rt_error *err)
+rt_status served_model_open(const char *folder, const char *name, served_model **out, rt_error *err)
 {
     rt_status st = RT_OK;
     served_model *m = rt_calloc(1, sizeof *m);
@@ -48,7 +47,7 @@ rt_status served_model_open(const char *folder, const char *name, size_t n_threa
         st = rt_fail(err, RT_NOTFOUND, "%s: no such folder, expected a model's", folder);
         goto out;
     }
-    nn_set_threads(n_threads);
+    nn_set_threads(1); /* the engine has threads of its own, each with whole products */
     if ((st = name_model(m, folder, name, err)) != RT_OK) goto out;
     if ((st = model_tokenizer_load(folder, &m->tokenizer, err)) != RT_OK) goto out;
     if ((st = hf_model_load(folder, &m->model, err)) != RT_OK) goto out;

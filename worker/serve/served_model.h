@@ -21,8 +21,8 @@ typedef struct served_model {
 } served_model;
 
 /* `name` NULL: the folder's own name. Returns new; served_model_close(). */
-RT_MUST_USE rt_status served_model_open(const char *folder, const char *name, size_t n_threads,
-                                        served_model **out, rt_error *err);
+RT_MUST_USE rt_status served_model_open(const char *folder, const char *name, served_model **out,
+                                        rt_error *err);
 void served_model_close(served_model *m);
 /* Append the ids of a prompt, bos first. Safe from any thread. */
 RT_MUST_USE rt_status served_model_encode(const served_model *m, const char *text, size_t n,

@@ -40,6 +40,7 @@ rt_status server_open(const server_settings *how, server **out, rt_error *err)
 {
     rt_status st = RT_OK;
     engine_settings engine_how = {.n_slots = how->n_slots,
+                                  .n_threads = how->n_threads,
                                   .n_waiting_max = how->n_waiting_max,
                                   .timeout_ms = how->timeout_ms};
     server *s = rt_calloc(1, sizeof *s);
@@ -47,8 +48,7 @@ rt_status server_open(const server_settings *how, server **out, rt_error *err)
     if (how->key_file != NULL && (st = api_keys_load(how->key_file, &s->keys, err)) != RT_OK)
         goto out;
     if ((st = serve_stats_open(&s->stats, err)) != RT_OK) goto out;
-    if ((st = served_model_open(how->model, how->name, how->n_threads, &s->model, err)) != RT_OK)
-        goto out;
+    if ((st = served_model_open(how->model, how->name, &s->model, err)) != RT_OK) goto out;
     if ((st = engine_open(s->model, &engine_how, &s->stats, &s->engine, err)) != RT_OK) goto out;
     http_context context = {.model = s->model,
                             .engine = s->engine,

@@ -46,11 +46,6 @@ void backend_use(backend *b, const backend_means *means)
     if (b->ops->use != NULL) b->ops->use(b->self, means);
 }
 
-bool backend_uses_means(const backend *b)
-{
-    return b->ops->use != NULL;
-}
-
 const char *backend_name(const backend *b)
 {
     return b->ops->name;

@@ -110,9 +110,6 @@ void backend_close(backend *b);
 /* Give it its means, which must live until it is closed. Backends that cost nothing ignore them. */
 void backend_use(backend *b, const backend_means *means);
 
-/* Whether it has a use for means at all. */
-bool backend_uses_means(const backend *b);
-
 const char *backend_name(const backend *b);
 bool backend_can(const backend *b, unsigned flags);
 /* answers[0..n) is filled on success and untouched on failure. */

@@ -63,9 +63,21 @@ static rt_status stage_run(stage *s, label_counts *counts, rt_error *err)
     return st;
 }
 
+/* The budget was spent before it could be asked: it stays pending. */
+static bool is_not_sent(const label_item *it)
+{
+    const char *given = it->has_given ? it->given.answer.reason : NULL;
+    if (given != NULL && strcmp(given, REASON_NOT_SENT) == 0) return true;
+    for (size_t i = 0; i < it->n_samples; i++) {
+        const char *reason = it->samples[i].answer.reason;
+        if (reason != NULL && strcmp(reason, REASON_NOT_SENT) == 0) return true;
+    }
+    return false;
+}
+
 static bool needs_second(const labeller *l, const label_item *it, const chosen_answer *c)
 {
-    if (!it->wanted) return false;
+    if (!it->wanted || is_not_sent(it)) return false;
     if (c->label == NULL) return l->when_rejected;
     if (c->gold_by != NULL) return false; /* it is the gold label */
     return answer_policy_votes(&l->policy) && c->votes.result.confidence < l->when_confidence_below;
@@ -139,18 +151,6 @@ out:
     free(seen);
     free(before);
     return st;
-}
-
-/* The budget was spent before it could be asked: it stays pending. */
-static bool is_not_sent(const label_item *it)
-{
-    const char *given = it->has_given ? it->given.answer.reason : NULL;
-    if (given != NULL && strcmp(given, REASON_NOT_SENT) == 0) return true;
-    for (size_t i = 0; i < it->n_samples; i++) {
-        const char *reason = it->samples[i].answer.reason;
-        if (reason != NULL && strcmp(reason, REASON_NOT_SENT) == 0) return true;
-    }
-    return false;
 }
 
 static rt_status make_records(const stage *first, const stage *second, const size_t *i_second,

@@ -3,6 +3,7 @@
 
 #include "common/text/prompt_lint.h"
 #include "common/text/template.h"
+#include "worker/runtime/run_path.h"
 #include "worker/runtime/task_rules.h"
 #include "worker/teacher/run.h"
 
@@ -166,10 +167,14 @@ rt_status labeller_open(const config *c, labeller *out, rt_error *err)
     return RT_OK;
 }
 
-bool labeller_caches(const labeller *l)
+/* Answers that cost something are kept where other runs find them too. */
+rt_status labeller_open_cache(const config *c, answer_cache **out, rt_error *err)
 {
-    return backend_uses_means(l->backend) ||
-           (l->second != NULL && backend_uses_means(l->second->backend));
+    char folder[4096];
+    if (c->teacher.backend != TEACHER_OPENAI && c->escalate.config[0] == '\0') return RT_OK;
+    rt_status st = cache_path(c, folder, sizeof folder, err);
+    if (st != RT_OK || folder[0] == '\0') return st;
+    return answer_cache_open(folder, out, err);
 }
 
 void labeller_use(const labeller *l, const backend_means *means)

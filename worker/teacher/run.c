@@ -5,7 +5,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "worker/runtime/run_path.h"
 #include "worker/teacher/publish.h"
 #include "worker/teacher/shared_allowance.h"
 #include "worker/teacher/take_shard.h"
@@ -37,16 +36,6 @@ static void count_in_backend(void *context, const char *what, uint64_t n)
 {
     const teacher *t = context;
     runtime_count(t->rt, what, (double)n);
-}
-
-/* Answers that cost something are kept where other runs find them too. */
-static rt_status open_cache(teacher *t, const config *c, rt_error *err)
-{
-    char folder[4096];
-    if (!labeller_caches(&t->labeller)) return RT_OK;
-    rt_status st = cache_path(c, folder, sizeof folder, err);
-    if (st != RT_OK || folder[0] == '\0') return st;
-    return answer_cache_open(folder, &t->cache, err);
 }
 
 /* Borrows the grant's texts. */
@@ -147,7 +136,7 @@ rt_status teacher_run(const config *c, const char *name, rt_error *err)
     if ((st = runtime_open(c, ROLE_TEACHER, name, 0, "", &t.rt, err)) != RT_OK) goto out;
     runtime_busy(t.rt, "opens its backend");
     if ((st = labeller_open(c, &t.labeller, err)) != RT_OK) goto out;
-    if ((st = open_cache(&t, c, err)) != RT_OK) goto out;
+    if ((st = labeller_open_cache(c, &t.cache, err)) != RT_OK) goto out;
     t.labeller.should_leave = should_leave;
     t.labeller.leave_context = t.rt;
     if (config_has_limits(c) && (st = shared_allowance_open(t.rt, &t.allowance, err)) != RT_OK)

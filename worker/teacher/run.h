@@ -21,8 +21,9 @@ RT_MUST_USE rt_status labeller_open(const config *c, labeller *out, rt_error *er
 void labeller_close(labeller *l);
 /* Its prompts alone, without a backend. Returns new; prompt_profile_free(). */
 RT_MUST_USE rt_status labeller_prompts(const config *c, prompt_profile **out, rt_error *err);
-/* Whether one of its backends has a use for an answer cache. */
-bool labeller_caches(const labeller *l);
+/* The cache of paid answers, shared by runs; *out stays NULL where the teacher costs nothing or
+ * cache.dir is off. Returns new; answer_cache_close(). */
+RT_MUST_USE rt_status labeller_open_cache(const config *c, answer_cache **out, rt_error *err);
 /* What its backends may use, see backend_use(). */
 void labeller_use(const labeller *l, const backend_means *means);
 

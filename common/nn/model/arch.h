@@ -60,6 +60,9 @@ typedef struct arch {
      * final norm's output at the last token of each. */
     rt_status (*prefill)(decoder *d, size_t n, const uint32_t *i_seqs,
                          const generate_prompt *prompts, float *hidden, rt_error *err);
+    /* Begin sequence `to`, whatever it held, with the first n tokens that `from` holds; to and from
+     * may be the same. */
+    void (*copy)(decoder *d, size_t to, size_t from, size_t n);
     /* One more token for each of n sequences; hidden as above. */
     rt_status (*step)(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *ids,
                       float *hidden, rt_error *err);

@@ -68,6 +68,23 @@ void kv_memory_put(const kv_memory *k, size_t i_layer, size_t i_seq, size_t posi
     }
 }
 
+void kv_memory_copy(const kv_memory *k, size_t to, size_t from, size_t n)
+{
+    size_t d_head = k->shape.d_head;
+    RT_ASSERT(n <= k->capacities[from] && n <= k->capacities[to]);
+    if (to == from) return;
+    for (size_t l = 0; l < k->n_layers; l++)
+        for (size_t kv = 0; kv < k->shape.n_kv_heads; kv++) {
+            const float *keys = block_keys(k, l, from, kv);
+            float *out = block_keys(k, l, to, kv);
+            for (size_t c = 0; c < d_head; c++)
+                memcpy(out + c * k->capacities[to], keys + c * k->capacities[from],
+                       n * sizeof *out);
+            memcpy(block_values(k, l, to, kv), block_values(k, l, from, kv),
+                   n * d_head * sizeof *out);
+        }
+}
+
 void kv_memory_attend(const kv_memory *k, const kv_window *window, const float *q, float scale,
                       const float *bias, float *scores, float *y)
 {

@@ -180,5 +180,6 @@ const arch arch_llama = {
     .decoder_begin = llama_decoder_begin,
     .decoder_free = llama_decoder_free,
     .prefill = llama_prefill,
+    .copy = llama_copy,
     .step = llama_step,
 };

@@ -33,6 +33,7 @@ void llama_decoder_begin(decoder *d, const size_t *capacities, size_t n_seqs);
 void llama_decoder_free(decoder *d);
 rt_status llama_prefill(decoder *d, size_t n, const uint32_t *i_seqs,
                         const generate_prompt *prompts, float *hidden, rt_error *err);
+void llama_copy(decoder *d, size_t to, size_t from, size_t n);
 rt_status llama_step(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *ids,
                      float *hidden, rt_error *err);
 

@@ -112,6 +112,13 @@ rt_status llama_prefill(decoder *d, size_t n, const uint32_t *i_seqs,
     return RT_OK;
 }
 
+void llama_copy(decoder *d, size_t to, size_t from, size_t n)
+{
+    RT_ASSERT(n <= d->lengths[from]);
+    d->lengths[to] = n;
+    kv_memory_copy(&d->memory, to, from, n);
+}
+
 static const float *layer_weight(const decoder *d, size_t i_layer, llama_layer_param which)
 {
     return rows_weight(d->m, llama_param(i_layer, which));

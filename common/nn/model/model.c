@@ -35,13 +35,34 @@ out:
     return st;
 }
 
+rt_status model_new_view(model *of, model **out, rt_error *err)
+{
+    rt_status st = RT_OK;
+    model *m = rt_calloc(1, sizeof *m);
+    if (m == NULL) return rt_fail(err, RT_NOMEM, "view of a model");
+    m->is_view = true;
+    m->config = of->config;
+    m->arch = of->arch;
+    m->weights = of->weights;
+    m->angles = of->angles;
+    if ((st = param_table_build(&of->config, &m->table, err)) != RT_OK) goto out;
+    if ((st = tape_new(&m->tape, err)) != RT_OK) goto out;
+    *out = m;
+    m = NULL;
+out:
+    model_free(m);
+    return st;
+}
+
 void model_free(model *m)
 {
     if (m == NULL) return;
     tape_free(m->tape);
-    free(m->angles);
-    free(m->grads);
-    free(m->weights);
+    if (!m->is_view) {
+        free(m->angles);
+        free(m->grads);
+        free(m->weights);
+    }
     param_table_free(&m->table);
     free(m);
 }
@@ -83,6 +104,7 @@ const arch *arch_find(model_arch which)
 
 void model_begin(model *m, bool with_grads)
 {
+    RT_ASSERT(!with_grads || !m->is_view);
     parallel_enter();
     tape_begin(m->tape, with_grads);
     m->with_grads = with_grads;

@@ -8,6 +8,7 @@ struct model {
     model_config config;
     param_table table;
     const arch *arch;
+    bool is_view;   /* weights and angles belong to another replica; grads is NULL */
     float *weights; /* [table.n_total] */
     float *grads;   /* [table.n_total] */
     float *angles;  /* [seq_len_max, d_head], see rope_angles() */

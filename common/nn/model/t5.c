@@ -160,5 +160,6 @@ const arch arch_t5 = {
     .decoder_begin = t5_decoder_begin,
     .decoder_free = t5_decoder_free,
     .prefill = t5_prefill,
+    .copy = t5_copy,
     .step = t5_step,
 };

@@ -151,6 +151,15 @@ rt_status t5_prefill(decoder *d, size_t n, const uint32_t *i_seqs, const generat
     return st == RT_OK ? t5_step(d, n, i_seqs, d->starts, hidden, err) : st;
 }
 
+/* The prompt as the encoder left it, and the start that the decoder has read behind it. */
+void t5_copy(decoder *d, size_t to, size_t from, size_t n)
+{
+    RT_ASSERT(n == d->n_sources[from] && d->lengths[from] >= 1);
+    d->n_sources[to] = n;
+    d->lengths[to] = 1;
+    kv_memory_copy(&d->memory, to, from, n + 1);
+}
+
 /* All heads of one row: queries of [n_heads, d_head] over a window of the memory. */
 static void attend(decoder *d, kv_window window, const float *queries, bool biased, float *y)
 {

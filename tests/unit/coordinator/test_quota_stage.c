@@ -79,7 +79,7 @@ Test(quota_stage, a_ceiling_is_in_the_file_before_it_is_granted)
     cr_expect_eq(g.ceilings.of[RESOURCE_COST], 400000);
     quota_stage again = open_stage(true);
     quota_sums sums;
-    quota_sum(again.quota, NOW, &sums);
+    quota_sum(again.book.quota, NOW, &sums);
     cr_expect_geq(sums.lost, 400000);
     quota_stage_close(&again);
     quota_stage_close(&s);
@@ -89,12 +89,12 @@ Test(quota_stage, what_the_disk_refuses_is_not_granted)
 {
     wire_quota_grant g;
     quota_stage s = open_stage(true);
-    snprintf(s.path, sizeof s.path, "%.500s/nowhere/spend.json", folder.path);
+    snprintf(s.book.path, sizeof s.book.path, "%.500s/nowhere/spend.json", folder.path);
     cr_expect_not(report(&s, 1, 0, &g));
-    cr_expect(s.problem[0] != '\0');
-    cr_assert_eq(run_folder_path(&folder, "spend.json", s.path, NULL), RT_OK);
+    cr_expect(s.book.problem[0] != '\0');
+    cr_assert_eq(run_folder_path(&folder, "spend.json", s.book.path, NULL), RT_OK);
     cr_expect(report(&s, 1, 0, &g), "the teacher tries again");
-    cr_expect_str_empty(s.problem);
+    cr_expect_str_empty(s.book.problem);
     quota_stage_close(&s);
 }
 
@@ -116,7 +116,7 @@ Test(quota_stage, a_spent_budget_closes_the_leases_and_ends_when_all_is_back)
     (void)lease_table_stream_empty(leases);
     quota_stage_turn(&s, true, NOW + 30);
     cr_expect(lease_table_all_done(leases));
-    cr_expect(s.stopped);
+    cr_expect(s.book.stopped);
     char *text = file_text();
     cr_expect_not_null(strstr(text, "\"stopped\": \"budget\""));
     free(text);
@@ -129,13 +129,14 @@ Test(quota_stage, a_later_start_stays_closed_once_a_plan_holds_the_labels)
     spend_all(&s);
     quota_stage_turn(&s, true, NOW);
     quota_stage_save(&s, NOW);
-    cr_assert(s.stopped);
+    cr_assert(s.book.stopped);
     quota_stage_close(&s);
     settings->limits.budget = 5;
     for (int reopens = 0; reopens < 2; reopens++) {
         lease_table_free(leases);
         cr_assert_eq(lease_table_new(20, 10, 1000, &leases, NULL), RT_OK);
         s = open_stage(reopens == 1);
+        cr_expect_eq(s.reopened, reopens == 1);
         quota_stage_turn(&s, true, NOW);
         cr_expect_eq(lease_table_all_done(leases), reopens == 0);
         cr_expect_eq(lease_table_is_closed(leases), reopens == 0);

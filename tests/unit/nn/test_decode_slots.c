@@ -54,8 +54,9 @@ static void note(written *w, const decoded_token *t, uint32_t eos_id)
 }
 
 /* Feed the crowd through a few slots, a new prompt as soon as there is room, at most `per_step` at
- * a time. */
-static void run_crowd(model *m, const crowd *c, size_t n_slots, size_t per_step, written *out)
+ * a time. Returns how many tokens of prompts were read. */
+static uint64_t run_crowd(model *m, const crowd *c, size_t n_prompts, size_t n_slots,
+                          size_t per_step, written *out)
 {
     decode_slots *s = NULL;
     rt_error err = {0};
@@ -63,9 +64,9 @@ static void run_crowd(model *m, const crowd *c, size_t n_slots, size_t per_step,
     decoded_token tokens[N_PROMPTS];
     memset(out, 0, N_PROMPTS * sizeof *out);
     cr_assert_eq(decode_slots_new(m, n_slots, &s, &err), RT_OK, "%s", err.text);
-    while (n_done < N_PROMPTS) {
+    while (n_done < n_prompts) {
         size_t n = 0;
-        for (size_t k = 0; k < per_step && i_next < N_PROMPTS; k++) {
+        for (size_t k = 0; k < per_step && i_next < n_prompts; k++) {
             uint32_t i_slot;
             if (decode_slots_n_free(s) == 0) break;
             cr_assert_eq(
@@ -81,12 +82,14 @@ static void run_crowd(model *m, const crowd *c, size_t n_slots, size_t per_step,
         }
     }
     cr_expect_eq(decode_slots_n_used(s), 0);
+    uint64_t n_read = decode_slots_n_tokens_read(s);
     decode_slots_free(s);
+    return n_read;
 }
 
-static void expect_alone(model *m, const crowd *c, const written *w)
+static void expect_alone(model *m, const crowd *c, size_t n, const written *w)
 {
-    for (size_t i = 0; i < N_PROMPTS; i++) {
+    for (size_t i = 0; i < n; i++) {
         generated alone = {0};
         cr_assert_eq(generate(m, &c->prompts[i], 1, &c->options[i], &alone, NULL), RT_OK);
         cr_expect_eq(w[i].n, alone.n_ids, "prompt %zu: %zu tokens, alone %zu", i, w[i].n,
@@ -112,8 +115,8 @@ Test(decode_slots, each_sequence_is_what_generate_gives_it_alone)
     make_crowd(&c, config.n_vocab);
     static const size_t ways[][2] = {{1, 1}, {3, 1}, {7, 7}, {N_PROMPTS, N_PROMPTS}};
     for (size_t i = 0; i < RT_COUNT(ways); i++) {
-        run_crowd(m, &c, ways[i][0], ways[i][1], w);
-        expect_alone(m, &c, w);
+        run_crowd(m, &c, N_PROMPTS, ways[i][0], ways[i][1], w);
+        expect_alone(m, &c, N_PROMPTS, w);
     }
     size_t n_stopped = 0;
     for (size_t i = 0; i < N_PROMPTS; i++) n_stopped += w[i].finish == FINISH_STOP;
@@ -152,6 +155,77 @@ Test(decode_slots, a_released_slot_takes_the_next_prompt_and_forgets_the_last)
         cr_expect_eq(t.id, alone.ids[i]);
     }
     generated_free(&alone, 1);
+    decode_slots_free(s);
+    model_free(m);
+}
+
+/* Six samples of one prompt, and between them another: each prompt goes through the model once, and
+ * each sample is the one that generate() draws alone. */
+static void expect_one_reading(model_config config)
+{
+    enum { N = 8, N_SLOTS = 3, OTHER = 3 };
+    static const size_t per_steps[] = {1, N_SLOTS};
+    model *m = toy_model(&config, 3);
+    uint32_t ids[] = {3, 4, 5, 6, 7}, other[] = {3, 4, 5, 6, 8};
+    toy_stir(m, 8);
+    for (size_t way = 0; way < RT_COUNT(per_steps); way++) {
+        crowd c = {0};
+        written w[N_PROMPTS];
+        for (size_t i = 0; i < N; i++) {
+            c.prompts[i] = (generate_prompt){
+                .ids = i == OTHER ? other : ids, .n_ids = RT_COUNT(ids), .sample = (uint32_t)i};
+            c.options[i] = (generate_options){
+                .max_new_tokens = 4 + i, .temperature = 1, .top_p = 1, .seed = 9};
+        }
+        uint64_t n_read = run_crowd(m, &c, N, N_SLOTS, per_steps[way], w);
+        cr_expect_eq(n_read, 2 * RT_COUNT(ids), "%zu tokens read", (size_t)n_read);
+        expect_alone(m, &c, N, w);
+    }
+    model_free(m);
+}
+
+Test(decode_slots, samples_of_one_prompt_read_it_once)
+{
+    expect_one_reading(toy_config());
+}
+
+Test(decode_slots, so_they_do_in_an_encoder_decoder_and_with_a_factorised_embedding)
+{
+    model_config factorised = toy_config();
+    factorised.d_embed = 5;
+    factorised.n_layer_groups = 1;
+    expect_one_reading(factorised);
+    expect_one_reading(toy_t5_config());
+}
+
+Test(decode_slots, a_prompt_that_was_overwritten_is_read_again)
+{
+    model_config config = toy_config();
+    model *m = toy_model(&config, 3);
+    uint32_t ids[] = {3, 4, 5, 6}, longer[] = {3, 4, 5, 6, 7}, i_slot;
+    generate_prompt prompts[] = {{.ids = ids, .n_ids = 4},
+                                 {.ids = ids, .n_ids = 4},
+                                 {.ids = longer, .n_ids = 5},
+                                 {.ids = ids, .n_ids = 4}};
+    static const uint64_t read_after[] = {4, 4, 9, 13};
+    generate_options o = {.max_new_tokens = 3, .top_p = 1};
+    decode_slots *s = NULL;
+    toy_stir(m, 8);
+    cr_assert_eq(decode_slots_new(m, 1, &s, NULL), RT_OK);
+    for (size_t i = 0; i < RT_COUNT(prompts); i++) {
+        generated alone = {0};
+        decoded_token t = {0};
+        size_t n, n_new = 0;
+        cr_assert_eq(generate(m, &prompts[i], 1, &o, &alone, NULL), RT_OK);
+        cr_assert_eq(decode_slots_add(s, &prompts[i], &o, 0, &i_slot, NULL), RT_OK);
+        while (!t.ends) {
+            cr_assert_eq(decode_slots_step(s, &t, &n, NULL), RT_OK);
+            if (t.id != config.eos_id) cr_expect_eq(t.id, alone.ids[n_new++]);
+        }
+        cr_expect_eq(n_new, alone.n_ids);
+        cr_expect_eq(decode_slots_n_tokens_read(s), read_after[i]);
+        generated_free(&alone, 1);
+    }
     decode_slots_free(s);
     model_free(m);
 }

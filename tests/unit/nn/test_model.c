@@ -378,6 +378,27 @@ Test(model, evaluation_has_no_dropout_and_leaves_gradients_alone)
     free(b);
 }
 
+Test(model, a_view_reads_the_weights_of_its_model_at_the_same_time)
+{
+    toy_batch *b = rt_calloc(1, sizeof *b);
+    toy_add(b, 13, 7, 9, 0, 1);
+    model_config c = toy_config();
+    model *m = toy_model(&c, 3), *seen = NULL;
+    loss_spec spec = toy_spec(b, 1, 0);
+    packed_batch batch = toy_view(b);
+    loss_sums wanted, sums;
+    cr_assert_eq(model_new_view(m, &seen, NULL), RT_OK);
+    toy_stir(m, 8);
+    cr_assert_eq(model_evaluate(m, &batch, &spec, &wanted, NULL), RT_OK);
+    cr_assert_eq(model_evaluate(seen, &batch, &spec, &sums, NULL), RT_OK);
+    cr_expect_eq(sums.loss[0], wanted.loss[0]);
+    model_free(seen);
+    cr_assert_eq(model_evaluate(m, &batch, &spec, &sums, NULL), RT_OK); /* still its own */
+    cr_expect_eq(sums.loss[0], wanted.loss[0]);
+    model_free(m);
+    free(b);
+}
+
 /* Sequences of a batch must not see each other, and dropout must not see the packing. */
 Test(model, a_sequence_has_the_same_loss_alone_and_packed)
 {

@@ -78,9 +78,21 @@ static uint64_t pause_ms(const asking *w, uint64_t now_ms)
     return t->hold_until_ms > now_ms ? t->hold_until_ms - now_ms : 0;
 }
 
+/* The budget is spent: what is in the air is paid and waited for. */
 static void on_never(asking *w)
 {
-    asking_end(w, RT_FULL, "the budget is spent: what is not asked yet stays unasked", UINT64_MAX);
+    asking_end(w, RT_FULL, "the budget is spent", UINT64_MAX);
+}
+
+/* What was not asked is nobody's failure: the answers that were paid are worth as much as ever. */
+static void leave_unasked(asking *w)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < w->n_asks; i++) {
+        n += w->asks[i].n;
+        ask_give_up(w, &w->asks[i], REASON_NOT_SENT);
+    }
+    rt_log_info("teacher.unasked", "requests=%" PRIu64 " why=\"the budget is spent\"", n);
 }
 
 /* Everything that may go now. *wait_ms is lowered to when there may be more. */
@@ -158,6 +170,10 @@ static rt_status run(asking *w, rt_error *err)
         if ((st = land_all(w, err)) != RT_OK) return st;
     }
     if (w->n_open == 0) return RT_OK;
+    if (w->end_status == RT_FULL) {
+        leave_unasked(w);
+        return RT_OK;
+    }
     return rt_fail(err, w->end_status, "%s", w->end_why.text);
 }
 

@@ -108,8 +108,9 @@ typedef struct asking {
     uint64_t end_by_ms; /* what is in flight then is given up */
 } asking;
 
-/* Fills answers[0..n), all zero before; on failure some may be filled. RT_CANCELLED on a request
- * to stop, RT_FULL when the budget is spent, RT_INVALID when the server refuses for good. */
+/* Fills answers[0..n), all zero before; on failure some may be filled. What the budget does not pay
+ * for any more gets the reason REASON_NOT_SENT. RT_CANCELLED on a request to stop, RT_INVALID when the
+ * server refuses for good. */
 RT_MUST_USE rt_status asking_run(openai_teacher *t, const backend_request *requests, size_t n,
                                  const backend_sampling *sampling, backend_answer *answers,
                                  rt_error *err);

@@ -97,9 +97,9 @@ static void write_dataset(const exam *e)
 
 /* Knows the sun and the moon, one of them wrongly. */
 static rt_status ask_fake(void *context, const gold_row *rows, size_t n, char **labels,
-                          rt_error *err)
+                          bool *left_out, rt_error *err)
 {
-    (void)err;
+    (void)err, (void)left_out;
     ++*(int *)context;
     for (size_t i = 0; i < n; i++)
         if (strcmp(rows[i].input, "sun") == 0 || strcmp(rows[i].input, "moon") == 0)
@@ -160,6 +160,49 @@ Test(score, compares_with_a_teacher_who_is_asked_and_with_the_dataset)
     cr_expect_eq(r->dataset.n, 3, "rows with a true answer, rejected ones too");
     cr_expect_eq(r->dataset.n_right, 1);
     cr_expect_eq(r->n_dataset_rejected, 1);
+    exam_free(&e);
+}
+
+/* Shown the sun only: of the rest nothing is known, and nothing is wrong. */
+static rt_status ask_poor(void *context, const gold_row *rows, size_t n, char **labels,
+                          bool *left_out, rt_error *err)
+{
+    (void)context, (void)err;
+    for (size_t i = 0; i < n; i++) {
+        left_out[i] = strcmp(rows[i].input, "sun") != 0;
+        if (!left_out[i]) labels[i] = strdup("yes");
+    }
+    return RT_OK;
+}
+
+static rt_status ask_penniless(void *context, const gold_row *rows, size_t n, char **labels,
+                               bool *left_out, rt_error *err)
+{
+    (void)context, (void)rows, (void)labels, (void)err;
+    for (size_t i = 0; i < n; i++) left_out[i] = true;
+    return RT_OK;
+}
+
+Test(score, rows_that_the_budget_left_out_do_not_count_for_the_teacher)
+{
+    exam e = exam_new();
+    rt_error err = {0};
+    rt_buf json = {0};
+    eval_teacher poor = {.ask = ask_poor}, penniless = {.ask = ask_penniless};
+    eval_options how = {.model = e.model, .teacher = &poor};
+    cr_assert_eq(evaluate_student(e.config, &e.rows, &how, &e.result, &err), RT_OK, "%s", err.text);
+    cr_expect(e.result.has_teacher);
+    cr_expect_eq(e.result.teacher.n, 1);
+    cr_expect_eq(e.result.teacher.n_right, 1);
+    cr_expect_eq(e.result.n_teacher_left_out, 4);
+    cr_expect_eq(e.result.student.n, 5);
+    eval_result_free(&e.result);
+    how.teacher = &penniless;
+    cr_assert_eq(evaluate_student(e.config, &e.rows, &how, &e.result, &err), RT_OK, "%s", err.text);
+    cr_expect_not(e.result.has_teacher);
+    cr_assert_eq(eval_result_to_json(&e.result, &json, &err), RT_OK);
+    cr_expect_not_null(strstr(json.data, "\"teacher_left_out\": 5"));
+    rt_buf_free(&json);
     exam_free(&e);
 }
 

@@ -48,10 +48,13 @@ static void wait_awake(client *c)
     pthread_mutex_unlock(&c->mutex);
 }
 
-static engine *open_engine(size_t n_slots, size_t n_waiting_max, uint64_t timeout_ms)
+static engine *open_engine(size_t n_slots, size_t n_threads, size_t n_waiting_max,
+                           uint64_t timeout_ms)
 {
-    engine_settings how = {
-        .n_slots = n_slots, .n_waiting_max = n_waiting_max, .timeout_ms = timeout_ms};
+    engine_settings how = {.n_slots = n_slots,
+                           .n_threads = n_threads,
+                           .n_waiting_max = n_waiting_max,
+                           .timeout_ms = timeout_ms};
     engine *e = NULL;
     rt_error err = {0};
     t = served_tiny_open(true);
@@ -108,11 +111,14 @@ static void drop(client *c)
     "{\"messages\":[{\"role\":\"user\",\"content\":\"" content "\"}],\"max_tokens\":20" more "}"
 #define ENDLESS ",\"temperature\":2,\"seed\":3,\"n\":128,\"max_tokens\":40"
 
-Test(engine, many_at_once_get_the_answers_of_one_at_a_time)
+/* Threads, and the slots they share. */
+static const size_t ways[][2] = {{1, 3}, {3, 3}, {2, 5}};
+
+static void ask_many(size_t n_threads, size_t n_slots)
 {
     enum { N = 40 };
     static client clients[N];
-    engine *e = open_engine(3, N, 60000);
+    engine *e = open_engine(n_slots, n_threads, N, 60000);
     api_error why = {0};
     for (size_t i = 0; i < N; i++)
         cr_assert(submit(e,
@@ -134,10 +140,35 @@ Test(engine, many_at_once_get_the_answers_of_one_at_a_time)
     close_engine(e);
 }
 
+Test(engine, many_at_once_get_the_answers_of_one_at_a_time)
+{
+    for (size_t i = 0; i < RT_COUNT(ways); i++) ask_many(ways[i][0], ways[i][1]);
+}
+
+/* The samples of a request meet again in one answer, whichever threads decode them. */
+Test(engine, samples_read_their_prompt_once_in_each_thread_and_repeat)
+{
+    static client c[RT_COUNT(ways)];
+    for (size_t i = 0; i < RT_COUNT(ways); i++) {
+        engine *e = open_engine(ways[i][1], ways[i][0], 10, 60000);
+        api_error why = {0};
+        cr_assert(submit(e, ASK("a", ",\"temperature\":2,\"seed\":3,\"n\":20"), &c[i], &why));
+        cr_expect_eq(read_all(&c[i]), JOB_DONE);
+        if (i > 0) cr_expect_str_eq(c[i].answer.data, c[0].answer.data);
+        double n_prompt = stats_value(counters.prompt_tokens);
+        double n_read = stats_value(counters.prompt_tokens_read);
+        cr_expect(n_read >= n_prompt && n_read <= n_prompt * (double)ways[i][0],
+                  "%g tokens read of a prompt of %g", n_read, n_prompt);
+        job_release(c[i].j);
+        close_engine(e);
+    }
+    for (size_t i = 0; i < RT_COUNT(ways); i++) rt_buf_free(&c[i].answer);
+}
+
 Test(engine, a_full_line_refuses_and_a_drained_engine_takes_no_more)
 {
     static client clients[64];
-    engine *e = open_engine(1, 2, 60000);
+    engine *e = open_engine(1, 1, 2, 60000);
     api_error why = {0};
     size_t n = 0;
     while (n < 64 && submit(e, ASK("a", ENDLESS), &clients[n], &why)) n++;
@@ -153,15 +184,16 @@ Test(engine, a_full_line_refuses_and_a_drained_engine_takes_no_more)
     close_engine(e);
 }
 
+/* So much stands before the second that it cannot have been answered when its client goes. */
 Test(engine, a_client_that_goes_away_frees_its_slots)
 {
-    static client first, asleep, last;
-    engine *e = open_engine(1, 10, 60000);
+    enum { N = 30 };
+    static client before[N], asleep, last;
+    engine *e = open_engine(1, 1, N + 2, 60000);
     api_error why = {0};
-    cr_assert(submit(e, ASK("a", ENDLESS), &first, &why));
+    for (size_t i = 0; i < N; i++) cr_assert(submit(e, ASK("a", ENDLESS), &before[i], &why));
     cr_assert(submit(e, ASK("a", ENDLESS), &asleep, &why));
     cr_assert(submit(e, ASK("b", ""), &last, &why));
-    job_release(first.j); /* as a broken connection does */
     char byte;
     size_t n;
     cr_assert_eq(job_read(asleep.j, &byte, 1, &n), JOB_RUNNING);
@@ -172,9 +204,10 @@ Test(engine, a_client_that_goes_away_frees_its_slots)
     wait_awake(&asleep);
     cr_expect_eq(job_read(asleep.j, &byte, 1, &n), JOB_FAILED);
     job_release(asleep.j);
+    for (size_t i = 0; i < N; i++) job_release(before[i].j); /* as a broken connection does */
     cr_expect_eq(read_all(&last), JOB_DONE);
     cr_expect_not_null(strstr(last.answer.data, "\"no\""));
-    cr_expect_eq(stats_value(counters.cancelled), 2);
+    cr_expect_geq(stats_value(counters.cancelled), 2); /* all that had not been answered */
     drop(&last);
     cr_expect_eq(engine_n_jobs(e), 0);
     close_engine(e);
@@ -183,7 +216,7 @@ Test(engine, a_client_that_goes_away_frees_its_slots)
 Test(engine, what_takes_too_long_ends_with_a_timeout)
 {
     static client c;
-    engine *e = open_engine(1, 10, 0);
+    engine *e = open_engine(1, 1, 10, 0);
     api_error why = {0};
     cr_assert(submit(e, ASK("a", ""), &c, &why));
     cr_expect_eq(read_all(&c), JOB_FAILED);
@@ -195,18 +228,45 @@ Test(engine, what_takes_too_long_ends_with_a_timeout)
     close_engine(e);
 }
 
-Test(engine, an_abort_ends_every_job)
+/* Slots of two threads hold jobs that end: both let go of them, and the next one gets all slots. */
+Test(engine, a_job_that_is_given_up_frees_the_slots_of_every_thread)
+{
+    enum { N = 30 };
+    static client before[N], last;
+    engine *e = open_engine(4, 2, N + 1, 60000);
+    api_error why = {0};
+    for (size_t i = 0; i < N; i++)
+        cr_assert(submit(e, ASK("a", ENDLESS ",\"stream\":true"), &before[i], &why));
+    cr_assert(submit(e, ASK("b", ",\"n\":8"), &last, &why));
+    char byte;
+    size_t n;
+    while (job_read(before[0].j, &byte, 1, &n) == JOB_RUNNING) wait_awake(&before[0]);
+    for (size_t i = 0; i < N; i++) job_release(before[i].j);
+    cr_expect_eq(read_all(&last), JOB_DONE);
+    cr_expect_geq(stats_value(counters.cancelled), 1);
+    drop(&last);
+    cr_expect_eq(engine_n_jobs(e), 0);
+    close_engine(e);
+}
+
+static void abort_all(size_t n_threads, size_t n_slots)
 {
     static client clients[4];
-    engine *e = open_engine(1, 10, 60000);
+    engine *e = open_engine(n_slots, n_threads, 10, 60000);
     api_error why = {0};
     for (size_t i = 0; i < 4; i++) cr_assert(submit(e, ASK("a", ENDLESS), &clients[i], &why));
     engine_abort(e);
     for (size_t i = 0; i < 4; i++) {
         job_state state = read_all(&clients[i]);
-        cr_expect(state == JOB_FAILED || (i < 3 && state == JOB_DONE));
+        cr_expect(state == JOB_FAILED || state == JOB_DONE);
         drop(&clients[i]);
     }
     cr_expect_eq(engine_n_running(e), 0);
     close_engine(e);
+}
+
+Test(engine, an_abort_ends_every_job)
+{
+    abort_all(1, 1);
+    for (size_t i = 0; i < RT_COUNT(ways); i++) abort_all(ways[i][0], ways[i][1]);
 }

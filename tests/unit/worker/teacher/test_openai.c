@@ -296,8 +296,14 @@ Test(openai, a_spent_budget_leaves_the_rest_unasked_and_keeps_what_was_paid)
     s.means.cache = cache;
     backend_use(s.backend, &s.means);
     s.n_taken_max = 13;
-    openai_site_ask(&s, 40, 1, RT_FULL);
+    openai_site_ask(&s, 40, 1, RT_OK);
     cr_expect_eq(openai_site_requests(&s), 13);
+    size_t n_paid = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        n_paid += s.answers[i].reason == NULL;
+        if (s.answers[i].reason != NULL) cr_expect_str_eq(s.answers[i].reason, REASON_NOT_SENT);
+    }
+    cr_expect_eq(n_paid, 13);
     s.n_taken_max = 0;
     openai_site_ask(&s, 40, 1, RT_OK);
     expect_all_good(&s, 1);
