@@ -158,6 +158,15 @@ rt_status t5_prefill(decoder *d, size_t n, const uint32_t *i_seqs, const generat
     return st == RT_OK ? t5_step(d, n, i_seqs, d->starts, hidden, err) : st;
 }
 
+/* The prompt as the encoder left it, and the start that the decoder has read behind it. */
+void t5_copy(decoder *d, size_t to, size_t from, size_t n)
+{
+    RT_ASSERT(n == d->n_sources[from] && d->lengths[from] >= 1);
+    d->n_sources[to] = n;
+    d->lengths[to] = 1;
+    kv_memory_copy(&d->memory, to, from, n + 1);
+}
+
 /* All heads of one row: queries of [n_heads, d_head] over a window of the memory. */
 static void attend(decoder *d, kv_window window, const float *queries, bool biased, float *y)
 {
@@ -235,13 +244,4 @@ rt_status t5_step(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *
     if (c->tied) vec_scale(hidden, t5_head_scale(c), n * c->d_model);
     for (size_t i = 0; i < n; i++) d->lengths[i_seqs[i]]++;
     return RT_OK;
-}
-
-/* The decoder has read one token at that point, decoder_start_id, which stands behind the source. */
-void t5_copy(decoder *d, size_t to, size_t from, size_t n)
-{
-    RT_ASSERT(n == d->n_sources[from] && d->lengths[from] > 0);
-    kv_memory_copy(&d->memory, to, from, n + 1);
-    d->n_sources[to] = n;
-    d->lengths[to] = 1;
 }

@@ -157,11 +157,10 @@ Test(decode_slots, a_released_slot_takes_the_next_prompt_and_forgets_the_last)
 
 /* Six samples of one prompt, and between them another: each prompt goes through the model once, and
  * each sample is the one that generate() draws alone. */
-Test(decode_slots, samples_of_one_prompt_read_it_once)
+static void expect_one_reading(model_config config)
 {
     enum { N = 8, N_SLOTS = 3, OTHER = 3 };
     static const size_t per_steps[] = {1, N_SLOTS};
-    model_config config = toy_config();
     model *m = toy_model(&config, 3);
     uint32_t ids[] = {3, 4, 5, 6, 7}, other[] = {3, 4, 5, 6, 8};
     toy_stir(m, 8);
@@ -179,6 +178,20 @@ Test(decode_slots, samples_of_one_prompt_read_it_once)
         expect_alone(m, &c, N, w);
     }
     model_free(m);
+}
+
+Test(decode_slots, samples_of_one_prompt_read_it_once)
+{
+    expect_one_reading(toy_config());
+}
+
+Test(decode_slots, so_they_do_in_an_encoder_decoder_and_with_a_factorised_embedding)
+{
+    model_config factorised = toy_config();
+    factorised.d_embed = 5;
+    factorised.n_layer_groups = 1;
+    expect_one_reading(factorised);
+    expect_one_reading(toy_t5_config());
 }
 
 Test(decode_slots, a_prompt_that_was_overwritten_is_read_again)
