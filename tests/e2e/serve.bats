@@ -173,8 +173,8 @@ PY
   [ "$(get 'r["error"]["code"]' < answer.json)" = rate_limit_exceeded ]
   grep -qi '^retry-after: ' headers.txt
   kill "$first" "$second"; wait "$first" "$second" || true
+  wait_until 10 eval '[ "$(metric cancelled_total)" = 2 ]'
   wait_until 10 eval '[ "$(metric slots_used)" = 0 ]'
-  [ "$(metric cancelled_total)" = 2 ]
   [ "$(status_of "$base/v1/chat/completions" -d "$(body)")" = 200 ]
 }
 
@@ -183,8 +183,8 @@ PY
   curl -sSN "$base/v1/chat/completions" -d "$(body ',"n":128,"temperature":2,"stream":true')" > part.txt & first=$!
   wait_until 10 test -s part.txt
   kill "$first"; wait "$first" || true
+  wait_until 10 eval '[ "$(metric cancelled_total)" = 1 ]'
   wait_until 10 eval '[ "$(metric slots_used)" = 0 ]'
-  [ "$(metric cancelled_total)" = 1 ]
 }
 
 @test "an answer that takes too long ends with 503" {
