@@ -10,9 +10,8 @@
 #include "common/nn/sample.h"
 
 /* Sequences that run together: enough rows for fast products, few enough that their keys and
- * values stay in cache. Prompt tokens that are read in one forward pass. */
-#define GROUP_SEQS     64
-#define PREFILL_TOKENS 1024
+ * values stay in cache. */
+#define GROUP_SEQS 64
 
 /* The state of one call, and of the group it is at. Finished sequences leave `live`, so a step has
  * one row for each that still runs. */
@@ -60,13 +59,13 @@ double generate_draw(rng_key key, size_t i)
     return (double)(rng_u64(key, i) >> 11) * 0x1p-53;
 }
 
-static rt_status check_prompts(const model_config *c, const generate_prompt *prompts, size_t n,
-                               const generate_options *options, rt_error *err)
+rt_status generate_check(const model_config *config, const generate_prompt *prompts, size_t n,
+                         size_t max_new_tokens, rt_error *err)
 {
-    if (options->max_new_tokens == 0)
+    if (max_new_tokens == 0)
         return rt_fail(err, RT_INVALID, "decoding: max_new_tokens is 0, expected at least 1");
     for (size_t i = 0; i < n; i++) {
-        rt_status st = generate_check_prompt(c, &prompts[i], err);
+        rt_status st = generate_check_prompt(config, &prompts[i], err);
         if (st != RT_OK) return rt_wrap(err, st, "decoding, number %zu", i);
     }
     return RT_OK;
@@ -124,22 +123,6 @@ static void begin_group(generation *g, const generate_prompt *prompts, generated
     g->m->arch->decoder_begin(g->d, g->capacities + first, n);
 }
 
-/* Read the group's prompts, a few at a time; hidden rows are in the order of the prompts. */
-static rt_status read_prompts(generation *g, rt_error *err)
-{
-    rt_status st = RT_OK;
-    for (size_t first = 0, n; st == RT_OK && first < g->n; first += n) {
-        size_t n_tokens = g->prompts[first].n_ids;
-        for (n = 1; first + n < g->n; n++) {
-            n_tokens += g->prompts[first + n].n_ids;
-            if (n_tokens > PREFILL_TOKENS) break;
-        }
-        st = g->m->arch->prefill(g->d, n, g->live + first, g->prompts + first,
-                                 g->hidden + first * model_head_width(g->m), err);
-    }
-    return st;
-}
-
 /* Take one prediction; false when the sequence ends with it. */
 static bool take(generation *g, size_t i_seq, const float *logits, uint32_t *id)
 {
@@ -174,7 +157,7 @@ static void advance(generation *g)
 
 static rt_status run_group(generation *g, rt_error *err)
 {
-    rt_status st = read_prompts(g, err);
+    rt_status st = rows_read_prompts(g->m, g->d, g->n, g->live, g->prompts, g->hidden, err);
     while (st == RT_OK && g->n_live > 0) {
         advance(g);
         if (g->n_live > 0) st = g->m->arch->step(g->d, g->n_live, g->live, g->last, g->hidden, err);
@@ -198,7 +181,7 @@ rt_status generate(model *m, const generate_prompt *prompts, size_t n_prompts,
     generation g = {.m = m, .options = options};
     if (n_prompts == 0) return RT_OK;
     parallel_enter();
-    rt_status st = check_prompts(&m->config, prompts, n_prompts, options, err);
+    rt_status st = generate_check(&m->config, prompts, n_prompts, options->max_new_tokens, err);
     if (st != RT_OK) return st;
     generated *made = rt_calloc(n_prompts, sizeof *made);
     st = prepare(&g, prompts, n_prompts, made, err);

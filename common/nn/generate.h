@@ -45,6 +45,9 @@ void generated_free(generated *items, size_t n);
 /* Whether a model can read this prompt; RT_INVALID says why not. */
 RT_MUST_USE rt_status generate_check_prompt(const model_config *config,
                                             const generate_prompt *prompt, rt_error *err);
+/* The same for all of a call, and that it asks for new tokens at all. */
+RT_MUST_USE rt_status generate_check(const model_config *config, const generate_prompt *prompts,
+                                     size_t n, size_t max_new_tokens, rt_error *err);
 /* The random number that chooses new token `i` of a sequence whose key is generate_key(). */
 rng_key generate_key(const generate_prompt *prompt, uint64_t seed);
 double generate_draw(rng_key key, size_t i);

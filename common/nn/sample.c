@@ -172,6 +172,11 @@ uint32_t sampler_choose(sampler *s, const float *logits, double u, double *logpr
     return id;
 }
 
+double sampler_log_sum(const sampler *s)
+{
+    return s->log_sum;
+}
+
 size_t sampler_top(sampler *s, const float *logits, size_t n, token_choice *out)
 {
     n = RT_MIN(n, s->n_vocab);

@@ -21,6 +21,9 @@ RT_MUST_USE rt_status sampler_set(sampler *s, const generate_options *options, r
  * @param logprob  out: log-probability of the choice at temperature 1, over the whole vocabulary. */
 uint32_t sampler_choose(sampler *s, const float *logits, double u, double *logprob);
 
+/* log(sum of exp(logit)) of the logits that sampler_choose() has just read. */
+double sampler_log_sum(const sampler *s);
+
 /* A token and its log-probability at temperature 1, over the whole vocabulary, in nats. */
 typedef struct token_choice {
     uint32_t id;

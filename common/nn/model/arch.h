@@ -63,6 +63,10 @@ typedef struct arch {
     /* Begin sequence `to`, whatever it held, with the prompt of n tokens that `from` began with; to
      * and from may be the same. */
     void (*copy)(decoder *d, size_t to, size_t from, size_t n);
+    /* Sequence `to` goes on as `from` does: it gets all that `from` has read, prompt and tokens behind
+     * it. Of the n_same first tokens of both, prompt included, `to` holds the keys and values already;
+     * 0: of none. */
+    void (*fork)(decoder *d, size_t to, size_t from, size_t n_same);
     /* One more token for each of n sequences; hidden as above. */
     rt_status (*step)(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *ids,
                       float *hidden, rt_error *err);

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+/* Prompt tokens that are read in one forward pass. */
+#define PREFILL_TOKENS 1024
+
 const float *rows_weight(const model *m, size_t i_param)
 {
     return m->weights + m->table.params[i_param].offset;
@@ -48,4 +51,20 @@ rt_status rows_of_prompts(model *m, size_t n, const generate_prompt *prompts, mo
     in->spans = spans;
     if (last_rows != NULL) *last_rows = last;
     return RT_OK;
+}
+
+rt_status rows_read_prompts(model *m, decoder *d, size_t n, const uint32_t *i_seqs,
+                            const generate_prompt *prompts, float *hidden, rt_error *err)
+{
+    rt_status st = RT_OK;
+    for (size_t first = 0, n_now; st == RT_OK && first < n; first += n_now) {
+        size_t n_tokens = prompts[first].n_ids;
+        for (n_now = 1; first + n_now < n; n_now++) {
+            n_tokens += prompts[first + n_now].n_ids;
+            if (n_tokens > PREFILL_TOKENS) break;
+        }
+        st = m->arch->prefill(d, n_now, i_seqs + first, prompts + first,
+                              hidden + first * model_head_width(m), err);
+    }
+    return st;
 }

@@ -18,5 +18,10 @@ void rows_embed(const model *m, size_t n, const uint32_t *ids, float *x);
  * @param last_rows  out: [n], where each prompt's last token stands; NULL when not wanted. */
 RT_MUST_USE rt_status rows_of_prompts(model *m, size_t n, const generate_prompt *prompts,
                                       model_input *in, uint32_t **last_rows, rt_error *err);
+/* Read n prompts into sequences i_seqs[n] of a decoder, a bounded number of tokens in one forward
+ * pass; a single prompt may be longer. hidden[n, width of the head] as of arch->prefill. */
+RT_MUST_USE rt_status rows_read_prompts(model *m, decoder *d, size_t n, const uint32_t *i_seqs,
+                                        const generate_prompt *prompts, float *hidden,
+                                        rt_error *err);
 
 #endif

@@ -68,19 +68,19 @@ void kv_memory_put(const kv_memory *k, size_t i_layer, size_t i_seq, size_t posi
     }
 }
 
-void kv_memory_copy(const kv_memory *k, size_t to, size_t from, size_t n)
+void kv_memory_copy(const kv_memory *k, size_t to, size_t from, size_t first, size_t n)
 {
-    size_t d_head = k->shape.d_head, room = k->capacities[to];
-    RT_ASSERT(n <= room && n <= k->capacities[from]);
-    if (to == from) return;
+    size_t d_head = k->shape.d_head, room = k->capacities[to], stride = k->capacities[from];
+    RT_ASSERT(first + n <= room && first + n <= stride);
+    if (to == from || n == 0) return;
     for (size_t l = 0; l < k->n_layers; l++)
         for (size_t kv = 0; kv < k->shape.n_kv_heads; kv++) {
-            const float *keys = block_keys(k, l, from, kv);
-            float *out = block_keys(k, l, to, kv);
+            const float *keys = block_keys(k, l, from, kv) + first;
+            float *out = block_keys(k, l, to, kv) + first;
             for (size_t c = 0; c < d_head; c++)
-                memcpy(out + c * room, keys + c * k->capacities[from], n * sizeof *out);
-            memcpy(block_values(k, l, to, kv), block_values(k, l, from, kv),
-                   n * d_head * sizeof *out);
+                memcpy(out + c * room, keys + c * stride, n * sizeof *out);
+            memcpy(block_values(k, l, to, kv) + first * d_head,
+                   block_values(k, l, from, kv) + first * d_head, n * d_head * sizeof *out);
         }
 }
 

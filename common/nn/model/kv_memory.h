@@ -43,8 +43,8 @@ void kv_memory_begin(kv_memory *k, const size_t *capacities, size_t n_seqs);
 /* Keep one token: keys and values are [n_kv_heads, d_head]. */
 void kv_memory_put(const kv_memory *k, size_t i_layer, size_t i_seq, size_t position,
                    const float *keys, const float *values);
-/* Sequence `to` gets the first n tokens of `from`, in every layer. */
-void kv_memory_copy(const kv_memory *k, size_t to, size_t from, size_t n);
+/* Sequence `to` gets positions [first, first + n) of `from`, in every layer. */
+void kv_memory_copy(const kv_memory *k, size_t to, size_t from, size_t first, size_t n);
 /**
  *   y = sum_j softmax_j(scale q . k_j + bias_j) v_j
  * @param q, y    [d_head].  @param bias  [n], or NULL.  @param scores  [n], work space.

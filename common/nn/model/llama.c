@@ -181,5 +181,6 @@ const arch arch_llama = {
     .decoder_free = llama_decoder_free,
     .prefill = llama_prefill,
     .copy = llama_copy,
+    .fork = llama_fork,
     .step = llama_step,
 };

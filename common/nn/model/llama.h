@@ -34,6 +34,7 @@ void llama_decoder_free(decoder *d);
 rt_status llama_prefill(decoder *d, size_t n, const uint32_t *i_seqs,
                         const generate_prompt *prompts, float *hidden, rt_error *err);
 void llama_copy(decoder *d, size_t to, size_t from, size_t n);
+void llama_fork(decoder *d, size_t to, size_t from, size_t n_same);
 rt_status llama_step(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *ids,
                      float *hidden, rt_error *err);
 

@@ -115,7 +115,15 @@ rt_status llama_prefill(decoder *d, size_t n, const uint32_t *i_seqs,
 void llama_copy(decoder *d, size_t to, size_t from, size_t n)
 {
     RT_ASSERT(n <= d->lengths[from]);
-    kv_memory_copy(&d->memory, to, from, n);
+    kv_memory_copy(&d->memory, to, from, 0, n);
+    d->lengths[to] = n;
+}
+
+void llama_fork(decoder *d, size_t to, size_t from, size_t n_same)
+{
+    size_t n = d->lengths[from];
+    RT_ASSERT(n_same <= n && n_same <= d->lengths[to]);
+    kv_memory_copy(&d->memory, to, from, n_same, n - n_same);
     d->lengths[to] = n;
 }
 

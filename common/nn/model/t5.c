@@ -161,5 +161,6 @@ const arch arch_t5 = {
     .decoder_free = t5_decoder_free,
     .prefill = t5_prefill,
     .copy = t5_copy,
+    .fork = t5_fork,
     .step = t5_step,
 };

@@ -52,6 +52,7 @@ void t5_decoder_free(decoder *d);
 rt_status t5_prefill(decoder *d, size_t n, const uint32_t *i_seqs, const generate_prompt *prompts,
                      float *hidden, rt_error *err);
 void t5_copy(decoder *d, size_t to, size_t from, size_t n);
+void t5_fork(decoder *d, size_t to, size_t from, size_t n_same);
 rt_status t5_step(decoder *d, size_t n, const uint32_t *i_seqs, const uint32_t *ids, float *hidden,
                   rt_error *err);
 

@@ -164,7 +164,18 @@ void t5_copy(decoder *d, size_t to, size_t from, size_t n)
     RT_ASSERT(n == d->n_sources[from] && d->lengths[from] >= 1);
     d->n_sources[to] = n;
     d->lengths[to] = 1;
-    kv_memory_copy(&d->memory, to, from, n + 1);
+    kv_memory_copy(&d->memory, to, from, 0, n + 1);
+}
+
+/* Behind the source, decoder_start_id stands before the first token: a place that the caller does not
+ * count, and which is copied once more. */
+void t5_fork(decoder *d, size_t to, size_t from, size_t n_same)
+{
+    size_t n = d->n_sources[from] + d->lengths[from];
+    RT_ASSERT(n_same <= n && n_same <= d->n_sources[to] + d->lengths[to]);
+    kv_memory_copy(&d->memory, to, from, n_same, n - n_same);
+    d->n_sources[to] = d->n_sources[from];
+    d->lengths[to] = d->lengths[from];
 }
 
 /* All heads of one row: queries of [n_heads, d_head] over a window of the memory. */
