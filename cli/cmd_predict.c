@@ -9,6 +9,7 @@
 #include "cli/stdin_lines.h"
 #include "common/base/stop.h"
 #include "common/corpus/json_slice.h"
+#include "common/nn/beam.h"
 #include "common/text/template.h"
 #include "common/text/utf8.h"
 #include "worker/evaluate/student_answers.h"
@@ -255,6 +256,7 @@ static rt_status predictor_open(const options *o, const config *c, predictor *p,
     char folder[4096];
     long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
     uint64_t batch = c != NULL ? c->eval.batch : 32;
+    uint64_t n_beams = c != NULL ? c->eval.beams : 1;
     uint64_t n_new = c != NULL ? c->eval.max_new_tokens : 128;
     uint64_t n_threads = c != NULL ? c->threads : (uint64_t)RT_MAX(n_cpus, 1);
     const char *input = options_value(o, "--input");
@@ -262,6 +264,7 @@ static rt_status predictor_open(const options *o, const config *c, predictor *p,
     p->jsonl = options_has(o, "--jsonl");
     if ((st = options_u64(o, "--batch", 1, BATCH_MAX, &batch, err)) != RT_OK) return st;
     if ((st = options_u64(o, "--max-new-tokens", 1, 32768, &n_new, err)) != RT_OK) return st;
+    if ((st = options_u64(o, "--beams", 1, BEAMS_MAX, &n_beams, err)) != RT_OK) return st;
     if ((st = options_u64(o, "--threads", 1, 1024, &n_threads, err)) != RT_OK) return st;
     if ((st = find_folder(o, c, folder, err)) != RT_OK) return st;
     if ((st = template_parse(input, &p->input, err)) != RT_OK) return rt_wrap(err, st, "--input");
@@ -273,8 +276,12 @@ static rt_status predictor_open(const options *o, const config *c, predictor *p,
         return rt_fail(err, RT_UNSUPPORTED,
                        "--rationale: this student was trained on labels alone, expected one of the "
                        "preset step-by-step");
-    p->how = (answer_settings){
-        .spec = &p->spec, .task = p->spec.answers_by, .batch = batch, .max_new_tokens = n_new};
+    p->how = (answer_settings){.spec = &p->spec,
+                               .task = p->spec.answers_by,
+                               .batch = batch,
+                               .max_new_tokens = n_new,
+                               .beams = n_beams,
+                               .length_penalty = c != NULL ? c->eval.length_penalty : 1};
     p->pending = rt_calloc(batch, sizeof *p->pending);
     return p->pending != NULL ? RT_OK : rt_fail(err, RT_NOMEM, "batch of %" PRIu64, batch);
 }
@@ -303,6 +310,7 @@ static const option_def predict_options[] = {
     {"--rationale", NULL, "ask a step-by-step student for its rationale too", NULL},
     {"--batch", "N", "lines answered together (default: eval.batch, else 32)", NULL},
     {"--max-new-tokens", "N", "longest answer (default: eval.max_new_tokens, else 128)", NULL},
+    {"--beams", "N", "beam search with N beams (default: eval.beams, else 1: greedy)", NULL},
     {"--threads", "N", "threads (default: threads of the settings, else all CPUs)", NULL},
     {0},
 };

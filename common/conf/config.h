@@ -273,6 +273,8 @@ typedef struct eval_config {
     answer_with answer_with; /* auto: as the preset trains */
     uint64_t max_new_tokens;
     uint64_t batch;
+    uint64_t beams;         /* 1: greedy */
+    double length_penalty;  /* of beams: score = log-probability / length ^ this */
     uint64_t rows_max;      /* 0: all */
     bool teacher;           /* also ask the teacher on the same rows */
     control_preset control; /* also train and score a control with the same labels */

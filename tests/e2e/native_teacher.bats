@@ -27,6 +27,21 @@ teardown() { drop_folder; }
   awk -v a="$share" 'BEGIN {exit !(a >= 0.97)}' || { cat eval.json; false; }
 }
 
+@test "predict --beams repeats itself and finds texts that are no less likely" {
+  "$PROBLEMS" test 8 | sed -E 's/.*"question": ?"([^"]*)".*/\1/' > inputs.txt
+  ask() { "$RETORT" predict --config retort.yaml --model "$SOURCE/examples/arithmetic/teacher" --set eval.length_penalty=0 "$@" < inputs.txt; }
+  sums() { sed -E 's/.*"logprob":([-0-9.e]+).*/\1/' "$1"; }
+  ask > greedy.jsonl
+  ask --beams 4 > beams.jsonl
+  ask --set eval.beams=4 | cmp - beams.jsonl
+  [ "$(wc -l < beams.jsonl)" = 8 ]
+  paste <(sums greedy.jsonl) <(sums beams.jsonl) |
+    awk '$2 < $1 - 1e-4 {print; bad = 1} {n++} END {exit bad || n != 8}'
+  run ask --beams 65
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"--beams"*"64"* ]]
+}
+
 @test "threads that share a product spin briefly, unless the user says how they wait" {
   ask() { echo "1 + 1" | env OMP_DISPLAY_ENV=verbose "$@" "$RETORT" predict --model "$SOURCE/examples/arithmetic/teacher" 2>&1 > /dev/null; }
   [ "$(ask A=1 | grep GOMP_SPINCOUNT | tail -n 1)" = "  GOMP_SPINCOUNT = '1000'" ]

@@ -128,6 +128,8 @@ static rt_status ask_student(scoring *s, const eval_options *how, eval_result *r
                                 .task = spec.answers_by,
                                 .batch = s->config->eval.batch,
                                 .max_new_tokens = s->config->eval.max_new_tokens,
+                                .beams = s->config->eval.beams,
+                                .length_penalty = s->config->eval.length_penalty,
                                 .progress = how->progress,
                                 .progress_context = how->progress_context};
     result->answers_by = spec.answers_by;

@@ -5,7 +5,7 @@
 
 #include "common/base/fs.h"
 #include "common/ckpt/hf_model.h"
-#include "common/nn/generate.h"
+#include "common/nn/beam.h"
 #include "common/text/tokenizer.h"
 #include "common/text/utf8.h"
 #include "worker/runtime/model_tokenizer.h"
@@ -188,7 +188,9 @@ static rt_status answer_batch(answering_student *s, const answer_settings *how,
                               student_answer *answers, rt_error *err)
 {
     rt_status st = RT_OK;
-    generate_options options = {.max_new_tokens = how->max_new_tokens, .top_p = 1.0f};
+    beam_options options = {.n_beams = RT_MAX(how->beams, (size_t)1),
+                            .max_new_tokens = how->max_new_tokens,
+                            .length_penalty = how->length_penalty};
     generate_prompt *prompts = rt_calloc(n, sizeof *prompts);
     generated *outputs = rt_calloc(n, sizeof *outputs);
     if (prompts == NULL || outputs == NULL) {
@@ -197,7 +199,7 @@ static rt_status answer_batch(answering_student *s, const answer_settings *how,
     }
     for (size_t i = 0; i < n; i++)
         prompts[i] = (generate_prompt){.ids = list[i].ids.ids, .n_ids = list[i].ids.n};
-    if ((st = generate(s->model, prompts, n, &options, outputs, err)) != RT_OK) goto out;
+    if ((st = beam_search(s->model, prompts, n, &options, outputs, err)) != RT_OK) goto out;
     for (size_t i = 0; i < n && st == RT_OK; i++)
         st = fill_answer(s, how, inputs[list[i].i_answer], &outputs[i], &answers[list[i].i_answer],
                          err);

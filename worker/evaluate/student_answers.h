@@ -6,7 +6,7 @@
  *     if ((st = answer_inputs(s, &how, inputs, n, answers, err)) != RT_OK) goto out;
  *     student_answers_free(answers, n);
  *
- * Greedy. Inputs are decoded in batches of like length and come back in their own order.
+ * Greedy, or by beam search (common/nn/beam.h). Inputs are decoded in batches of like length and come back in their own order.
  */
 #ifndef RT_WORKER_EVALUATE_STUDENT_ANSWERS_H
 #define RT_WORKER_EVALUATE_STUDENT_ANSWERS_H
@@ -26,6 +26,8 @@ typedef struct answer_settings {
                                  label; explain: it is the rationale */
     size_t batch;
     size_t max_new_tokens;
+    size_t beams; /* 0 or 1: greedy */
+    double length_penalty;
     /* NULL, or told after each batch; false asks to stop. */
     bool (*progress)(void *context, size_t n_done, size_t n);
     void *progress_context;

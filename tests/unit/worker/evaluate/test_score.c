@@ -273,6 +273,36 @@ Test(student_answers, come_back_in_the_order_of_the_inputs)
     exam_free(&e);
 }
 
+/* A student that has hardly begun: beams find what greedy decoding passes by. */
+Test(student_answers, of_beams_are_never_less_likely_than_greedy_ones)
+{
+    enum { N = 6 };
+    exam e = exam_new();
+    rt_error err = {0};
+    answering_student *s = NULL;
+    student_spec spec = {0};
+    student_answer greedy[N] = {{0}}, beams[N] = {{0}};
+    const char *inputs[N] = {"rock sun", "sun sun", "rock rock rock", "it", "yes", "a sun no rock"};
+    size_t n_better = 0;
+    tiny_student_write(e.folder, lessons, RT_COUNT(lessons), 3);
+    cr_assert_eq(answering_student_open(e.model, 1, &s, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(student_spec_of(e.config, &spec, &err), RT_OK);
+    answer_settings how = {.spec = &spec, .task = TASK_SOLVE, .batch = 4, .max_new_tokens = 12};
+    cr_assert_eq(answer_inputs(s, &how, inputs, N, greedy, &err), RT_OK, "%s", err.text);
+    how.beams = 4;
+    cr_assert_eq(answer_inputs(s, &how, inputs, N, beams, &err), RT_OK, "%s", err.text);
+    for (size_t i = 0; i < N; i++) {
+        cr_expect_geq(beams[i].sum_logprob, greedy[i].sum_logprob - 1e-4);
+        n_better += beams[i].sum_logprob > greedy[i].sum_logprob + 1e-2;
+    }
+    cr_expect_gt(n_better, 0);
+    student_answers_free(greedy, N);
+    student_answers_free(beams, N);
+    student_spec_free(&spec);
+    answering_student_close(s);
+    exam_free(&e);
+}
+
 Test(student_answers, solve_and_explain_read_the_rationale)
 {
     exam e = exam_new();
