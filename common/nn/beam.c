@@ -113,6 +113,7 @@ static void finish(const beam_run *r, search *s, const uint32_t *ids, size_t n_i
         s->out->n_ids = n_ids;
         s->out->sum_logprob = sum;
         s->out->finish = reason;
+        s->out->n_read = s->prompt->n_ids;
         s->best = score;
     }
     while (at > 0 && s->finished[at - 1] < score) at--;

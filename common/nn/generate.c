@@ -155,9 +155,45 @@ static void advance(generation *g)
     g->n_live = n_left;
 }
 
+/* The sequence before i that has the same prompt, or i. */
+static size_t find_equal(const generation *g, size_t i)
+{
+    const generate_prompt *a = &g->prompts[i];
+    for (size_t k = i; k-- > 0;) {
+        const generate_prompt *b = &g->prompts[k];
+        if (a->n_ids == b->n_ids && memcmp(a->ids, b->ids, a->n_ids * sizeof *a->ids) == 0)
+            return k;
+    }
+    return i;
+}
+
+/* Read the group's prompts, equal ones once; hidden rows are in the order of the prompts. */
+static rt_status read_prompts(generation *g, rt_error *err)
+{
+    generate_prompt prompts[GROUP_SEQS];
+    uint32_t seqs[GROUP_SEQS], rows[GROUP_SEQS]; /* to be read; where the hidden row of each is */
+    size_t n = 0, width = model_head_width(g->m);
+    for (size_t i = 0; i < g->n; i++) {
+        size_t equal = find_equal(g, i);
+        rows[i] = equal < i ? rows[equal] : (uint32_t)n;
+        if (equal < i) continue;
+        prompts[n] = g->prompts[i];
+        seqs[n++] = (uint32_t)i;
+        g->out[i].n_read = g->prompts[i].n_ids;
+    }
+    rt_status st = rows_read_prompts(g->m, g->d, n, seqs, prompts, g->hidden, err);
+    if (st != RT_OK) return st;
+    /* Backward, because a row moves up or stays: nothing is overwritten that is still to move. */
+    for (size_t i = g->n; i-- > 0;)
+        memmove(g->hidden + i * width, g->hidden + rows[i] * width, width * sizeof *g->hidden);
+    for (size_t i = 0; i < g->n; i++)
+        if (seqs[rows[i]] != i) g->m->arch->copy(g->d, i, seqs[rows[i]], g->prompts[i].n_ids);
+    return RT_OK;
+}
+
 static rt_status run_group(generation *g, rt_error *err)
 {
-    rt_status st = rows_read_prompts(g->m, g->d, g->n, g->live, g->prompts, g->hidden, err);
+    rt_status st = read_prompts(g, err);
     while (st == RT_OK && g->n_live > 0) {
         advance(g);
         if (g->n_live > 0) st = g->m->arch->step(g->d, g->n_live, g->live, g->last, g->hidden, err);

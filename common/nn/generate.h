@@ -34,9 +34,12 @@ typedef struct generated {
     size_t n_ids;
     double sum_logprob; /* of the ids and of eos, at temperature 1, in nats */
     finish_reason finish;
+    size_t
+        n_read; /* tokens of the prompt that went through the model; 0: copied from an equal one */
 } generated;
 
-/* Decode n prompts together. out[0..n) is filled on success and untouched on failure. A prompt
+/* Decode n prompts together. Equal prompts, as of the samples of one record, are read once for every 64
+ * sequences, and copied. out[0..n) is filled on success and untouched on failure. A prompt
  * longer than seq_len_max - 1 is RT_INVALID: check budgets first. */
 RT_MUST_USE rt_status generate(model *m, const generate_prompt *prompts, size_t n_prompts,
                                const generate_options *options, generated *out, rt_error *err);

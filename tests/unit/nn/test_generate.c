@@ -135,6 +135,74 @@ Test(generate, sampling_repeats_and_depends_on_record_sample_and_seed)
     model_free(m);
 }
 
+/* Samples of records: each prompt goes through the model once, and each sample is the one that is
+ * drawn when nothing can be copied. */
+static void expect_prompts_read_once(model_config c)
+{
+    enum { N_RECORDS = 5, N_SAMPLES = 4, N = N_RECORDS * N_SAMPLES };
+    model *m = toy_model(&c, 3);
+    uint32_t ids[9 * N_RECORDS];
+    generate_prompt records[N_RECORDS], prompts[N];
+    generated out[N];
+    size_t n_read = 0, n_of_records = 0, n_differ = 0;
+    generate_options options = greedy(20);
+    options.temperature = 1;
+    toy_stir(m, 8);
+    make_prompts(ids, records, N_RECORDS, c.n_vocab);
+    for (size_t i = 0; i < N; i++) {
+        prompts[i] = records[i / N_SAMPLES];
+        prompts[i].sample = (uint32_t)(i % N_SAMPLES);
+    }
+    cr_assert_eq(generate(m, prompts, N, &options, out, NULL), RT_OK);
+    for (size_t i = 0; i < N; i++) {
+        generated alone = {0};
+        cr_assert_eq(generate(m, &prompts[i], 1, &options, &alone, NULL), RT_OK);
+        cr_expect_eq(alone.n_read, prompts[i].n_ids);
+        cr_assert_eq(out[i].n_ids, alone.n_ids, "sample %zu", i);
+        cr_expect_eq(memcmp(out[i].ids, alone.ids, alone.n_ids * sizeof *alone.ids), 0);
+        cr_expect_float_eq(out[i].sum_logprob, alone.sum_logprob, 1e-4);
+        n_differ += i % N_SAMPLES > 0 && (out[i].n_ids != out[i - 1].n_ids ||
+                                          out[i].sum_logprob != out[i - 1].sum_logprob);
+        n_read += out[i].n_read;
+        if (i % N_SAMPLES == 0) n_of_records += prompts[i].n_ids;
+        generated_free(&alone, 1);
+    }
+    cr_expect_eq(n_read, n_of_records);
+    cr_expect_gt(n_differ, N_RECORDS);
+    generated_free(out, N);
+    model_free(m);
+}
+
+Test(generate, reads_the_prompt_of_several_samples_once)
+{
+    expect_prompts_read_once(toy_config());
+    expect_prompts_read_once(toy_t5_config());
+}
+
+/* 100 samples are two groups; a prompt of each is read in each, wherever its samples stand. */
+Test(generate, reads_equal_prompts_once_in_each_group)
+{
+    enum { N = 100 };
+    model_config c = toy_config();
+    model *m = toy_model(&c, 3);
+    uint32_t a[] = {3, 4, 5}, b[] = {3, 4, 6};
+    generate_prompt prompts[N];
+    generated out[N];
+    size_t n_read = 0;
+    generate_options options = greedy(3);
+    for (size_t i = 0; i < N; i++)
+        prompts[i] = (generate_prompt){.ids = i % 2 == 0 ? a : b, .n_ids = 3, .sample = 7};
+    cr_assert_eq(generate(m, prompts, N, &options, out, NULL), RT_OK);
+    for (size_t i = 0; i < N; i++) {
+        n_read += out[i].n_read;
+        cr_assert_eq(out[i].n_ids, out[i % 2].n_ids);
+        cr_expect_eq(memcmp(out[i].ids, out[i % 2].ids, out[i].n_ids * sizeof *a), 0);
+    }
+    cr_expect_eq(n_read, 2 * 2 * 3);
+    generated_free(out, N);
+    model_free(m);
+}
+
 Test(generate, stops_at_seq_len_max)
 {
     model_config c = toy_config();
