@@ -167,9 +167,10 @@ ENUM(IN(teacher, instruction_role), role_names, "auto", DECIDES,
      "openai: role of the message with `prompt.instruction`; `auto`: system for classic prompts, "
      "developer for reasoning ones; `user`: one message holds all."),
 LIST(IN(teacher, stop), "", DECIDES, "openai: the server ends a text before one of these."),
-BOOL(IN(teacher, logprobs), false, DECIDES, "openai: ask for log-probabilities."),
+BOOL(IN(teacher, logprobs), false, DECIDES, "openai: ask for log-probabilities. A native teacher always tells them."),
 U64(IN(teacher, top_logprobs), 0, 20, 0, "tokens", DECIDES,
-    "openai: with `logprobs`, also of so many likely tokens at each place; the record keeps them."),
+    "openai with `logprobs`, and native: also of so many likely tokens at each place; the record "
+    "keeps them."),
 U64(IN(teacher, choices_max), 1, 128, 1, "samples", DECIDES,
     "openai: samples of one example asked for in one request (`n`). Those that do not come are asked "
     "for again; a server that refuses `n` needs 1."),

@@ -25,7 +25,6 @@
 #include "common/nn/sample.h"
 
 #define DECODE_SLOTS_MAX 1024
-#define DECODE_TOP_MAX   20 /* alternatives that can be asked for */
 
 typedef struct decode_slots decode_slots;
 

@@ -86,6 +86,17 @@ static void measure(generation *g, const generate_prompt *prompts, size_t n, siz
     }
 }
 
+/* Room for the longest answer. What is not reached is not touched. */
+static bool prepare_answer(const generation *g, size_t n_limit, generated *out)
+{
+    out->n_top = RT_MIN(g->options->n_top, g->m->config.n_vocab);
+    out->ids = rt_calloc(n_limit, sizeof *out->ids);
+    if (out->n_top == 0) return out->ids != NULL;
+    out->chosen = rt_calloc(n_limit, sizeof *out->chosen);
+    out->top = rt_calloc(n_limit * out->n_top, sizeof *out->top);
+    return out->ids != NULL && out->chosen != NULL && out->top != NULL;
+}
+
 static rt_status prepare(generation *g, const generate_prompt *prompts, size_t n, generated *out,
                          rt_error *err)
 {
@@ -99,10 +110,9 @@ static rt_status prepare(generation *g, const generate_prompt *prompts, size_t n
         g->logits == NULL)
         return rt_fail(err, RT_NOMEM, "decoding %zu prompts", n);
     measure(g, prompts, n, &n_tokens, &n_longest);
-    for (size_t i = 0; i < n; i++) {
-        out[i].ids = rt_calloc(g->limits[i], sizeof(uint32_t));
-        if (out[i].ids == NULL) return rt_fail(err, RT_NOMEM, "decoding %zu prompts", n);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (!prepare_answer(g, g->limits[i], &out[i]))
+            return rt_fail(err, RT_NOMEM, "decoding %zu prompts", n);
     rt_status st = sampler_new(c->n_vocab, g->options, &g->choose, err);
     if (st != RT_OK) return st;
     return g->m->arch->decoder_new(g->m, RT_MIN(n, (size_t)GROUP_SEQS), n_tokens, n_longest, &g->d,
@@ -134,6 +144,10 @@ static bool take(generation *g, size_t i_seq, const float *logits, uint32_t *id)
     if (*id == g->m->config.eos_id) {
         out->finish = FINISH_STOP;
         return false;
+    }
+    if (out->n_top > 0) {
+        out->chosen[out->n_ids] = (token_choice){.id = *id, .logprob = (float)logprob};
+        (void)sampler_top(g->choose, logits, out->n_top, out->top + out->n_ids * out->n_top);
     }
     out->ids[out->n_ids++] = *id;
     out->finish = FINISH_LENGTH;
@@ -219,6 +233,9 @@ rt_status generate(model *m, const generate_prompt *prompts, size_t n_prompts,
     parallel_enter();
     rt_status st = generate_check(&m->config, prompts, n_prompts, options->max_new_tokens, err);
     if (st != RT_OK) return st;
+    if (options->n_top > DECODE_TOP_MAX)
+        return rt_fail(err, RT_INVALID, "decoding: %zu alternatives, expected at most %d",
+                       options->n_top, DECODE_TOP_MAX);
     generated *made = rt_calloc(n_prompts, sizeof *made);
     st = prepare(&g, prompts, n_prompts, made, err);
     for (size_t first = 0; st == RT_OK && first < n_prompts; first += GROUP_SEQS) {
@@ -239,6 +256,8 @@ void generated_free(generated *items, size_t n)
 {
     for (size_t i = 0; items != NULL && i < n; i++) {
         free(items[i].ids);
+        free(items[i].chosen);
+        free(items[i].top);
         items[i] = (generated){0};
     }
 }

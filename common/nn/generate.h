@@ -21,12 +21,21 @@ typedef struct generate_prompt {
     uint32_t sample; /* number of the sample of this record: 0, 1, ... */
 } generate_prompt;
 
+#define DECODE_TOP_MAX 20 /* alternatives of a token that can be asked for */
+
+/* A token and its log-probability at temperature 1, over the whole vocabulary, in nats. */
+typedef struct token_choice {
+    uint32_t id;
+    float logprob;
+} token_choice;
+
 typedef struct generate_options {
     size_t max_new_tokens;
     float temperature; /* 0: greedy */
     size_t top_k;      /* 0: off */
     float top_p;       /* 1: off */
     uint64_t seed;
+    size_t n_top; /* generate() tells so many of the likeliest tokens at each place; 0: off */
 } generate_options;
 
 typedef struct generated {
@@ -34,8 +43,11 @@ typedef struct generated {
     size_t n_ids;
     double sum_logprob; /* of the ids and of eos, at temperature 1, in nats */
     finish_reason finish;
-    size_t
-        n_read; /* tokens of the prompt that went through the model; 0: copied from an equal one */
+    size_t n_read; /* tokens of the prompt that the model read; 0: copied from an equal one */
+    /* With n_top; NULL without. Of `ids` alone: the place of eos is not told. */
+    token_choice *chosen; /* owns; [n_ids], what was written */
+    token_choice *top;    /* owns; [n_ids, n_top], the likeliest, likeliest first */
+    size_t n_top;         /* as asked for, or the size of a smaller vocabulary */
 } generated;
 
 /* Decode n prompts together. Equal prompts, as of the samples of one record, are read once for every 64

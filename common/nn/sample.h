@@ -24,12 +24,6 @@ uint32_t sampler_choose(sampler *s, const float *logits, double u, double *logpr
 /* log(sum of exp(logit)) of the logits that sampler_choose() has just read. */
 double sampler_log_sum(const sampler *s);
 
-/* A token and its log-probability at temperature 1, over the whole vocabulary, in nats. */
-typedef struct token_choice {
-    uint32_t id;
-    float logprob;
-} token_choice;
-
 /* The n likeliest tokens, likeliest first, of the logits that sampler_choose() has just read; equal
  * ones by id. Returns how many there are: n, or fewer for a smaller vocabulary. */
 size_t sampler_top(sampler *s, const float *logits, size_t n, token_choice *out);

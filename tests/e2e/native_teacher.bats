@@ -42,6 +42,23 @@ teardown() { drop_folder; }
   [[ "$output" == *"--beams"*"64"* ]]
 }
 
+@test "label keeps the likely tokens of each place in the record" {
+  # the bytes of a record: version 1, the tokens of the text, as many places
+  label() { head -n 20 corpus.jsonl > few.jsonl; "$RETORT" label --config retort.yaml --set 'corpus.files=[few.jsonl]' --set teacher.top_logprobs=5 --set "run_dir=$1" > /dev/null; }
+  label one
+  [ "$(grep -c '"topk":"' one/dataset/labels.jsonl)" = "$(wc -l < one/dataset/labels.jsonl)" ]
+  first=$(head -n 1 one/dataset/labels.jsonl)
+  echo "$first" | sed -E 's/.*"topk":"([^"]*)".*/\1/' | base64 -d > topk.bin
+  [ "$(od -An -tu1 -N1 topk.bin | tr -d ' ')" = 1 ]
+  [ "$(od -An -tu4 -j1 -N4 topk.bin)" = "$(od -An -tu4 -j5 -N4 topk.bin)" ]
+  echo "$first" | grep -qF "\"completion\":$(od -An -tu4 -j1 -N4 topk.bin | tr -d ' ')"
+  "$RETORT" audit --config retort.yaml --set 'corpus.files=[few.jsonl]' --set teacher.top_logprobs=5 --set run_dir=one |
+    grep -q "top tokens  *$(wc -l < one/dataset/labels.jsonl) "
+  label two
+  topks() { sed -E 's/.*"topk":"([^"]*)".*/\1/' "$1/dataset/labels.jsonl" | sort; }
+  cmp <(topks one) <(topks two)
+}
+
 @test "threads that share a product spin briefly, unless the user says how they wait" {
   ask() { echo "1 + 1" | env OMP_DISPLAY_ENV=verbose "$@" "$RETORT" predict --model "$SOURCE/examples/arithmetic/teacher" 2>&1 > /dev/null; }
   [ "$(ask A=1 | grep GOMP_SPINCOUNT | tail -n 1)" = "  GOMP_SPINCOUNT = '1000'" ]

@@ -31,6 +31,10 @@ enum {
 /* Not asked because the budget is spent: no record is made, the example stays pending. */
 #define REASON_NOT_SENT "not_sent"
 
+/* Probabilities of tokens that one call keeps for all its answers, so that a large shard of long texts
+ * does not fill the memory; beyond it answers have none, which is counted as "topk_left_out". */
+#define TOPK_CALL_BYTES_MAX ((size_t)256 << 20)
+
 /* Borrows its texts; absent ones are "" and 0. */
 typedef struct backend_request {
     rt_id record_id;

@@ -14,12 +14,16 @@
 #include "common/text/tokenizer.h"
 #include "worker/runtime/model_tokenizer.h"
 #include "worker/teacher/backend.h"
+#include "worker/teacher/native_top.h"
 
 typedef struct native_backend {
     model *model;
     tokenizer *tokenizer;
+    token_table *table; /* NULL: probabilities of tokens are not kept */
     uint64_t max_new_tokens;
     size_t max_prompt_tokens;
+    size_t n_top; /* alternatives of a token that are kept */
+    backend_means means;
 } native_backend;
 
 static void close_native(void *context)
@@ -27,6 +31,7 @@ static void close_native(void *context)
     native_backend *self = context;
     if (self == NULL) return;
     model_free(self->model);
+    token_table_free(self->table);
     tokenizer_free(self->tokenizer);
     free(self);
 }
@@ -112,6 +117,27 @@ static rt_status fill_answer(const native_backend *self, const generated *g, bac
     return RT_OK;
 }
 
+static rt_status fill_topk(const native_backend *self, const generated *g, size_t *n_bytes,
+                           backend_answer *out, rt_error *err)
+{
+    rt_buf text = {0};
+    rt_status st = native_top_text(self->table, g, &text, err);
+    if (st == RT_OK && text.n > TOPK_CALL_BYTES_MAX - *n_bytes) {
+        if (self->means.count != NULL) self->means.count(self->means.context, "topk_left_out", 1);
+    } else if (st == RT_OK && text.n > 0) {
+        *n_bytes += text.n;
+        out->topk = text.data;
+        text = (rt_buf){0};
+    }
+    rt_buf_free(&text);
+    return st;
+}
+
+static void use_native(void *context, const backend_means *means)
+{
+    ((native_backend *)context)->means = *means;
+}
+
 static rt_status complete_native(void *context, const backend_request *requests, size_t n,
                                  const backend_sampling *sampling, backend_answer *answers,
                                  rt_error *err)
@@ -119,11 +145,13 @@ static rt_status complete_native(void *context, const backend_request *requests,
     native_backend *self = context;
     rt_status st = RT_OK;
     prompt_batch b = {0};
+    size_t n_topk_bytes = 0;
     generate_options options = {.max_new_tokens = self->max_new_tokens,
                                 .temperature = (float)sampling->temperature,
                                 .top_k = sampling->top_k,
                                 .top_p = (float)sampling->top_p,
-                                .seed = sampling->seed};
+                                .seed = sampling->seed,
+                                .n_top = self->n_top};
     backend_answer *fresh = rt_calloc(n, sizeof *fresh);
     if (fresh == NULL) return rt_fail(err, RT_NOMEM, "answers of %zu requests", n);
     if ((st = encode_requests(self, requests, n, &b, fresh, err)) != RT_OK) goto out;
@@ -132,7 +160,10 @@ static rt_status complete_native(void *context, const backend_request *requests,
         if (st != RT_OK) goto out;
     }
     for (size_t i = 0; i < b.n; i++) {
-        st = fill_answer(self, &b.outputs[i], &fresh[b.i_request[i]], err);
+        backend_answer *a = &fresh[b.i_request[i]];
+        st = fill_answer(self, &b.outputs[i], a, err);
+        if (st == RT_OK && self->n_top > 0)
+            st = fill_topk(self, &b.outputs[i], &n_topk_bytes, a, err);
         if (st != RT_OK) goto out;
     }
     memcpy(answers, fresh, n * sizeof *answers);
@@ -187,6 +218,7 @@ static const backend_ops native_ops = {
     .complete = complete_native,
     .score = score_native,
     .close = close_native,
+    .use = use_native,
 };
 
 size_t native_prompt_tokens_max(const config *c, size_t seq_len_max)
@@ -214,6 +246,9 @@ rt_status backend_open_native(const config *c, backend **out, rt_error *err)
                      tokenizer_size(self->tokenizer), shape->n_vocab);
         goto wrap;
     }
+    self->n_top = (size_t)c->teacher.top_logprobs;
+    if (self->n_top > 0) st = token_table_new(self->tokenizer, &self->table, err);
+    if (st != RT_OK) goto wrap;
     self->max_new_tokens = c->teacher.max_new_tokens;
     self->max_prompt_tokens = native_prompt_tokens_max(c, shape->seq_len_max);
     rt_log_info("teacher.native", "model=%s prompt_tokens_max=%zu new_tokens_max=%zu",

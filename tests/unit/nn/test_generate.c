@@ -135,6 +135,62 @@ Test(generate, sampling_repeats_and_depends_on_record_sample_and_seed)
     model_free(m);
 }
 
+/* Against a full forward pass of each beginning: a text that is scored with one word behind it. */
+Test(generate, tells_the_likeliest_tokens_of_each_place)
+{
+    enum { N = 6, N_TOP = 4 };
+    model_config c = toy_config();
+    model *m = toy_model(&c, 3);
+    toy_stir(m, 8);
+    uint32_t ids[9 * N];
+    generate_prompt prompts[N];
+    generated out[N], without[N];
+    generate_options options = greedy(20);
+    size_t n_places = 0, n_unlikely = 0;
+    options.temperature = 1;
+    make_prompts(ids, prompts, N, c.n_vocab);
+    cr_assert_eq(generate(m, prompts, N, &options, without, NULL), RT_OK);
+    options.n_top = N_TOP;
+    cr_assert_eq(generate(m, prompts, N, &options, out, NULL), RT_OK);
+    for (size_t i = 0; i < N; i++) {
+        double sum = 0;
+        uint32_t text[64];
+        memcpy(text, prompts[i].ids, prompts[i].n_ids * sizeof *text);
+        cr_assert_eq(out[i].n_ids, without[i].n_ids);
+        cr_expect_eq(out[i].sum_logprob, without[i].sum_logprob);
+        cr_expect_null(without[i].top);
+        for (size_t j = 0; j < out[i].n_ids; j++) {
+            const token_choice *top = out[i].top + j * N_TOP;
+            size_t n_text = prompts[i].n_ids + j;
+            double all[13], nth = 0;
+            for (uint32_t w = 0; w < 13; w++) {
+                packed_seq seq = {.n_prompt = n_text, .n_target = 1, .weight = 1};
+                packed_batch batch = {
+                    .ids = text, .n_tokens = n_text + 1, .seqs = &seq, .n_seqs = 1};
+                text[n_text] = w;
+                cr_assert_eq(model_score(m, &batch, &all[w], NULL), RT_OK);
+            }
+            for (size_t k = 0; k < N_TOP; k++)
+                cr_expect_float_eq((double)top[k].logprob, all[top[k].id], 1e-4);
+            for (uint32_t w = 0; w < 13; w++) nth += all[w] > (double)top[N_TOP - 1].logprob + 1e-4;
+            cr_expect_lt(nth, N_TOP);
+            cr_expect_eq(out[i].chosen[j].id, out[i].ids[j]);
+            cr_expect_float_eq((double)out[i].chosen[j].logprob, all[out[i].ids[j]], 1e-4);
+            n_unlikely += (double)out[i].chosen[j].logprob < (double)top[N_TOP - 1].logprob;
+            sum += (double)out[i].chosen[j].logprob;
+            text[n_text] = out[i].ids[j];
+            n_places++;
+        }
+        if (out[i].finish == FINISH_LENGTH) cr_expect_float_eq(sum, out[i].sum_logprob, 1e-4);
+    }
+    cr_expect(n_places > 10 && n_unlikely > 0, "%zu %zu", n_places, n_unlikely);
+    options.n_top = DECODE_TOP_MAX + 1;
+    cr_expect_eq(generate(m, prompts, 1, &options, out, NULL), RT_INVALID);
+    generated_free(out, N);
+    generated_free(without, N);
+    model_free(m);
+}
+
 /* Samples of records: each prompt goes through the model once, and each sample is the one that is
  * drawn when nothing can be copied. */
 static void expect_prompts_read_once(model_config c)

@@ -37,8 +37,6 @@
 #define TROUBLE_FAILURES 3
 /* Longest pause of all requests for one answer's retry-after. */
 #define HOLD_MS_MAX 60000
-/* Probabilities of tokens that one call keeps for all its answers; beyond it answers have none. */
-#define TOPK_CALL_BYTES_MAX ((size_t)256 << 20)
 /* After a request to stop, how long answers that are on their way may take. */
 #define LAND_MS 3000
 
