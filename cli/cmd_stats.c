@@ -41,6 +41,7 @@ static rt_status print_stats(const rt_buf *body, rt_error *err)
     if (st == RT_OK && s.labels) st = rt_buf_add_text(&text, "\n", err);
     if (st == RT_OK && s.trains) st = progress_train_line(&s, 80, &text, err);
     if (st == RT_OK && s.trains) st = rt_buf_add_text(&text, "\n", err);
+    if (st == RT_OK && s.trains) st = progress_student_line(&s, &text, err);
     if (st == RT_OK && s.problem[0] != '\0')
         st = rt_buf_printf(&text, err, "problem: %s\n", s.problem);
     if (st == RT_OK) fputs(text.data, stdout);

@@ -115,6 +115,11 @@ rt_status run_stats_parse(const char *json, size_t n, run_stats *out, rt_error *
         .trains = json_is_true(json_object_get(training, "active")),
         .training_done = json_is_true(json_object_get(training, "done")),
     };
+    const json_t *time = json_object_get(root, "student_time");
+    s.wait_share = number_or(json_object_get(time, "wait"), NAN);
+    s.pull_share = number_or(json_object_get(time, "pull"), NAN);
+    s.compute_share = number_or(json_object_get(time, "compute"), NAN);
+    s.push_share = number_or(json_object_get(time, "push"), NAN);
     const json_t *money = json_object_get(root, "money");
     s.spent = number_or(json_object_get(money, "spent"), 0);
     s.budget = number_or(json_object_get(money, "budget"), 0);

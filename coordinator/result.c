@@ -8,6 +8,7 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "coordinator/shell.h"
+#include "coordinator/student_time.h"
 #include "coordinator/survey_rules.h"
 
 #define SECONDS_SAVE_MS 10000
@@ -103,6 +104,16 @@ static void add_survey(const coordinator *co, json_t *top)
                                   (json_int_t)n.n_dropped, "left_out", (json_int_t)n.n_left_out));
 }
 
+/* Shares of the students' time; null when the training was over before any was told. */
+static json_t *student_time_to_json(const coordinator *co)
+{
+    json_t *top = json_object();
+    student_time t = student_time_of(co->members);
+    for (student_part part = 0; part < STUDENT_TIME_PARTS; part++)
+        json_object_set_new(top, student_part_name(part), number(student_time_share(&t, part)));
+    return top;
+}
+
 static void add_training(const coordinator *co, json_t *top)
 {
     const tokenizer *t = tokenizer_stage_get(co->tokenizer);
@@ -115,6 +126,7 @@ static void add_training(const coordinator *co, json_t *top)
                                         ? "last"
                                         : eval_board_metric_name(co->board)));
     json_object_set_new(top, "valid", valid_history(co));
+    json_object_set_new(top, "student_time", student_time_to_json(co));
     json_object_set_new(top, "rewinds",
                         json_integer((json_int_t)step_control_n_rewinds(co->steps)));
     json_object_set_new(

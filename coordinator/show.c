@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "coordinator/shell.h"
+#include "coordinator/student_time.h"
 
 #define SHOW_MS 250
 
@@ -149,6 +150,15 @@ static json_t *show_leases(const lease_counts *l)
                      count(l->n_returned), "redelivered", count(l->n_redelivered));
 }
 
+static json_t *show_student_time(const coordinator *co)
+{
+    json_t *shares = json_object();
+    student_time t = student_time_of(co->members);
+    for (student_part part = 0; part < STUDENT_TIME_PARTS; part++)
+        json_object_set_new(shares, student_part_name(part), number(student_time_share(&t, part)));
+    return shares;
+}
+
 static json_t *show_seconds(const coordinator *co)
 {
     const run_timers *t = &co->timers;
@@ -178,6 +188,7 @@ static void add_training(const coordinator *co, json_t *top)
                         count(co->metrics == NULL ? 0 : metrics_log_n_tokens(co->metrics)));
     json_object_set_new(top, "tokens_per_s", number(rate));
     json_object_set_new(top, "grad_norm", number(co->grad_norm));
+    json_object_set_new(top, "student_time", show_student_time(co));
     json_object_set_new(top, "eta_s",
                         json_pack("{s:o, s:o}", "label", eta(label_left), "train", eta(left)));
     json_object_set_new(top, "state", json_string(step_state_name(step_control_state(co->steps))));

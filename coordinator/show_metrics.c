@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "coordinator/shell.h"
+#include "coordinator/student_time.h"
 
 /* A text being written; the first failure stays. */
 typedef struct page {
@@ -121,6 +122,18 @@ static void show_queue(page *p, const coordinator *co)
         (double)co->n_dead_letters);
 }
 
+static void show_student_time(page *p, coordinator *co)
+{
+    student_time t = student_time_of(co->members);
+    family(p, "student_seconds", "gauge", "What living and dead students spent on parts of steps.");
+    for (student_part part = 0; part < STUDENT_TIME_PARTS; part++)
+        labelled(p, "student_seconds", "part", student_part_name(part), t.seconds[part]);
+    family(p, "student_time_share", "gauge", "The same as shares of the whole.");
+    for (student_part part = 0; part < STUDENT_TIME_PARTS; part++)
+        labelled(p, "student_time_share", "part", student_part_name(part),
+                 student_time_share(&t, part));
+}
+
 static void show_members(page *p, coordinator *co)
 {
     static const wire_role roles[] = {ROLE_TEACHER, ROLE_STUDENT, ROLE_SERVER};
@@ -139,6 +152,7 @@ static void show_members(page *p, coordinator *co)
              progress_timer_get(&co->timers.students_starved, co->now_ms));
     labelled(p, "starved_seconds", "role", "teacher",
              progress_timer_get(&co->timers.teachers_starved, co->now_ms));
+    show_student_time(p, co);
     family(p, "worker", "gauge", "Counters of the workers' heartbeats.");
     for (size_t i = 0; i < membership_n(co->members); i++) {
         const member *who = membership_at(co->members, i);

@@ -110,6 +110,15 @@ rt_status progress_train_line(const run_stats *s, unsigned columns, rt_buf *out,
     return st == RT_OK ? rt_buf_printf(out, err, "  %s tokens/s  ETA %s", rate, eta) : st;
 }
 
+rt_status progress_student_line(const run_stats *s, rt_buf *out, rt_error *err)
+{
+    if (isnan(s->compute_share)) return RT_OK;
+    return rt_buf_printf(
+        out, err,
+        "students  %.0f %% computing, %.0f %% waiting, %.0f %% pulling, %.0f %% pushing\n",
+        100 * s->compute_share, 100 * s->wait_share, 100 * s->pull_share, 100 * s->push_share);
+}
+
 static unsigned terminal_columns(int fd)
 {
     struct winsize size;

@@ -33,6 +33,9 @@ RT_MUST_USE rt_status progress_label_line(const run_stats *stats, unsigned colum
                                           rt_error *err);
 RT_MUST_USE rt_status progress_train_line(const run_stats *stats, unsigned columns, rt_buf *out,
                                           rt_error *err);
+/* "students  80 % computing, 12 % waiting, 3 % pulling, 5 % pushing" and a line end; nothing while
+ * unknown. */
+RT_MUST_USE rt_status progress_student_line(const run_stats *stats, rt_buf *out, rt_error *err);
 /* "1:05", "2:03:04", "?" for a negative number of seconds. */
 void progress_duration(double seconds, char out[16]);
 /* "12,345". */

@@ -385,6 +385,7 @@ static bool small_to_pb(const wire_message *m, arena *a, Retort__Envelope *e)
         e->pulled->status = (Retort__PullStatus)m->pulled.status;
         e->pulled->version = m->pulled.version;
         e->pulled->n_floats = m->pulled.n_floats;
+        e->pulled->waited_ms = m->pulled.waited_ms;
         return true;
     case WIRE_PUSHED:
         if (!MAKE(pushed, retort__pushed__init)) return false;
@@ -471,7 +472,7 @@ static bool small_from_pb(const Retort__Envelope *e, wire_message *m)
     case WIRE_PULL: m->pull.version = e->pull->version; return true;
     case WIRE_PULLED:
         m->pulled = (wire_pulled){(wire_pull_status)e->pulled->status, e->pulled->version,
-                                  e->pulled->n_floats};
+                                  e->pulled->n_floats, e->pulled->waited_ms};
         return true;
     case WIRE_PUSH:
         m->push.step = e->push->step;

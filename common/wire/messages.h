@@ -189,6 +189,7 @@ typedef struct wire_pulled {
     wire_pull_status status;
     uint64_t version;
     uint64_t n_floats;
+    uint64_t waited_ms; /* the version was not there yet; the rest is the way */
 } wire_pulled;
 
 typedef struct wire_push {

@@ -6,6 +6,11 @@ load helpers
 setup() { make_folder; }
 teardown() { drop_folder; }
 
+shows_students_time() {
+  "$RETORT" stats --config retort.yaml | grep -E '^students  [0-9]+ % computing, [0-9]+ % waiting' &&
+    "$RETORT" stats --config retort.yaml --metrics | grep -E '^retort_student_time_share\{part="push"\} 0\.'
+}
+
 @test "a run labels, trains, exports, scores, and its books close" {
   make_recorded 300
   echo '{"question": "broken' >> recorded.jsonl            # a malformed row
@@ -23,6 +28,10 @@ teardown() { drop_folder; }
   [ "$(json run/summary.json steps)" -eq 40 ]
   [ "$(json run/summary.json tokens)" -gt 0 ]
   [ "$(json run/summary.json weights_sha256)" = "$(sha256sum < run/student/model.safetensors | cut -d' ' -f1)" ]
+  shares=$(tr -d ' \n' < run/summary.json | sed -nE 's/.*"student_time":\{([^}]*)\}.*/\1/p')
+  for part in wait pull compute push; do
+    [[ "$shares" =~ \"$part\":0\.[0-9] ]] || { echo "no share of $part: $shares"; false; }
+  done
   grep -q '"reason": *"no_marker"' run/dataset/rejected.jsonl
   for f in config.yaml plan.jsonl tokenizer.model metrics.jsonl student/config.json \
            student/generation_config.json student/README.md student/tokenizer.model; do
@@ -46,6 +55,7 @@ teardown() { drop_folder; }
   write_config 60
   start_run
   wait_until 60 at_least step 12
+  wait_until 60 shows_students_time
   kill -INT "$run_pid"
   wait_run || true
   [ "$run_code" -eq 130 ] || { show_logs; false; }

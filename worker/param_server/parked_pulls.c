@@ -7,15 +7,13 @@ static bool same_peer(const net_peer *a, const net_peer *b)
     return a->n == b->n && memcmp(a->bytes, b->bytes, a->n) == 0;
 }
 
-bool parked_pulls_add(parked_pulls *p, const net_peer *peer, uint64_t message_id, uint64_t version,
-                      uint64_t until_ms)
+bool parked_pulls_add(parked_pulls *p, const parked_pull *pull)
 {
     size_t i = 0;
-    while (i < p->n && !same_peer(&p->items[i].peer, peer)) i++;
+    while (i < p->n && !same_peer(&p->items[i].peer, &pull->peer)) i++;
     if (i == PARKED_PULLS_MAX) return false;
     if (i == p->n) p->n++;
-    p->items[i] = (parked_pull){
-        .peer = *peer, .message_id = message_id, .version = version, .until_ms = until_ms};
+    p->items[i] = *pull;
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* Students that wait for a version: parked for a moment, so that nobody polls.
  *
- *     parked_pulls_add(&parked, &peer, message_id, version, now_ms + 250);
+ *     parked_pulls_add(&parked, &pull);
  *     while (parked_pulls_take(&parked, version_now, now_ms, &pull)) answer(&pull);
  *
  * At most PARKED_PULLS_MAX wait, one for each peer; what does not fit is answered at once.
@@ -16,7 +16,7 @@ typedef struct parked_pull {
     net_peer peer;
     uint64_t message_id;
     uint64_t version;
-    uint64_t until_ms;
+    uint64_t since_ms, until_ms;
 } parked_pull;
 
 /* Zero-initialise; owns nothing. */
@@ -26,8 +26,7 @@ typedef struct parked_pulls {
 } parked_pulls;
 
 /* A peer's newer pull replaces its older one. False when full. */
-bool parked_pulls_add(parked_pulls *p, const net_peer *peer, uint64_t message_id, uint64_t version,
-                      uint64_t until_ms);
+bool parked_pulls_add(parked_pulls *p, const parked_pull *pull);
 /* Take one whose version is `held` or older, or whose time is over; false when there is none. */
 bool parked_pulls_take(parked_pulls *p, bool has_params, uint64_t held, uint64_t now_ms,
                        parked_pull *out);

@@ -37,7 +37,8 @@ static void release_weights(void *data, void *hint)
 }
 
 /* Frames straight out of the parameter vector; each holds a reference until ZeroMQ has sent it. */
-static void send_weights(student_desk *desk, const net_peer *to, uint64_t message_id)
+static void send_weights(student_desk *desk, const net_peer *to, uint64_t message_id,
+                         uint64_t waited_ms)
 {
     shard_weights *w = shard_state_model(desk->state)->weights;
     size_t n_frames = (w->n_floats + WIRE_FRAME_FLOATS - 1) / WIRE_FRAME_FLOATS;
@@ -54,32 +55,39 @@ static void send_weights(student_desk *desk, const net_peer *to, uint64_t messag
     wire_message m = {.type = WIRE_PULLED,
                       .pulled = {.status = PULL_OK,
                                  .version = shard_state_version(desk->state),
-                                 .n_floats = w->n_floats}};
+                                 .n_floats = w->n_floats,
+                                 .waited_ms = waited_ms}};
     send_answer(desk, to, message_id, &m, frames, n_frames);
     free(frames);
 }
 
-static void answer_pull(student_desk *desk, const net_peer *to, uint64_t message_id,
-                        uint64_t version)
+static void answer_pull(student_desk *desk, const parked_pull *pull, uint64_t now_ms)
 {
-    wire_pull_status status = shard_state_pull(desk->state, version);
+    wire_pull_status status = shard_state_pull(desk->state, pull->version);
+    uint64_t waited_ms = now_ms > pull->since_ms ? now_ms - pull->since_ms : 0;
     if (status == PULL_OK) {
-        send_weights(desk, to, message_id);
+        send_weights(desk, &pull->peer, pull->message_id, waited_ms);
         return;
     }
     wire_message m = {.type = WIRE_PULLED,
-                      .pulled = {.status = status, .version = shard_state_version(desk->state)}};
-    send_answer(desk, to, message_id, &m, NULL, 0);
+                      .pulled = {.status = status,
+                                 .version = shard_state_version(desk->state),
+                                 .waited_ms = waited_ms}};
+    send_answer(desk, &pull->peer, pull->message_id, &m, NULL, 0);
 }
 
 static void handle_pull(student_desk *desk, const net_incoming *in, uint64_t now_ms)
 {
-    uint64_t version = in->message.pull.version, id = in->message.message_id;
+    parked_pull pull = {.peer = in->peer,
+                        .message_id = in->message.message_id,
+                        .version = in->message.pull.version,
+                        .since_ms = now_ms,
+                        .until_ms = now_ms + PULL_PARK_MS};
     desk->n_pulls++;
-    if (shard_state_pull(desk->state, version) == PULL_NOT_YET &&
-        parked_pulls_add(desk->parked, &in->peer, id, version, now_ms + PULL_PARK_MS))
+    if (shard_state_pull(desk->state, pull.version) == PULL_NOT_YET &&
+        parked_pulls_add(desk->parked, &pull))
         return;
-    answer_pull(desk, &in->peer, id, version);
+    answer_pull(desk, &pull, now_ms);
 }
 
 void student_desk_answer_parked(student_desk *desk, uint64_t now_ms)
@@ -88,7 +96,7 @@ void student_desk_answer_parked(student_desk *desk, uint64_t now_ms)
     bool has_params = shard_state_model(desk->state) != NULL;
     uint64_t version = shard_state_version(desk->state);
     while (parked_pulls_take(desk->parked, has_params, version, now_ms, &pull))
-        answer_pull(desk, &pull.peer, pull.message_id, pull.version);
+        answer_pull(desk, &pull, now_ms);
 }
 
 /* ---- push ---- */

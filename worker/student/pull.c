@@ -19,6 +19,7 @@ struct weight_cache {
     uint32_t n;
     uint64_t wanted;
     wire_pull_status worst;
+    uint64_t waited_ms;
 };
 
 rt_status weight_cache_new(shard_links *links, model *m, weight_cache **out, rt_error *err)
@@ -99,6 +100,7 @@ static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *
     const wire_message *m = &in->message;
     if (m->type == WIRE_REFUSED)
         return rt_fail(err, RT_REFUSED, "shard %" PRIu32 ": %s", shard, m->refused.text);
+    cache->waited_ms = RT_MAX(cache->waited_ms, m->pulled.waited_ms);
     if (m->pulled.status == PULL_OK && m->pulled.version == cache->wanted)
         return take_frames(cache, shard, in, err);
     if (m->pulled.status == PULL_GONE || cache->worst == PULL_GONE)
@@ -116,6 +118,7 @@ rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t time
     bool all_there = true;
     cache->wanted = version;
     cache->worst = PULL_OK;
+    cache->waited_ms = 0;
     for (uint32_t i = 0; i < cache->n; i++) {
         bool there = cache->slices[i].whole && cache->slices[i].version == version;
         cache->asks[i] =
@@ -130,4 +133,9 @@ rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t time
     }
     *status = cache->worst;
     return RT_OK;
+}
+
+uint64_t weight_cache_waited_ms(const weight_cache *cache)
+{
+    return cache->waited_ms;
 }

@@ -24,5 +24,7 @@ void weight_cache_forget(weight_cache *cache);
  * shard_links_ask() does, and with RT_CORRUPT for an answer of another size. */
 RT_MUST_USE rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t timeout_ms,
                                         wire_pull_status *status, rt_error *err);
+/* How long the slowest shard made the last pull wait for the version, before anything was sent. */
+uint64_t weight_cache_waited_ms(const weight_cache *cache);
 
 #endif

@@ -12,6 +12,7 @@
 #include "worker/student/compute.h"
 #include "worker/student/pull.h"
 #include "worker/student/push.h"
+#include "worker/student/step_time.h"
 #include "worker/student/take_batch.h"
 
 #define TAKE_MS    200  /* longest wait for an entry before phase and signals are looked at */
@@ -30,25 +31,27 @@ typedef struct student {
     weight_cache *cache;
     gradient_pusher *pusher;
     batch_hand hand;
-    uint64_t generation;  /* of the view that was looked at last */
-    uint64_t n_read_on;   /* entries read since it changed, without asking for a version */
-    bool caught_up;       /* what was published since it changed has been reached */
-    const char *away;     /* what was away when last tried, NULL: nothing */
-    double waiting_since; /* seconds; 0: not waiting */
+    uint64_t generation; /* of the view that was looked at last */
+    uint64_t n_read_on;  /* entries read since it changed, without asking for a version */
+    bool caught_up;      /* what was published since it changed has been reached */
+    const char *away;    /* what was away when last tried, NULL: nothing */
+    step_time time;
 } student;
 
 /* ---- waiting ---- */
 
-static void start_waiting(student *s)
+static void spend_on(student *s, step_part part)
 {
-    if (s->waiting_since == 0) s->waiting_since = rt_clock_mono_s();
+    step_time_switch(&s->time, part, rt_clock_mono_s());
 }
 
-static void stop_waiting(student *s)
+/* What went by before the first micro-batch was in hand is no part of a step. */
+static void tell_time(student *s)
 {
-    if (s->waiting_since != 0)
-        runtime_count(s->rt, "wait_seconds", rt_clock_mono_s() - s->waiting_since);
-    s->waiting_since = 0;
+    double seconds[STEP_PARTS];
+    step_time_take(&s->time, rt_clock_mono_s(), seconds);
+    for (step_part part = 0; s->time.started && part < STEP_PARTS; part++)
+        runtime_count(s->rt, step_part_counter(part), seconds[part]);
 }
 
 /* Said once, not at every try. */
@@ -226,8 +229,10 @@ static rt_status deliver_gradient(student *s, held_batch *held, const wire_sums 
 {
     rt_error why = {0};
     wire_push_status status = PUSH_AHEAD;
+    spend_on(s, STEP_PUSH);
     rt_status st = gradient_pusher_push(s->pusher, &held->batch, sums, model_grads(s->model),
                                         s->config->net.request_timeout_ms, &status, &why);
+    spend_on(s, STEP_WAIT);
     if (st != RT_OK) return forgive_shards(s, st, &why, err);
     if (status == PUSH_AHEAD) { /* a shard went back: so does everyone */
         weight_cache_forget(s->cache);
@@ -271,9 +276,9 @@ static rt_status work_on(student *s, held_batch *held, rt_error *err)
     runtime_busy(s->rt, "%s %" PRIu64 ", micro-batch %" PRIu32 " of %" PRIu32,
                  evaluate ? "evaluating version" : "training step", b->step, b->index + 1,
                  b->n_micro_batches);
-    double start = rt_clock_mono_s();
+    spend_on(s, STEP_COMPUTE);
     rt_status st = compute_batch(s->model, b, &s->space, &sums, &why);
-    runtime_count(s->rt, "compute_seconds", rt_clock_mono_s() - start);
+    spend_on(s, STEP_WAIT);
     if (st == RT_CORRUPT || st == RT_INVALID) return bury(s, held, &why, err);
     if (st != RT_OK) {
         if (err != NULL) *err = why;
@@ -286,13 +291,15 @@ static rt_status advance(student *s, held_batch *held, rt_error *err)
 {
     rt_error why = {0};
     wire_pull_status status = PULL_NOT_YET;
-    start_waiting(s);
+    spend_on(s, STEP_PULL);
     rt_status st = weight_cache_pull(s->cache, held->batch.step, s->config->net.request_timeout_ms,
                                      &status, &why);
+    spend_on(s, STEP_WAIT);
+    step_time_move(&s->time, STEP_PULL, STEP_WAIT, (double)weight_cache_waited_ms(s->cache) / 1000);
     if (st != RT_OK) return forgive_shards(s, st, &why, err);
     note_back(s);
     switch (status) {
-    case PULL_OK: stop_waiting(s); return work_on(s, held, err);
+    case PULL_OK: return work_on(s, held, err);
     case PULL_GONE: runtime_count(s->rt, "stale", 1); return let_go(s, held, err);
     case PULL_NOT_YET: runtime_busy(s->rt, "waiting for version %" PRIu64, held->batch.step); break;
     }
@@ -316,13 +323,11 @@ static rt_status turn(student *s, rt_error *err)
     rt_status st = follow(s, &ready, err);
     if (st != RT_OK) return st;
     if (!ready) {
-        start_waiting(s);
         runtime_wait(s->rt, AWAY_MS);
         return RT_OK;
     }
     bool draining = runtime_phase(s->rt) == PHASE_DRAINING;
     if (!draining && batch_hand_wants_more(&s->hand, s->generation, rt_clock_mono_ms())) {
-        start_waiting(s);
         if (s->hand.n == 0) runtime_busy(s->rt, "waiting for a micro-batch");
         if ((st = take(s, s->hand.n == 0 ? TAKE_MS : 0, &n_taken, err)) != RT_OK) return st;
         if (should_read_on(s, n_taken)) return RT_OK;
@@ -353,12 +358,12 @@ rt_status student_run(const config *c, const char *name, rt_error *err)
     queue_names_of(c->name, &s.names);
     rt_status st = runtime_open(c, ROLE_STUDENT, name, 0, "", &s.rt, err);
     if (st == RT_OK) st = runtime_open_queue(s.rt, &s.queue, err);
-    while (st == RT_OK && !is_over(&s)) st = turn(&s, err);
-    if (st == RT_CANCELLED) st = RT_OK;
-    if (st == RT_OK && s.rt != NULL) {
-        stop_waiting(&s);
-        st = runtime_refusal(s.rt, err);
+    while (st == RT_OK && !is_over(&s)) {
+        st = turn(&s, err);
+        tell_time(&s);
     }
+    if (st == RT_CANCELLED) st = RT_OK;
+    if (st == RT_OK && s.rt != NULL) st = runtime_refusal(s.rt, err);
     close_all(&s);
     return st;
 }

@@ -86,6 +86,21 @@ Test(progress, training_without_a_known_length_says_so)
     rt_buf_free(&out);
 }
 
+Test(progress, the_students_line_says_where_their_time_goes)
+{
+    rt_buf out = {0};
+    run_stats s = {
+        .wait_share = 0.124, .pull_share = 0.03, .compute_share = 0.8, .push_share = 0.046};
+    cr_assert_eq(progress_student_line(&s, &out, NULL), RT_OK);
+    cr_expect_str_eq(out.data,
+                     "students  80 % computing, 12 % waiting, 3 % pulling, 5 % pushing\n");
+    rt_buf_clear(&out);
+    s.compute_share = NAN;
+    cr_assert_eq(progress_student_line(&s, &out, NULL), RT_OK);
+    cr_expect_eq(out.n, 0, "nothing is known yet");
+    rt_buf_free(&out);
+}
+
 Test(stats_client, bodies_that_are_no_stats_are_refused)
 {
     static const char *const bodies[] = {"", "{", "[]", "{\"rows\":3}", "null"};
@@ -103,6 +118,7 @@ Test(stats_client, a_coordinators_answer_is_read)
         "{\"doing\":\"labelling\",\"rows\":{\"total\":10,\"labelled\":4,\"rejected\":1},"
         "\"labels\":{\"active\":true,\"done\":false},\"training\":{\"active\":true,\"done\":false},"
         "\"step\":7,\"n_steps\":null,\"loss\":null,\"eta_s\":{\"label\":2.5,\"train\":null},"
+        "\"student_time\":{\"wait\":0.5,\"pull\":0.25,\"compute\":null,\"push\":0.125},"
         "\"problem\":\"Redis is away\"}";
     run_stats s;
     cr_assert_eq(run_stats_parse(body, sizeof body - 1, &s, NULL), RT_OK);
@@ -111,6 +127,10 @@ Test(stats_client, a_coordinators_answer_is_read)
     cr_expect_eq(s.step, 7);
     cr_expect_eq(s.n_steps, 0);
     cr_expect(isnan(s.loss));
+    cr_expect_eq(s.wait_share, 0.5);
+    cr_expect_eq(s.pull_share, 0.25);
+    cr_expect(isnan(s.compute_share));
+    cr_expect_eq(s.push_share, 0.125);
     cr_expect_float_eq(s.label_eta_s, 2.5, 1e-9);
     cr_expect_lt(s.train_eta_s, 0);
     cr_expect_str_eq(s.problem, "Redis is away");

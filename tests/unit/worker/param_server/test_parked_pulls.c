@@ -11,13 +11,19 @@ static net_peer peer(unsigned number)
     return p;
 }
 
+static bool park(parked_pulls *p, net_peer from, uint64_t id, uint64_t version, uint64_t until_ms)
+{
+    parked_pull pull = {.peer = from, .message_id = id, .version = version, .until_ms = until_ms};
+    return parked_pulls_add(p, &pull);
+}
+
 Test(parked_pulls, are_answered_when_their_version_comes_or_their_time_is_over)
 {
     static parked_pulls parked;
     parked_pull got;
     net_peer a = peer(1), b = peer(2);
-    cr_expect(parked_pulls_add(&parked, &a, 11, 5, 1250));
-    cr_expect(parked_pulls_add(&parked, &b, 12, 6, 1300));
+    cr_expect(park(&parked, a, 11, 5, 1250));
+    cr_expect(park(&parked, b, 12, 6, 1300));
     cr_expect_eq(parked_pulls_next_ms(&parked), 1250);
     cr_expect_not(parked_pulls_take(&parked, true, 4, 1000, &got));
     cr_assert(parked_pulls_take(&parked, true, 5, 1000, &got));
@@ -33,7 +39,7 @@ Test(parked_pulls, without_parameters_only_time_releases)
     static parked_pulls parked;
     parked_pull got;
     net_peer a = peer(1);
-    parked_pulls_add(&parked, &a, 1, 0, 10);
+    park(&parked, a, 1, 0, 10);
     cr_expect_not(parked_pulls_take(&parked, false, 0, 9, &got));
     cr_expect(parked_pulls_take(&parked, false, 0, 10, &got));
 }
@@ -43,8 +49,8 @@ Test(parked_pulls, newer_one_of_a_peer_replaces_the_older)
     static parked_pulls parked;
     parked_pull got;
     net_peer a = peer(1);
-    parked_pulls_add(&parked, &a, 1, 5, 100);
-    parked_pulls_add(&parked, &a, 2, 7, 200);
+    park(&parked, a, 1, 5, 100);
+    park(&parked, a, 2, 7, 200);
     cr_expect_eq(parked.n, 1);
     cr_assert(parked_pulls_take(&parked, true, 9, 0, &got));
     cr_expect_eq(got.message_id, 2);
@@ -57,12 +63,12 @@ Test(parked_pulls, are_bounded)
     net_peer p;
     for (unsigned i = 0; i < PARKED_PULLS_MAX; i++) {
         p = peer(i);
-        cr_assert(parked_pulls_add(&parked, &p, i, 1, 100));
+        cr_assert(park(&parked, p, i, 1, 100));
     }
     p = peer(PARKED_PULLS_MAX);
-    cr_expect_not(parked_pulls_add(&parked, &p, 1, 1, 100));
+    cr_expect_not(park(&parked, p, 1, 1, 100));
     p = peer(3);
-    cr_expect(parked_pulls_add(&parked, &p, 1, 1, 100), "a known peer still finds its place");
+    cr_expect(park(&parked, p, 1, 1, 100), "a known peer still finds its place");
 }
 
 typedef struct endpoint_case {
