@@ -66,6 +66,8 @@ typedef enum train_compute {
     TRAIN_COMPUTE_BF16X3,
     TRAIN_COMPUTE_AUTO,
 } train_compute;
+/* As wire_element of common/wire/messages.h; worker/model_shape keeps both equal. */
+typedef enum net_wire { NET_WIRE_F32, NET_WIRE_BF16 } net_wire;
 typedef enum train_schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } train_schedule;
 typedef enum best_by { BEST_BY_LOSS, BEST_BY_EXACT } best_by;
 typedef enum answer_with { ANSWER_AUTO, ANSWER_LABEL, ANSWER_RATIONALE_FIRST } answer_with;
@@ -295,6 +297,7 @@ typedef struct net_config {
     char *server_advertise; /* endpoint told to students, {shard} replaced; "" = as bound */
     char *http;             /* address:port of stats; "" = the launcher chooses; "off" */
     char *curve_key_file;   /* secret file of the cluster's key pair; needed beyond loopback */
+    net_wire wire;
     uint64_t heartbeat_ms;
     uint64_t dead_after_ms; /* a silent worker is dead */
     uint64_t request_timeout_ms;

@@ -82,6 +82,7 @@ static const char *const ff_act_names[] = {"auto", "swiglu", "relu", "gated-gelu
 static const char *const preset_names[] = {"step-by-step", "label-only", "rationale-first", NULL};
 static const char *const mode_names[] = {"sync", NULL};
 static const char *const compute_names[] = {"f32", "bf16", "bf16x3", "auto", NULL};
+static const char *const wire_names[] = {"f32", "bf16", NULL};
 static const char *const schedule_names[] = {"constant", "linear", "cosine", NULL};
 static const char *const best_names[] = {"loss", "exact", NULL};
 static const char *const answer_with_names[] = {"auto", "label", "rationale-first", NULL};
@@ -454,6 +455,9 @@ TEXT(IN(net, http), "", FREE,
      "`ADDRESS:PORT` of statistics and dashboard. Empty: the launcher chooses; `off`: none."),
 TEXT(IN(net, curve_key_file), "", FREE,
      "File of the cluster's key pair (`retort keygen`); needed beyond loopback."),
+ENUM(IN(net, wire), wire_names, "f32", DECIDES,
+     "Numbers that gradients and parameters travel as between students and shards. bf16: half the "
+     "bytes, rounded to two to three digits on the way; the shards keep float32."),
 U64(IN(net, heartbeat_ms), 10, 600000, 500, "ms", FREE, "Time between two signs of life."),
 U64(IN(net, dead_after_ms), 100, MS_MAX, 10000, "ms", FREE, "A worker silent for so long is dead."),
 U64(IN(net, request_timeout_ms), 10, 3600000, 5000, "ms", FREE,

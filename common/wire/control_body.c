@@ -340,6 +340,7 @@ static bool push_to_pb(const wire_push *in, arena *a, Retort__Push *pb)
     pb->index = in->index;
     pb->n_micro_batches = in->n_micro_batches;
     pb->n_floats = in->n_floats;
+    pb->element = (Retort__Element)in->element;
     pb->sums = sums_to_pb(&in->sums, a);
     return pb->sums != NULL;
 }
@@ -379,6 +380,7 @@ static bool small_to_pb(const wire_message *m, arena *a, Retort__Envelope *e)
     case WIRE_PULL:
         if (!MAKE(pull, retort__pull__init)) return false;
         e->pull->version = m->pull.version;
+        e->pull->element = (Retort__Element)m->pull.element;
         return true;
     case WIRE_PULLED:
         if (!MAKE(pulled, retort__pulled__init)) return false;
@@ -386,6 +388,7 @@ static bool small_to_pb(const wire_message *m, arena *a, Retort__Envelope *e)
         e->pulled->version = m->pulled.version;
         e->pulled->n_floats = m->pulled.n_floats;
         e->pulled->waited_ms = m->pulled.waited_ms;
+        e->pulled->element = (Retort__Element)m->pulled.element;
         return true;
     case WIRE_PUSHED:
         if (!MAKE(pushed, retort__pushed__init)) return false;
@@ -469,16 +472,20 @@ static bool small_from_pb(const Retort__Envelope *e, wire_message *m)
         m->eval_result.index = e->eval_result->index;
         sums_from_pb(e->eval_result->sums, &m->eval_result.sums);
         return true;
-    case WIRE_PULL: m->pull.version = e->pull->version; return true;
+    case WIRE_PULL:
+        m->pull = (wire_pull){e->pull->version, (wire_element)e->pull->element};
+        return true;
     case WIRE_PULLED:
         m->pulled = (wire_pulled){(wire_pull_status)e->pulled->status, e->pulled->version,
-                                  e->pulled->n_floats, e->pulled->waited_ms};
+                                  e->pulled->n_floats, e->pulled->waited_ms,
+                                  (wire_element)e->pulled->element};
         return true;
     case WIRE_PUSH:
         m->push.step = e->push->step;
         m->push.index = e->push->index;
         m->push.n_micro_batches = e->push->n_micro_batches;
         m->push.n_floats = e->push->n_floats;
+        m->push.element = (wire_element)e->push->element;
         sums_from_pb(e->push->sums, &m->push.sums);
         return true;
     case WIRE_PUSHED:

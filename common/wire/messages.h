@@ -18,8 +18,8 @@
 
 #define WIRE_PROTOCOL     1
 #define WIRE_TASKS_MAX    8
-#define WIRE_ENVELOPE_MAX (16u << 20)  /* bytes */
-#define WIRE_FRAME_FLOATS (256u << 10) /* floats in a full payload frame: 1 MiB */
+#define WIRE_ENVELOPE_MAX (16u << 20) /* bytes */
+#define WIRE_FRAME_BYTES  (1u << 20)  /* a full payload frame of parameters or gradients */
 
 typedef enum wire_type {
     WIRE_REGISTER = 10,
@@ -55,6 +55,9 @@ typedef enum wire_order {
     ORDER_SAVE,
     ORDER_STOP,
 } wire_order;
+/* What the frames of a Pulled or a Push hold. */
+typedef enum wire_element { WIRE_ELEMENT_F32, WIRE_ELEMENT_BF16 } wire_element;
+
 typedef enum wire_pull_status { PULL_OK, PULL_NOT_YET, PULL_GONE } wire_pull_status;
 typedef enum wire_push_status {
     PUSH_ACCEPTED,
@@ -183,6 +186,7 @@ typedef struct wire_server_order {
 
 typedef struct wire_pull {
     uint64_t version;
+    wire_element element;
 } wire_pull;
 
 typedef struct wire_pulled {
@@ -190,6 +194,7 @@ typedef struct wire_pulled {
     uint64_t version;
     uint64_t n_floats;
     uint64_t waited_ms; /* the version was not there yet; the rest is the way */
+    wire_element element;
 } wire_pulled;
 
 typedef struct wire_push {
@@ -198,6 +203,7 @@ typedef struct wire_push {
     uint32_t n_micro_batches;
     wire_sums sums;
     uint64_t n_floats;
+    wire_element element;
 } wire_push;
 
 typedef struct wire_pushed {

@@ -107,6 +107,15 @@ finish_same() {
   finish_same
 }
 
+@test "bfloat16 on the wire: two students and two shards give the student of one, and another than float32" {
+  "$RETORT" run --config retort.yaml --set run_dir=run --set net.wire=bf16 --json > one.json 2> one.err ||
+    { cat one.err >&2; show_logs; false; }
+  [ "$(json run/summary.json wire)" = bf16 ]
+  "$RETORT" run --config retort.yaml --set run_dir=two --set net.wire=bf16 --set launch.students=2 --set launch.servers=2 --json > /dev/null 2>&1
+  [ "$(json run/summary.json weights_sha256)" = "$(json two/summary.json weights_sha256)" ]
+  [ "$(json run/summary.json weights_sha256)" != "$(json "$shared/base/summary.json" weights_sha256)" ]
+}
+
 @test "bfloat16 products: two students give the student of one, and another than float32" {
   "$RETORT" run --config retort.yaml --set run_dir=run --set train.compute=auto --json > one.json 2> one.err ||
     { cat one.err >&2; show_logs; false; }

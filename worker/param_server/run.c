@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
+#include "common/nn/model.h"
 #include "worker/model_shape/large_blocks.h"
 #include "worker/param_server/advertise.h"
 #include "worker/param_server/serve_students.h"
@@ -38,11 +39,11 @@ typedef struct shard_process {
 static void restore(shard_process *p, const wire_server_order *order)
 {
     rt_error err = {0};
-    shard_model *model = NULL;
+    shard_model *loaded = NULL;
     runtime_busy(p->rt, "restoring version %" PRIu64, order->version);
-    rt_status st = shard_load(p->config, p->shard, order, &model, &err);
-    if (st == RT_OK) st = shard_state_restored(p->desk.state, order, &model, &err);
-    shard_model_free(model);
+    rt_status st = shard_load(p->config, p->shard, order, &loaded, &err);
+    if (st == RT_OK) st = shard_state_restored(p->desk.state, order, &loaded, &err);
+    shard_model_free(loaded);
     if (st != RT_OK) {
         rt_log_error("server.restore", "version=%" PRIu64 " %s", order->version, err.text);
         shard_state_failed(p->desk.state, err.text, rt_clock_mono_ms());
@@ -244,11 +245,13 @@ rt_status param_server_run(const config *c, uint32_t shard, rt_error *err)
     shard_process *p = rt_calloc(1, sizeof *p);
     if (p == NULL) return rt_fail(err, RT_NOMEM, "shard %" PRIu32, shard);
     large_blocks_keep();
+    nn_set_threads(1); /* a shard is one thread: what it computes is short */
     snprintf(name, sizeof name, "server-%" PRIu32, shard);
     net_identity identity = {.run_id = c->name, .sender = name, .incarnation = rt_clock_wall_ms()};
     p->config = c;
     p->shard = shard;
     p->desk.parked = &p->parked;
+    p->desk.element = wire_element_of(c->net.wire);
     if ((st = shard_state_new(&settings, &p->desk.state, err)) != RT_OK) goto out;
     if ((st = bind_students(p, &identity, &endpoint, err)) != RT_OK) goto out;
     st = runtime_open(c, ROLE_SERVER, name, shard, endpoint.data, &p->rt, err);

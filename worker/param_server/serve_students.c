@@ -28,6 +28,18 @@ static void refuse(student_desk *desk, const net_incoming *in, const rt_error *w
     send_answer(desk, &in->peer, in->message.message_id, &m, NULL, 0);
 }
 
+/* The fingerprint of the configuration says the same; this holds without it too. */
+static rt_status check_element(const student_desk *desk, const net_incoming *in, wire_element found,
+                               rt_error *err)
+{
+    if (found == desk->element) return RT_OK;
+    return rt_fail(err, RT_INVALID,
+                   "net.wire: found %s in a %s of %s, expected %s as this shard has it: give all "
+                   "processes of a run the same configuration",
+                   wire_element_name(found), wire_type_name(in->message.type), in->message.sender,
+                   wire_element_name(desk->element));
+}
+
 /* ---- pull ---- */
 
 static void release_weights(void *data, void *hint)
@@ -41,14 +53,19 @@ static void send_weights(student_desk *desk, const net_peer *to, uint64_t messag
                          uint64_t waited_ms)
 {
     shard_weights *w = shard_state_model(desk->state)->weights;
-    size_t n_frames = (w->n_floats + WIRE_FRAME_FLOATS - 1) / WIRE_FRAME_FLOATS;
+    size_t n_bytes = w->n_floats * wire_element_bytes(desk->element);
+    size_t n_frames = wire_frames_of(desk->element, w->n_floats);
+    const char *bytes = desk->element == WIRE_ELEMENT_BF16 ? (const char *)shard_weights_half(w)
+                                                           : (const char *)w->floats;
     net_frame *frames = rt_calloc(n_frames, sizeof *frames);
-    if (frames == NULL) return; /* the student asks again */
+    if (frames == NULL || bytes == NULL) { /* the student asks again */
+        free(frames);
+        return;
+    }
     for (size_t i = 0; i < n_frames; i++) {
-        size_t first = i * WIRE_FRAME_FLOATS;
-        size_t n = RT_MIN(w->n_floats - first, (size_t)WIRE_FRAME_FLOATS);
-        frames[i] = (net_frame){.data = w->floats + first,
-                                .n_bytes = n * sizeof *w->floats,
+        size_t first = i * WIRE_FRAME_BYTES;
+        frames[i] = (net_frame){.data = bytes + first,
+                                .n_bytes = RT_MIN(n_bytes - first, (size_t)WIRE_FRAME_BYTES),
                                 .release = release_weights,
                                 .hint = shard_weights_ref(w)};
     }
@@ -56,7 +73,8 @@ static void send_weights(student_desk *desk, const net_peer *to, uint64_t messag
                       .pulled = {.status = PULL_OK,
                                  .version = shard_state_version(desk->state),
                                  .n_floats = w->n_floats,
-                                 .waited_ms = waited_ms}};
+                                 .waited_ms = waited_ms,
+                                 .element = desk->element}};
     send_answer(desk, to, message_id, &m, frames, n_frames);
     free(frames);
 }
@@ -83,7 +101,12 @@ static void handle_pull(student_desk *desk, const net_incoming *in, uint64_t now
                         .version = in->message.pull.version,
                         .since_ms = now_ms,
                         .until_ms = now_ms + PULL_PARK_MS};
+    rt_error err = {0};
     desk->n_pulls++;
+    if (check_element(desk, in, in->message.pull.element, &err) != RT_OK) {
+        refuse(desk, in, &err);
+        return;
+    }
     if (shard_state_pull(desk->state, pull.version) == PULL_NOT_YET &&
         parked_pulls_add(desk->parked, &pull))
         return;
@@ -102,22 +125,24 @@ void student_desk_answer_parked(student_desk *desk, uint64_t now_ms)
 /* ---- push ---- */
 
 /* Copied, because the bytes of a frame need not lie where a float may lie. */
-static rt_status copy_frames(const net_incoming *in, size_t n_floats, float *out, rt_error *err)
+static rt_status copy_frames(const student_desk *desk, const net_incoming *in, size_t n_floats,
+                             float *out, rt_error *err)
 {
-    size_t n_bytes = n_floats * sizeof *out, at = 0;
+    size_t n_each = wire_element_bytes(desk->element), at = 0;
     for (size_t i = 0; i < in->n_frames; i++) {
-        size_t n = 0;
+        size_t n = 0, n_max = RT_MIN((size_t)WIRE_FRAME_BYTES, (n_floats - at) * n_each);
         const void *data = net_frame_data(in, i, &n);
-        if (n > WIRE_FRAME_FLOATS * sizeof *out || n > n_bytes - at)
-            return rt_fail(
-                err, RT_INVALID, "gradient frame %zu of %zu: found %zu bytes, expected at most %zu",
-                i, in->n_frames, n, RT_MIN((size_t)WIRE_FRAME_FLOATS * sizeof *out, n_bytes - at));
-        if (n > 0) memcpy((char *)out + at, data, n);
-        at += n;
+        if (n > n_max || n % n_each != 0)
+            return rt_fail(err, RT_INVALID,
+                           "gradient frame %zu of %zu: found %zu bytes, expected whole %s numbers "
+                           "in at most %zu",
+                           i, in->n_frames, n, wire_element_name(desk->element), n_max);
+        wire_floats_unpack(desk->element, data, n / n_each, out + at);
+        at += n / n_each;
     }
-    if (at != n_bytes)
-        return rt_fail(err, RT_INVALID, "gradient: found %zu bytes in %zu frames, expected %zu", at,
-                       in->n_frames, n_bytes);
+    if (at != n_floats)
+        return rt_fail(err, RT_INVALID, "gradient: found %zu bytes in %zu frames, expected %zu",
+                       at * n_each, in->n_frames, n_floats * n_each);
     return RT_OK;
 }
 
@@ -125,12 +150,13 @@ static rt_status take_gradient(student_desk *desk, const net_incoming *in, wire_
                                rt_error *err)
 {
     const wire_push *push = &in->message.push;
-    rt_status st = shard_state_check(desk->state, push, status, err);
+    rt_status st = check_element(desk, in, push->element, err);
+    if (st == RT_OK) st = shard_state_check(desk->state, push, status, err);
     if (st != RT_OK || *status != PUSH_ACCEPTED) return st;
     float *buffer = shard_state_take_buffer(desk->state);
     if (buffer == NULL)
         return rt_fail(err, RT_NOMEM, "a gradient of %" PRIu64 " floats", push->n_floats);
-    st = copy_frames(in, push->n_floats, buffer, err);
+    st = copy_frames(desk, in, push->n_floats, buffer, err);
     if (st == RT_OK) st = shard_state_push(desk->state, push, &buffer, status, err);
     shard_state_give_back(desk->state, buffer);
     return st;

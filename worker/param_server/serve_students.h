@@ -3,6 +3,7 @@
 #define RT_WORKER_PARAM_SERVER_SERVE_STUDENTS_H
 
 #include "common/net/endpoint.h"
+#include "worker/model_shape/wire_floats.h"
 #include "worker/param_server/parked_pulls.h"
 #include "worker/param_server/shard_state.h"
 
@@ -13,6 +14,7 @@ typedef struct student_desk {
     net_server *net;
     shard_state *state;
     parked_pulls *parked;
+    wire_element element; /* of the frames, both ways: net.wire */
     uint64_t n_pulls, n_accepted, n_duplicates, n_stale, n_refused;
 } student_desk;
 

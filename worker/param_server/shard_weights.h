@@ -9,13 +9,17 @@
 #define RT_WORKER_PARAM_SERVER_SHARD_WEIGHTS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "common/base/status.h"
 
 typedef struct shard_weights {
     atomic_uint n_refs;
     size_t n_floats;
-    float *floats; /* [n_floats] */
+    float *floats;  /* [n_floats] */
+    uint16_t *half; /* [n_floats] as bfloat16; NULL until asked for */
+    bool half_fits; /* it was made of the present floats */
 } shard_weights;
 
 /* Returns new with one reference, all zero; NULL when out of memory. */
@@ -27,5 +31,8 @@ void shard_weights_unref(shard_weights *w);
 /* Make *w safe to change: itself when nobody else holds it, else a copy that replaces it. RT_NOMEM
  * leaves *w as it was. */
 RT_MUST_USE rt_status shard_weights_own(shard_weights **w, rt_error *err);
+/* The floats as bfloat16, rounded to nearest even once for all pulls; NULL when out of memory. Lives
+ * as long as the weights, and is made anew after shard_weights_own(). One thread at a time. */
+const uint16_t *shard_weights_half(shard_weights *w);
 
 #endif

@@ -14,6 +14,8 @@ typedef struct cached_slice {
 struct weight_cache {
     shard_links *links;
     model *model;
+    wire_element element;
+    float *widened;       /* [wire_frame_floats()], one frame; NULL for float32 */
     cached_slice *slices; /* [n] */
     shard_ask *asks;      /* [n] */
     uint32_t n;
@@ -22,12 +24,21 @@ struct weight_cache {
     uint64_t waited_ms;
 };
 
-rt_status weight_cache_new(shard_links *links, model *m, weight_cache **out, rt_error *err)
+rt_status weight_cache_new(shard_links *links, model *m, wire_element element, weight_cache **out,
+                           rt_error *err)
 {
     weight_cache *cache = rt_calloc(1, sizeof *cache);
     if (cache == NULL) return rt_fail(err, RT_NOMEM, "pulled weights");
     cache->links = links;
     cache->model = m;
+    cache->element = element;
+    if (element != WIRE_ELEMENT_F32) {
+        cache->widened = rt_calloc(wire_frame_floats(element), sizeof *cache->widened);
+        if (cache->widened == NULL) {
+            free(cache);
+            return rt_fail(err, RT_NOMEM, "a frame of weights");
+        }
+    }
     *out = cache;
     return RT_OK;
 }
@@ -36,6 +47,7 @@ void weight_cache_free(weight_cache *cache)
 {
     if (cache == NULL) return;
     weight_cache_forget(cache);
+    free(cache->widened);
     free(cache);
 }
 
@@ -63,20 +75,25 @@ static rt_status fit_to_links(weight_cache *cache, rt_error *err)
     return RT_OK;
 }
 
-/* Frames of the answer into the model; their sizes are checked before a float is written. */
-static rt_status take_frames(weight_cache *cache, uint32_t shard, const net_incoming *in,
-                             rt_error *err)
+static rt_status check_frames(const weight_cache *cache, uint32_t shard, const net_incoming *in,
+                              rt_error *err)
 {
     const param_slice *slice = shard_links_slice(cache->links, shard);
-    const param_table *table = model_table(cache->model);
-    size_t total = 0, at = 0, n = 0;
+    size_t n_each = wire_element_bytes(cache->element), total = 0, n = 0;
+    if (in->message.pulled.element != cache->element)
+        return rt_fail(err, RT_CORRUPT,
+                       "shard %" PRIu32 ": found parameters as %s, expected %s: give all processes "
+                       "of a run the same net.wire",
+                       shard, wire_element_name(in->message.pulled.element),
+                       wire_element_name(cache->element));
     for (size_t i = 0; i < in->n_frames; i++) {
         net_frame_data(in, i, &n);
-        if (n % sizeof(float) != 0)
+        if (n % n_each != 0 || n > WIRE_FRAME_BYTES)
             return rt_fail(err, RT_CORRUPT,
-                           "shard %" PRIu32 ": found a frame of %zu bytes, expected whole floats",
-                           shard, n);
-        total += n / sizeof(float);
+                           "shard %" PRIu32 ": found a frame of %zu bytes, expected whole %s "
+                           "numbers in at most %u",
+                           shard, n, wire_element_name(cache->element), WIRE_FRAME_BYTES);
+        total += n / n_each;
     }
     if (in->message.pulled.n_floats != slice->n_floats || total != slice->n_floats)
         return rt_fail(err, RT_CORRUPT,
@@ -84,11 +101,26 @@ static rt_status take_frames(weight_cache *cache, uint32_t shard, const net_inco
                        " announced floats, expected %zu: shard and student differ in the model's "
                        "shape",
                        shard, total, in->message.pulled.n_floats, slice->n_floats);
+    return RT_OK;
+}
+
+/* Frames of the answer into the model; their sizes are checked before a float is written. */
+static rt_status take_frames(weight_cache *cache, uint32_t shard, const net_incoming *in,
+                             rt_error *err)
+{
+    const param_slice *slice = shard_links_slice(cache->links, shard);
+    const param_table *table = model_table(cache->model);
+    size_t n_each = wire_element_bytes(cache->element), at = 0, n = 0;
+    rt_status st = check_frames(cache, shard, in, err);
+    if (st != RT_OK) return st;
     cache->slices[shard].whole = false;
-    for (size_t i = 0; i < in->n_frames; i++, at += n / sizeof(float)) {
+    for (size_t i = 0; i < in->n_frames; i++, at += n / n_each) {
         const void *data = net_frame_data(in, i, &n);
-        param_slice_scatter_part(slice, table, at, n / sizeof(float), data,
-                                 model_weights(cache->model));
+        if (cache->widened != NULL) {
+            wire_floats_unpack(cache->element, data, n / n_each, cache->widened);
+            data = cache->widened;
+        }
+        param_slice_scatter_part(slice, table, at, n / n_each, data, model_weights(cache->model));
     }
     cache->slices[shard] = (cached_slice){.whole = true, .version = cache->wanted};
     return RT_OK;
@@ -121,8 +153,9 @@ rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t time
     cache->waited_ms = 0;
     for (uint32_t i = 0; i < cache->n; i++) {
         bool there = cache->slices[i].whole && cache->slices[i].version == version;
-        cache->asks[i] =
-            (shard_ask){.skip = there, .ask = {.type = WIRE_PULL, .pull = {.version = version}}};
+        cache->asks[i] = (shard_ask){
+            .skip = there,
+            .ask = {.type = WIRE_PULL, .pull = {.version = version, .element = cache->element}}};
         all_there = all_there && there;
     }
     if (!all_there) {

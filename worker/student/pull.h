@@ -8,13 +8,14 @@
 #define RT_WORKER_STUDENT_PULL_H
 
 #include "common/nn/model.h"
+#include "worker/model_shape/wire_floats.h"
 #include "worker/student/shard_links.h"
 
 typedef struct weight_cache weight_cache;
 
-/* Keeps links and model. Returns new; freed with weight_cache_free(). */
-RT_MUST_USE rt_status weight_cache_new(shard_links *links, model *m, weight_cache **out,
-                                       rt_error *err);
+/* Keeps links and model. `element` is what the shards send: net.wire. Returns new; freed with weight_cache_free(). */
+RT_MUST_USE rt_status weight_cache_new(shard_links *links, model *m, wire_element element,
+                                       weight_cache **out, rt_error *err);
 void weight_cache_free(weight_cache *cache);
 /* Nothing in the model counts any longer: slices were cut anew. */
 void weight_cache_forget(weight_cache *cache);

@@ -7,7 +7,9 @@
 struct gradient_pusher {
     shard_links *links;
     const param_table *table;
+    wire_element element;
     float *floats;     /* [table->n_total], shard after shard */
+    char *packed;      /* the same in `element`; NULL for float32 */
     net_frame *frames; /* shard after shard */
     size_t n_frames_max;
     shard_ask *asks;
@@ -15,16 +17,19 @@ struct gradient_pusher {
     wire_push_status worst;
 };
 
-rt_status gradient_pusher_new(shard_links *links, const param_table *table, gradient_pusher **out,
-                              rt_error *err)
+rt_status gradient_pusher_new(shard_links *links, const param_table *table, wire_element element,
+                              gradient_pusher **out, rt_error *err)
 {
     gradient_pusher *p = rt_calloc(1, sizeof *p);
     if (p == NULL) return rt_fail(err, RT_NOMEM, "gradients on their way");
     p->links = links;
     p->table = table;
+    p->element = element;
     p->floats = rt_calloc(table->n_total, sizeof *p->floats);
-    if (p->floats == NULL) {
-        free(p);
+    if (element != WIRE_ELEMENT_F32)
+        p->packed = rt_calloc(table->n_total, wire_element_bytes(element));
+    if (p->floats == NULL || (element != WIRE_ELEMENT_F32 && p->packed == NULL)) {
+        gradient_pusher_free(p);
         return rt_fail(err, RT_NOMEM, "gradients of %zu floats", table->n_total);
     }
     *out = p;
@@ -35,6 +40,7 @@ void gradient_pusher_free(gradient_pusher *p)
 {
     if (p == NULL) return;
     free(p->floats);
+    free(p->packed);
     free(p->frames);
     free(p->asks);
     free(p);
@@ -45,7 +51,7 @@ static rt_status fit_to_links(gradient_pusher *p, rt_error *err)
     uint32_t n = shard_links_count(p->links);
     if (n == p->n_asks) return RT_OK;
     /* A shard's last frame may be short: one more for each. */
-    size_t n_frames = p->table->n_total / WIRE_FRAME_FLOATS + n + 1;
+    size_t n_frames = wire_frames_of(p->element, p->table->n_total) + n;
     shard_ask *asks = rt_calloc(n, sizeof *asks);
     net_frame *frames = rt_calloc(n_frames, sizeof *frames);
     if (asks == NULL || frames == NULL) {
@@ -62,14 +68,19 @@ static rt_status fit_to_links(gradient_pusher *p, rt_error *err)
     return RT_OK;
 }
 
-/* The frames of one shard's floats; returns how many. */
-static size_t cut_frames(const float *floats, size_t n_floats, net_frame *frames)
+/* The frames of the floats [at, at + n_floats); returns how many. */
+static size_t cut_frames(gradient_pusher *p, size_t at, size_t n_floats, net_frame *frames)
 {
-    size_t n = 0;
-    for (size_t at = 0; at < n_floats; at += WIRE_FRAME_FLOATS)
-        frames[n++] = (net_frame){.data = floats + at,
-                                  .n_bytes = RT_MIN(n_floats - at, (size_t)WIRE_FRAME_FLOATS) *
-                                             sizeof *floats};
+    size_t n_each = wire_element_bytes(p->element), n = 0;
+    const char *bytes = (const char *)(p->floats + at);
+    if (p->packed != NULL) {
+        char *packed = p->packed + at * n_each;
+        wire_floats_pack(p->element, p->floats + at, n_floats, packed);
+        bytes = packed;
+    }
+    for (size_t i = 0; i < n_floats * n_each; i += WIRE_FRAME_BYTES)
+        frames[n++] = (net_frame){
+            .data = bytes + i, .n_bytes = RT_MIN(n_floats * n_each - i, (size_t)WIRE_FRAME_BYTES)};
     return n;
 }
 
@@ -111,9 +122,10 @@ rt_status gradient_pusher_push(gradient_pusher *p, const micro_batch *batch, con
                                             .index = batch->index,
                                             .n_micro_batches = batch->n_micro_batches,
                                             .sums = *sums,
-                                            .n_floats = slice->n_floats}},
+                                            .n_floats = slice->n_floats,
+                                            .element = p->element}},
                            .frames = p->frames + n_frames};
-        ask->n_frames = cut_frames(p->floats + at, slice->n_floats, ask->frames);
+        ask->n_frames = cut_frames(p, at, slice->n_floats, ask->frames);
         n_frames += ask->n_frames;
         at += slice->n_floats;
     }

@@ -8,13 +8,15 @@
 #define RT_WORKER_STUDENT_PUSH_H
 
 #include "common/dataset/micro_batch.h"
+#include "worker/model_shape/wire_floats.h"
 #include "worker/student/shard_links.h"
 
 typedef struct gradient_pusher gradient_pusher;
 
-/* Keeps links and table. Returns new; freed with gradient_pusher_free(). */
+/* Keeps links and table. `element` is what gradients travel as: net.wire. Returns new; freed with gradient_pusher_free(). */
 RT_MUST_USE rt_status gradient_pusher_new(shard_links *links, const param_table *table,
-                                          gradient_pusher **out, rt_error *err);
+                                          wire_element element, gradient_pusher **out,
+                                          rt_error *err);
 void gradient_pusher_free(gradient_pusher *p);
 
 /* grads [table->n_total], borrowed during the call. *status is PUSH_ACCEPTED, PUSH_STALE or

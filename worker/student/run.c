@@ -97,12 +97,15 @@ static rt_status make_model(student *s, const runtime_view *view, rt_error *err)
     if ((st = model_set_compute(s->model, mode, err)) != RT_OK) return st;
     const param_table *table = model_table(s->model);
     if ((st = shard_links_new(s->rt, table, &s->links, err)) != RT_OK) return st;
-    if ((st = weight_cache_new(s->links, s->model, &s->cache, err)) != RT_OK) return st;
-    if ((st = gradient_pusher_new(s->links, table, &s->pusher, err)) != RT_OK) return st;
+    wire_element element = wire_element_of(s->config->net.wire);
+    if ((st = weight_cache_new(s->links, s->model, element, &s->cache, err)) != RT_OK) return st;
+    if ((st = gradient_pusher_new(s->links, table, element, &s->pusher, err)) != RT_OK) return st;
     rt_log_info("student.model",
-                "parameters=%zu vocabulary=%" PRIu32 " threads=%" PRIu64 " compute=%s kernel=%s",
+                "parameters=%zu vocabulary=%" PRIu32 " threads=%" PRIu64 " compute=%s kernel=%s "
+                "wire=%s",
                 table->n_total, view->n_vocab, s->config->threads,
-                compute_mode_name(model_compute(s->model)), nn_blas_name());
+                compute_mode_name(model_compute(s->model)), nn_blas_name(),
+                wire_element_name(element));
     return RT_OK;
 }
 

@@ -230,6 +230,26 @@ Test(messages, texts_that_are_not_utf8_are_not_sent)
     assert_not_encoded(&m, "sender[0] is not valid UTF-8");
 }
 
+Test(messages, the_format_of_frames_and_the_time_waited_come_back)
+{
+    wire_message pull = wire_sample(WIRE_PULL), pulled = wire_sample(WIRE_PULLED),
+                 push = wire_sample(WIRE_PUSH), *sent[] = {&pull, &pulled, &push};
+    wire_message got[RT_COUNT(sent)] = {0};
+    pull.pull.element = pulled.pulled.element = push.push.element = WIRE_ELEMENT_BF16;
+    pulled.pulled.waited_ms = 250;
+    for (size_t i = 0; i < RT_COUNT(sent); i++) {
+        rt_buf bytes = {0};
+        cr_assert_eq(wire_encode(sent[i], &bytes, NULL), RT_OK);
+        cr_assert_eq(wire_decode(bytes.data, bytes.n, &got[i], NULL), RT_OK);
+        rt_buf_free(&bytes);
+    }
+    cr_expect_eq(got[0].pull.element, WIRE_ELEMENT_BF16);
+    cr_expect_eq(got[1].pulled.element, WIRE_ELEMENT_BF16);
+    cr_expect_eq(got[1].pulled.waited_ms, 250);
+    cr_expect_eq(got[2].push.element, WIRE_ELEMENT_BF16);
+    for (size_t i = 0; i < RT_COUNT(sent); i++) wire_message_free(&got[i]);
+}
+
 Test(messages, values_outside_the_contract_are_not_sent)
 {
     wire_message m = wire_sample(WIRE_REGISTER);
@@ -238,6 +258,9 @@ Test(messages, values_outside_the_contract_are_not_sent)
     m = wire_sample(WIRE_PUSH);
     m.push.index = m.push.n_micro_batches;
     assert_not_encoded(&m, "index is not below");
+    m = wire_sample(WIRE_PULL);
+    m.pull.element = (wire_element)2;
+    assert_not_encoded(&m, "element[0] has a value unknown here");
     m = wire_sample(WIRE_RUN_STATE);
     m.run_state.n_servers = 3;
     assert_not_encoded(&m, "neither complete nor empty");
