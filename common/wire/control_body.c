@@ -334,6 +334,35 @@ static bool server_order_from_pb(const Retort__ServerOrder *pb, wire_server_orde
     return wire_take_text(&out->folder, pb->folder);
 }
 
+static bool shared_to_pb(const shared_block_ref *in, arena *a, Retort__Shared **out)
+{
+    if (in->n_bytes == 0) return true;
+    Retort__Shared *pb = arena_alloc(a, sizeof *pb);
+    if (pb == NULL) return false;
+    retort__shared__init(pb);
+    pb->host = in->host;
+    pb->pid = in->pid;
+    pb->fd = in->fd;
+    pb->token = in->token;
+    pb->offset = in->offset;
+    pb->n_bytes = in->n_bytes;
+    pb->checksum = in->checksum;
+    *out = pb;
+    return true;
+}
+
+static shared_block_ref shared_from_pb(const Retort__Shared *pb)
+{
+    if (pb == NULL) return (shared_block_ref){0};
+    return (shared_block_ref){.host = pb->host,
+                              .pid = pb->pid,
+                              .fd = pb->fd,
+                              .token = pb->token,
+                              .offset = pb->offset,
+                              .n_bytes = pb->n_bytes,
+                              .checksum = pb->checksum};
+}
+
 static bool push_to_pb(const wire_push *in, arena *a, Retort__Push *pb)
 {
     pb->step = in->step;
@@ -342,7 +371,7 @@ static bool push_to_pb(const wire_push *in, arena *a, Retort__Push *pb)
     pb->n_floats = in->n_floats;
     pb->element = (Retort__Element)in->element;
     pb->sums = sums_to_pb(&in->sums, a);
-    return pb->sums != NULL;
+    return pb->sums != NULL && shared_to_pb(&in->shared, a, &pb->shared);
 }
 
 static bool refused_from_pb(const Retort__Refused *pb, wire_refused *out)
@@ -486,6 +515,7 @@ static bool small_from_pb(const Retort__Envelope *e, wire_message *m)
         m->push.n_micro_batches = e->push->n_micro_batches;
         m->push.n_floats = e->push->n_floats;
         m->push.element = (wire_element)e->push->element;
+        m->push.shared = shared_from_pb(e->push->shared);
         sums_from_pb(e->push->sums, &m->push.sums);
         return true;
     case WIRE_PUSHED:

@@ -13,6 +13,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/hash.h"
+#include "common/base/shared_block.h"
 #include "common/dataset/label_record.h"
 #include "common/dataset/micro_batch.h"
 
@@ -64,6 +65,7 @@ typedef enum wire_push_status {
     PUSH_DUPLICATE,
     PUSH_STALE,
     PUSH_AHEAD,
+    PUSH_SEND_FRAMES, /* what was shared could not be read */
 } wire_push_status;
 
 typedef enum wire_quota_stop { QUOTA_GOES_ON, QUOTA_BUDGET_SPENT } wire_quota_stop;
@@ -204,6 +206,7 @@ typedef struct wire_push {
     wire_sums sums;
     uint64_t n_floats;
     wire_element element;
+    shared_block_ref shared; /* n_bytes 0: in frames */
 } wire_push;
 
 typedef struct wire_pushed {

@@ -146,6 +146,29 @@ static rt_status copy_frames(const student_desk *desk, const net_incoming *in, s
     return RT_OK;
 }
 
+/* A gradient that lies in the student's memory. False: it has to come in frames. */
+static bool read_shared(student_desk *desk, const net_incoming *in, float *out)
+{
+    rt_error why = {0};
+    const wire_push *push = &in->message.push;
+    size_t n_bytes = push->n_floats * wire_element_bytes(desk->element);
+    bool packed = desk->element != WIRE_ELEMENT_F32;
+    if (!desk->reads_shared || push->shared.n_bytes != n_bytes) return false;
+    if (packed && desk->n_scratch < n_bytes) {
+        free(desk->scratch);
+        desk->scratch = rt_calloc(n_bytes, 1);
+        desk->n_scratch = desk->scratch == NULL ? 0 : n_bytes;
+        if (desk->scratch == NULL) return false;
+    }
+    if (shared_block_read(&push->shared, packed ? (void *)desk->scratch : out, &why) != RT_OK) {
+        rt_log_info("server.not_shared", "sender=%s why=\"%s\"", in->message.sender, why.text);
+        return false;
+    }
+    if (packed) wire_floats_unpack(desk->element, desk->scratch, push->n_floats, out);
+    desk->n_shared++;
+    return true;
+}
+
 static rt_status take_gradient(student_desk *desk, const net_incoming *in, wire_push_status *status,
                                rt_error *err)
 {
@@ -156,8 +179,12 @@ static rt_status take_gradient(student_desk *desk, const net_incoming *in, wire_
     float *buffer = shard_state_take_buffer(desk->state);
     if (buffer == NULL)
         return rt_fail(err, RT_NOMEM, "a gradient of %" PRIu64 " floats", push->n_floats);
-    st = copy_frames(desk, in, push->n_floats, buffer, err);
-    if (st == RT_OK) st = shard_state_push(desk->state, push, &buffer, status, err);
+    if (push->shared.n_bytes == 0)
+        st = copy_frames(desk, in, push->n_floats, buffer, err);
+    else if (!read_shared(desk, in, buffer))
+        *status = PUSH_SEND_FRAMES;
+    if (st == RT_OK && *status != PUSH_SEND_FRAMES)
+        st = shard_state_push(desk->state, push, &buffer, status, err);
     shard_state_give_back(desk->state, buffer);
     return st;
 }

@@ -4,31 +4,51 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
+
 struct gradient_pusher {
     shard_links *links;
     const param_table *table;
     wire_element element;
-    float *floats;     /* [table->n_total], shard after shard */
-    char *packed;      /* the same in `element`; NULL for float32 */
-    net_frame *frames; /* shard after shard */
+    shared_block *block; /* holds what is sent; NULL: not shared */
+    float *floats;       /* [table->n_total], shard after shard; in the block for float32 */
+    char *packed;        /* the same in `element`, in the block; NULL for float32 */
+    net_frame *frames;   /* shard after shard */
     size_t n_frames_max;
     shard_ask *asks;
+    bool *wants_frames; /* [n_asks] it could not read the block */
     uint32_t n_asks;
     wire_push_status worst;
 };
 
+static void *block_bytes(const gradient_pusher *p)
+{
+    return p->block == NULL ? NULL : shared_block_bytes(p->block);
+}
+
+/* Where there is no shared memory, gradients are sent. */
+static bool make_buffers(gradient_pusher *p, bool share)
+{
+    rt_error why = {0};
+    bool packs = p->element != WIRE_ELEMENT_F32;
+    size_t n = p->table->n_total, n_each = wire_element_bytes(p->element);
+    if (share && shared_block_new(n * n_each, &p->block, &why) != RT_OK)
+        rt_log_info("student.not_shared", "why=\"%s\"", why.text);
+    void *sent = p->block != NULL ? shared_block_bytes(p->block) : rt_calloc(n, n_each);
+    if (packs) p->packed = sent;
+    p->floats = packs ? rt_calloc(n, sizeof *p->floats) : sent;
+    return p->floats != NULL && sent != NULL;
+}
+
 rt_status gradient_pusher_new(shard_links *links, const param_table *table, wire_element element,
-                              gradient_pusher **out, rt_error *err)
+                              bool share, gradient_pusher **out, rt_error *err)
 {
     gradient_pusher *p = rt_calloc(1, sizeof *p);
     if (p == NULL) return rt_fail(err, RT_NOMEM, "gradients on their way");
     p->links = links;
     p->table = table;
     p->element = element;
-    p->floats = rt_calloc(table->n_total, sizeof *p->floats);
-    if (element != WIRE_ELEMENT_F32)
-        p->packed = rt_calloc(table->n_total, wire_element_bytes(element));
-    if (p->floats == NULL || (element != WIRE_ELEMENT_F32 && p->packed == NULL)) {
+    if (!make_buffers(p, share)) {
         gradient_pusher_free(p);
         return rt_fail(err, RT_NOMEM, "gradients of %zu floats", table->n_total);
     }
@@ -39,8 +59,10 @@ rt_status gradient_pusher_new(shard_links *links, const param_table *table, wire
 void gradient_pusher_free(gradient_pusher *p)
 {
     if (p == NULL) return;
-    free(p->floats);
-    free(p->packed);
+    if (p->floats != block_bytes(p)) free(p->floats);
+    if (p->packed != block_bytes(p)) free(p->packed);
+    shared_block_free(p->block);
+    free(p->wants_frames);
     free(p->frames);
     free(p->asks);
     free(p);
@@ -53,15 +75,19 @@ static rt_status fit_to_links(gradient_pusher *p, rt_error *err)
     /* A shard's last frame may be short: one more for each. */
     size_t n_frames = wire_frames_of(p->element, p->table->n_total) + n;
     shard_ask *asks = rt_calloc(n, sizeof *asks);
+    bool *wants_frames = rt_calloc(n, sizeof *wants_frames);
     net_frame *frames = rt_calloc(n_frames, sizeof *frames);
-    if (asks == NULL || frames == NULL) {
+    if (asks == NULL || frames == NULL || wants_frames == NULL) {
         free(asks);
+        free(wants_frames);
         free(frames);
         return rt_fail(err, RT_NOMEM, "gradients for %" PRIu32 " shards", n);
     }
     free(p->asks);
     free(p->frames);
+    free(p->wants_frames);
     p->asks = asks;
+    p->wants_frames = wants_frames;
     p->frames = frames;
     p->n_frames_max = n_frames;
     p->n_asks = n;
@@ -102,8 +128,41 @@ static rt_status hear_pushed(void *context, uint32_t shard, const net_incoming *
                            : RT_REFUSED;
         return rt_fail(err, st, "shard %" PRIu32 ": %s", shard, m->refused.text);
     }
-    p->worst = worse(p->worst, m->pushed.status);
+    if (m->pushed.status == PUSH_SEND_FRAMES)
+        p->wants_frames[shard] = true;
+    else
+        p->worst = worse(p->worst, m->pushed.status);
     return RT_OK;
+}
+
+/* Point one question at its shard's slice, which lies at `at`: a reference, or frames. */
+static void fill_ask(gradient_pusher *p, uint32_t shard, size_t at)
+{
+    shard_ask *ask = &p->asks[shard];
+    size_t n_floats = ask->ask.push.n_floats, n_each = wire_element_bytes(p->element);
+    ask->ask.push.shared = (shared_block_ref){0};
+    ask->n_frames = cut_frames(p, at, n_floats, ask->frames);
+    if (p->block == NULL || p->wants_frames[shard] || n_floats == 0) return;
+    ask->ask.push.shared = shared_block_refer(p->block, at * n_each, n_floats * n_each);
+    ask->n_frames = 0;
+}
+
+/* Ask all, and those again with frames who could not read what is shared. */
+static rt_status ask_all(gradient_pusher *p, uint64_t timeout_ms, rt_error *err)
+{
+    shard_listener listener = {.awaited = WIRE_PUSHED, .hear = hear_pushed, .context = p};
+    bool again = false;
+    /* Gradients are large and answered as soon as they are there: no second copy before the end. */
+    rt_status st =
+        shard_links_ask(p->links, p->asks, timeout_ms, timeout_ms, false, &listener, err);
+    if (st != RT_OK) return st;
+    for (size_t i = 0, at = 0; i < p->n_asks; at += p->asks[i++].ask.push.n_floats) {
+        p->asks[i].skip = p->asks[i].ask.push.shared.n_bytes == 0 || !p->wants_frames[i];
+        again = again || !p->asks[i].skip;
+        if (!p->asks[i].skip) fill_ask(p, (uint32_t)i, at);
+    }
+    if (!again) return RT_OK;
+    return shard_links_ask(p->links, p->asks, timeout_ms, timeout_ms, false, &listener, err);
 }
 
 rt_status gradient_pusher_push(gradient_pusher *p, const micro_batch *batch, const wire_sums *sums,
@@ -125,15 +184,13 @@ rt_status gradient_pusher_push(gradient_pusher *p, const micro_batch *batch, con
                                             .n_floats = slice->n_floats,
                                             .element = p->element}},
                            .frames = p->frames + n_frames};
-        ask->n_frames = cut_frames(p, at, slice->n_floats, ask->frames);
-        n_frames += ask->n_frames;
+        fill_ask(p, i, at);
+        n_frames += wire_frames_of(p->element, slice->n_floats);
         at += slice->n_floats;
     }
     RT_ASSERT(n_frames <= p->n_frames_max && at <= p->table->n_total);
     p->worst = PUSH_ACCEPTED;
-    shard_listener listener = {.awaited = WIRE_PUSHED, .hear = hear_pushed, .context = p};
-    /* Gradients are large and answered as soon as they are there: no second copy before the end. */
-    st = shard_links_ask(p->links, p->asks, timeout_ms, timeout_ms, false, &listener, err);
+    st = ask_all(p, timeout_ms, err);
     if (st == RT_OK) *status = p->worst;
     return st;
 }

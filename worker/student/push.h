@@ -13,9 +13,11 @@
 
 typedef struct gradient_pusher gradient_pusher;
 
-/* Keeps links and table. `element` is what gradients travel as: net.wire. Returns new; freed with gradient_pusher_free(). */
+/* Keeps links and table. `element` is what gradients travel as: net.wire. `share`: shards on
+ * this machine may read them from this process's memory; one that cannot gets frames.
+ * Returns new; freed with gradient_pusher_free(). */
 RT_MUST_USE rt_status gradient_pusher_new(shard_links *links, const param_table *table,
-                                          wire_element element, gradient_pusher **out,
+                                          wire_element element, bool share, gradient_pusher **out,
                                           rt_error *err);
 void gradient_pusher_free(gradient_pusher *p);
 

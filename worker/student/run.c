@@ -99,7 +99,9 @@ static rt_status make_model(student *s, const runtime_view *view, rt_error *err)
     if ((st = shard_links_new(s->rt, table, &s->links, err)) != RT_OK) return st;
     wire_element element = wire_element_of(s->config->net.wire);
     if ((st = weight_cache_new(s->links, s->model, element, &s->cache, err)) != RT_OK) return st;
-    if ((st = gradient_pusher_new(s->links, table, element, &s->pusher, err)) != RT_OK) return st;
+    st = gradient_pusher_new(s->links, table, element, s->config->net.shared_memory, &s->pusher,
+                             err);
+    if (st != RT_OK) return st;
     rt_log_info("student.model",
                 "parameters=%zu vocabulary=%" PRIu32 " threads=%" PRIu64 " compute=%s kernel=%s "
                 "wire=%s",

@@ -237,6 +237,7 @@ Test(messages, the_format_of_frames_and_the_time_waited_come_back)
     wire_message got[RT_COUNT(sent)] = {0};
     pull.pull.element = pulled.pulled.element = push.push.element = WIRE_ELEMENT_BF16;
     pulled.pulled.waited_ms = 250;
+    push.push.shared = (shared_block_ref){1, 2, 3, UINT64_MAX, 5, 6, 7};
     for (size_t i = 0; i < RT_COUNT(sent); i++) {
         rt_buf bytes = {0};
         cr_assert_eq(wire_encode(sent[i], &bytes, NULL), RT_OK);
@@ -247,6 +248,7 @@ Test(messages, the_format_of_frames_and_the_time_waited_come_back)
     cr_expect_eq(got[1].pulled.element, WIRE_ELEMENT_BF16);
     cr_expect_eq(got[1].pulled.waited_ms, 250);
     cr_expect_eq(got[2].push.element, WIRE_ELEMENT_BF16);
+    cr_expect(memcmp(&got[2].push.shared, &push.push.shared, sizeof(shared_block_ref)) == 0);
     for (size_t i = 0; i < RT_COUNT(sent); i++) wire_message_free(&got[i]);
 }
 

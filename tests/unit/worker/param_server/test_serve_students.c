@@ -36,6 +36,7 @@ static office *office_open(wire_element element)
 static void office_close(office *o)
 {
     net_client_close(o->student);
+    free(o->desk.scratch);
     net_server_close(o->desk.net);
     toy_cluster_free(o->cluster);
     free(o);
@@ -194,5 +195,77 @@ Test(serve_students, a_parked_pull_tells_how_long_it_waited_for_the_version)
     cr_expect_eq(in.message.pulled.status, PULL_OK);
     cr_expect_eq(in.message.pulled.waited_ms, 42);
     net_incoming_free(&in);
+    office_close(o);
+}
+
+/* A push of the toy's gradient that lies in a block; *b stays the caller's. */
+static wire_message shared_push(office *o, wire_element element, shared_block **b)
+{
+    size_t n = o->cluster->table.n_total, n_bytes = n * wire_element_bytes(element);
+    wire_message m = push_of(o, 0, 1, element);
+    toy_gradient(o->cluster, 0, 0);
+    cr_assert_eq(shared_block_new(n_bytes, b, NULL), RT_OK);
+    wire_floats_pack(element, o->cluster->grad, n, shared_block_bytes(*b));
+    m.push.shared = shared_block_refer(*b, 0, n_bytes);
+    return m;
+}
+
+static wire_push_status push_answer(office *o)
+{
+    net_incoming in = hear(o);
+    cr_assert_eq(in.message.type, WIRE_PUSHED);
+    wire_push_status status = in.message.pushed.status;
+    net_incoming_free(&in);
+    return status;
+}
+
+Test(serve_students, a_gradient_in_shared_memory_counts_as_one_in_frames)
+{
+    for (int e = WIRE_ELEMENT_F32; e <= WIRE_ELEMENT_BF16; e++) {
+        office *shared = office_open((wire_element)e), *framed = office_open((wire_element)e);
+        wire_server_report a, b;
+        shared_block *block = NULL;
+        shared->desk.reads_shared = true;
+        wire_message m = shared_push(shared, (wire_element)e, &block);
+        ask(shared, m, NULL, 0, 0);
+        cr_expect_eq(push_answer(shared), PUSH_ACCEPTED);
+        net_frame frame = {.data = shared_block_bytes(block), .n_bytes = m.push.shared.n_bytes};
+        ask(framed, push_of(framed, 0, 1, (wire_element)e), &frame, 1, 0);
+        cr_expect_eq(push_answer(framed), PUSH_ACCEPTED);
+        shard_state_report(shared->desk.state, &a);
+        shard_state_report(framed->desk.state, &b);
+        cr_assert_eq(a.n_params, b.n_params);
+        cr_expect(memcmp(a.sum_squares, b.sum_squares, a.n_params * sizeof *a.sum_squares) == 0);
+        cr_expect_eq(shared->desk.n_shared, 1);
+        cr_expect_eq(framed->desk.n_shared, 0);
+        shared_block_free(block);
+        office_close(shared);
+        office_close(framed);
+    }
+}
+
+Test(serve_students, what_is_shared_and_cannot_be_read_is_asked_for_in_frames)
+{
+    office *o = office_open(WIRE_ELEMENT_BF16);
+    shared_block *block = NULL;
+    wire_message m = shared_push(o, WIRE_ELEMENT_BF16, &block), other = m;
+    ask(o, m, NULL, 0, 0);
+    cr_expect_eq(push_answer(o), PUSH_SEND_FRAMES, "net.shared_memory is off");
+    o->desk.reads_shared = true;
+    other.push.shared.host++;
+    ask(o, other, NULL, 0, 0);
+    cr_expect_eq(push_answer(o), PUSH_SEND_FRAMES, "another machine");
+    other = m;
+    other.push.shared.n_bytes -= 2;
+    ask(o, other, NULL, 0, 0);
+    cr_expect_eq(push_answer(o), PUSH_SEND_FRAMES, "another size");
+    ((char *)shared_block_bytes(block))[7] ^= 1;
+    ask(o, m, NULL, 0, 0);
+    cr_expect_eq(push_answer(o), PUSH_SEND_FRAMES, "the student went on");
+    cr_expect_not(shard_state_is_gathered(o->desk.state));
+    net_frame frame = {.data = shared_block_bytes(block), .n_bytes = m.push.shared.n_bytes};
+    ask(o, push_of(o, 0, 1, WIRE_ELEMENT_BF16), &frame, 1, 0);
+    cr_expect_eq(push_answer(o), PUSH_ACCEPTED);
+    shared_block_free(block);
     office_close(o);
 }
