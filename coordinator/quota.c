@@ -329,8 +329,9 @@ static int64_t probe_room(quota *q, double n_out, uint64_t now_ms)
 {
     if (!is_probing(q)) return INT64_MAX;
     if (q->probe_ms == 0) q->probe_ms = now_ms;
+    const uint64_t most = SUM_MAX;
     return 1 + (int64_t)((now_ms - q->probe_ms) / SEEN_PROBE_MS) -
-           (int64_t)RT_MIN(n_out, (double)SUM_MAX);
+           (int64_t)RT_MIN(n_out, (double)most);
 }
 
 /* What the server itself leaves. */

@@ -53,13 +53,11 @@ static double landed_at(const seen_limit *l, const seen_history *h, uint64_t at_
 void seen_limit_hear(seen_limit *l, const wire_server_limit *told, const seen_history *history,
                      uint64_t now_ms)
 {
-    uint64_t to_ms = now_ms - RT_MIN(told->age_ms, now_ms);
+    uint64_t to_ms = now_ms - RT_MIN(told->age_ms, now_ms), pace = told->n_limit / SEEN_BURST_PART;
     if (told->after > to_ms) return;
     if (!l->known || l->n_limit != told->n_limit)
-        *l = (seen_limit){.side = l->side,
-                          .n_limit = told->n_limit,
-                          .pace = (double)(told->n_limit / SEEN_BURST_PART),
-                          .pace_ms = now_ms};
+        *l = (seen_limit){
+            .side = l->side, .n_limit = told->n_limit, .pace = (double)pace, .pace_ms = now_ms};
     if (told->period_ms > 0) l->period_ms = told->period_ms;
     l->reset_ms = RT_MAX(l->reset_ms, told->reset_ms);
     double credit = least_credit(l, history, told->after, to_ms, now_ms);
