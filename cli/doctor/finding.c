@@ -10,12 +10,12 @@
 #define COLUMNS_MAX 4096 /* wider than any text of a finding: none is cut for its width */
 #define CHECK_WIDTH 16
 
-#define FILL(field)                                \
-    do {                                           \
-        va_list args;                              \
-        va_start(args, fmt);                       \
-        vsnprintf(field, sizeof field, fmt, args); \
-        va_end(args);                              \
+#define FILL(field)                                   \
+    do {                                              \
+        va_list args;                                 \
+        va_start(args, fmt);                          \
+        vsnprintf((field), sizeof(field), fmt, args); \
+        va_end(args);                                 \
     } while (0)
 
 finding finding_ok(const char *fmt, ...)

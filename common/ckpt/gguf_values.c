@@ -13,6 +13,7 @@ static uint64_t bits_of(const uint8_t *at, size_t n)
 /* As a signed number of n bytes. */
 static int64_t signed_of(uint64_t bits, size_t n)
 {
+    RT_ASSERT(n > 0 && n <= 8);
     unsigned shift = 64 - 8 * (unsigned)n;
     return (int64_t)(bits << shift) >> shift;
 }

@@ -12,6 +12,7 @@
 
 #define T5_VOCAB 32128
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): initialisers */
 #define T5_V1_0(id, d, layers, heads, d_kv, ff, text)                                           \
     {                                                                                           \
         .name = id, .arch = "t5", .ff_act = "relu", .d_model = d, .n_layers = layers,           \
@@ -33,6 +34,8 @@
 
 #define SHALLOW "T5 v1.0: ReLU, a tied head"
 #define DEEP    "T5 v1.0, DeepNarrow: deeper at the same width"
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 /* clang-format off */
 static const student_preset presets[] = {
