@@ -103,6 +103,16 @@ static float init_deviation(const model_config *c, const param *p)
     return into_residual ? deviation / sqrtf(2.0f * (float)c->n_layers) : deviation;
 }
 
+/* x + dropout(y), which nothing else reads. */
+static tensor *add_dropped(model *m, const model_input *input, uint32_t site, tensor *x, tensor *y)
+{
+    y = op_dropout(m->tape, y, input->dropout, site, input->spans, input->dropout_keys,
+                   input->n_spans);
+    tensor *sum = op_add(m->tape, x, y);
+    tape_forget(m->tape, y);
+    return sum;
+}
+
 /* x + attention(norm(x)). */
 static tensor *attention_block(model *m, const model_input *input, size_t i_layer, tensor *x,
                                tensor **fused)
@@ -110,15 +120,14 @@ static tensor *attention_block(model *m, const model_input *input, size_t i_laye
     tape *t = m->tape;
     head_shape shape = llama_shape(&m->config);
     tensor *gain = model_param(m, llama_param(i_layer, LLAMA_NORM_1), 1);
-    tensor *h = op_rms_norm(t, x, gain, m->config.norm_eps);
-    tensor *qkv = op_linear(t, h, model_param(m, llama_param(i_layer, LLAMA_Q), 3));
+    tensor *h = op_rms_norm_activation(t, x, gain, m->config.norm_eps);
+    tensor *qkv = op_linear_activation(t, h, model_param(m, llama_param(i_layer, LLAMA_Q), 3));
+    tape_forget(t, h);
     qkv = op_rope(t, qkv, shape, m->angles, input->positions);
     *fused = qkv;
     tensor *y = op_attention(t, qkv, shape, input->spans, input->n_spans);
-    y = op_linear(t, y, model_param(m, llama_param(i_layer, LLAMA_O), 1));
-    y = op_dropout(t, y, input->dropout, (uint32_t)(2 * i_layer + 1), input->spans,
-                   input->dropout_keys, input->n_spans);
-    return op_add(t, x, y);
+    y = op_linear_activation(t, y, model_param(m, llama_param(i_layer, LLAMA_O), 1));
+    return add_dropped(m, input, (uint32_t)(2 * i_layer + 1), x, y);
 }
 
 /* x + down(swiglu(norm(x))). */
@@ -126,13 +135,13 @@ static tensor *feed_forward_block(model *m, const model_input *input, size_t i_l
 {
     tape *t = m->tape;
     tensor *gain = model_param(m, llama_param(i_layer, LLAMA_NORM_2), 1);
-    tensor *h = op_rms_norm(t, x, gain, m->config.norm_eps);
-    h = op_linear(t, h, model_param(m, llama_param(i_layer, LLAMA_GATE), 2));
-    h = op_swiglu(t, h);
-    tensor *y = op_linear(t, h, model_param(m, llama_param(i_layer, LLAMA_DOWN), 1));
-    y = op_dropout(t, y, input->dropout, (uint32_t)(2 * i_layer + 2), input->spans,
-                   input->dropout_keys, input->n_spans);
-    return op_add(t, x, y);
+    tensor *h = op_rms_norm_activation(t, x, gain, m->config.norm_eps);
+    tensor *wide = op_linear_activation(t, h, model_param(m, llama_param(i_layer, LLAMA_GATE), 2));
+    tape_forget(t, h);
+    h = op_swiglu(t, wide);
+    tensor *y = op_linear_activation(t, h, model_param(m, llama_param(i_layer, LLAMA_DOWN), 1));
+    tape_forget(t, h);
+    return add_dropped(m, input, (uint32_t)(2 * i_layer + 2), x, y);
 }
 
 static bool forward(model *m, const model_input *input, model_trace *out)

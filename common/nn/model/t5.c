@@ -40,7 +40,7 @@ static tensor *weight(model *m, const axis *a, size_t i_layer, t5_layer_param wh
 
 static tensor *norm(model *m, const axis *a, size_t i_layer, t5_layer_param which, tensor *x)
 {
-    return op_rms_norm(m->tape, x, weight(m, a, i_layer, which, 1), m->config.norm_eps);
+    return op_rms_norm_activation(m->tape, x, weight(m, a, i_layer, which, 1), m->config.norm_eps);
 }
 
 static tensor *drop(model *m, const axis *a, uint32_t site, tensor *x)
@@ -55,7 +55,8 @@ static tensor *self_attention(model *m, const axis *a, size_t i_layer, tensor *x
 {
     tape *t = m->tape;
     tensor *h = norm(m, a, i_layer, T5_NORM_1, x);
-    tensor *qkv = op_linear(t, h, weight(m, a, i_layer, T5_Q, 3));
+    tensor *qkv = op_linear_activation(t, h, weight(m, a, i_layer, T5_Q, 3));
+    tape_forget(t, h);
     rel_bias bias = {.table = model_param(m, t5_bias_param(a->stack), 1),
                      .bidirectional = a->stack == T5_ENCODER,
                      .distance_max = m->config.rel_distance_max};
@@ -63,7 +64,7 @@ static tensor *self_attention(model *m, const axis *a, size_t i_layer, tensor *x
     spec.causal = a->stack == T5_DECODER;
     spec.bias = &bias;
     tensor *y = op_attention_over(t, qkv, qkv, &spec);
-    return op_linear(t, y, weight(m, a, i_layer, T5_O, 1));
+    return op_linear_activation(t, y, weight(m, a, i_layer, T5_O, 1));
 }
 
 /* attention(norm(x)) over the encoder's output. */
@@ -72,8 +73,9 @@ static tensor *cross_attention(model *m, const axis *a, size_t i_layer, tensor *
     tape *t = m->tape;
     head_shape shape = t5_shape(&m->config);
     tensor *h = norm(m, a, i_layer, T5_NORM_CROSS, x);
-    tensor *q = op_linear(t, h, weight(m, a, i_layer, T5_CROSS_Q, 1));
-    tensor *kv = op_linear(t, encoded, weight(m, a, i_layer, T5_CROSS_K, 2));
+    tensor *q = op_linear_activation(t, h, weight(m, a, i_layer, T5_CROSS_Q, 1));
+    tape_forget(t, h);
+    tensor *kv = op_linear_activation(t, encoded, weight(m, a, i_layer, T5_CROSS_K, 2));
     attention_spec spec = {.shape = shape,
                            .v_first = shape.n_heads * shape.d_head,
                            .q_spans = a->spans,
@@ -81,7 +83,7 @@ static tensor *cross_attention(model *m, const axis *a, size_t i_layer, tensor *
                            .n_spans = a->input->n_spans,
                            .scale = 1};
     tensor *y = op_attention_over(t, q, kv, &spec);
-    return op_linear(t, y, weight(m, a, i_layer, T5_CROSS_O, 1));
+    return op_linear_activation(t, y, weight(m, a, i_layer, T5_CROSS_O, 1));
 }
 
 /* wo(act(wi norm(x))). */
@@ -90,9 +92,12 @@ static tensor *feed_forward(model *m, const axis *a, size_t i_layer, tensor *x)
     tape *t = m->tape;
     bool gated = m->config.ff_act == MODEL_FF_GATED_GELU;
     tensor *h = norm(m, a, i_layer, T5_NORM_2, x);
-    h = op_linear(t, h, weight(m, a, i_layer, T5_WI, gated ? 2 : 1));
-    h = gated ? op_gated_gelu(t, h) : op_relu(t, h);
-    return op_linear(t, h, weight(m, a, i_layer, T5_WO, 1));
+    tensor *wide = op_linear_activation(t, h, weight(m, a, i_layer, T5_WI, gated ? 2 : 1));
+    tape_forget(t, h);
+    h = gated ? op_gated_gelu(t, wide) : op_relu(t, wide);
+    tensor *y = op_linear_activation(t, h, weight(m, a, i_layer, T5_WO, 1));
+    if (gated) tape_forget(t, h);
+    return y;
 }
 
 static tensor *embed(model *m, const axis *a, const uint32_t *ids, size_t n)
@@ -102,7 +107,10 @@ static tensor *embed(model *m, const axis *a, const uint32_t *ids, size_t n)
 
 static tensor *add_block(model *m, const axis *a, uint32_t site, tensor *x, tensor *y)
 {
-    return op_add(m->tape, x, drop(m, a, site, y));
+    y = drop(m, a, site, y);
+    tensor *sum = op_add(m->tape, x, y);
+    tape_forget(m->tape, y); /* nothing else reads it */
+    return sum;
 }
 
 tensor *t5_encode(model *m, const model_input *input)
@@ -114,7 +122,8 @@ tensor *t5_encode(model *m, const model_input *input)
         x = add_block(m, &a, site + 1, x, self_attention(m, &a, i, x));
         x = add_block(m, &a, site + 2, x, feed_forward(m, &a, i, x));
     }
-    return norm(m, &a, m->config.n_layers, T5_NORM_1, x);
+    return op_rms_norm(m->tape, x, weight(m, &a, m->config.n_layers, T5_NORM_1, 1),
+                       m->config.norm_eps); /* each layer of the decoder reads it */
 }
 
 static bool forward(model *m, const model_input *input, model_trace *out)

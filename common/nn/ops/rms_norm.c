@@ -2,6 +2,8 @@
 #include <string.h>
 
 #include "common/nn/ops/ops.h"
+#include "common/nn/parallel.h"
+#include "common/nn/rows.h"
 #include "common/nn/vec.h"
 
 /* Rows whose part of d_gain is summed by itself; fixed, so that threads do not change the sum. */
@@ -24,13 +26,13 @@ float rms_norm_row(const float *x, const float *gain, float eps, size_t d, float
 /* y = x r g with r = 1 / rms(x):
  *   d_g += d_y x r
  *   d_x = r g d_y - x r^3 / d * sum_j(d_y_j g_j x_j) */
-static void norm_rows_backward(const norm_args *a, const tensor *out, size_t first, size_t end,
-                               float *d_x, bool add, float *d_gain)
+static void norm_rows_backward(const norm_args *a, const rows *grad, size_t first, size_t end,
+                               float *d_x, bool add, float *d_gain, float *work)
 {
-    size_t d = out->n_cols;
+    size_t d = grad->n_cols;
     const float *gain = a->gain->data;
     for (size_t i = first; i < end; i++) {
-        const float *x = a->x->data + i * d, *d_y = out->grad + i * d;
+        const float *x = a->x->data + i * d, *d_y = rows_load(grad, i, work);
         float r = a->inverse[i];
         if (d_gain != NULL)
             for (size_t c = 0; c < d; c++) d_gain[c] += d_y[c] * (x[c] * r);
@@ -50,34 +52,78 @@ static void norm_backward(tape *t, void *args, tensor *out)
     size_t d = out->n_cols, n_jobs = (out->n_rows + ROWS_PER_JOB - 1) / ROWS_PER_JOB;
     bool add = false;
     bool wants_gain = !a->gain->frozen;
-    float *d_x = tape_grad(t, a->x, &add);
+    float *d_x = tape_grad(t, a->x, &add), *work = rows_work(t, d);
+    rows grad = rows_of_grad(out);
+    if (work == NULL) return;
     if (wants_gain) memset(a->partial, 0, n_jobs * d * sizeof(float));
 #pragma omp parallel for schedule(static) if (n_jobs > 1)
     for (size_t job = 0; job < n_jobs; job++) {
         size_t first = job * ROWS_PER_JOB;
         size_t end = RT_MIN(first + ROWS_PER_JOB, out->n_rows);
-        norm_rows_backward(a, out, first, end, d_x, add, wants_gain ? a->partial + job * d : NULL);
+        norm_rows_backward(a, &grad, first, end, d_x, add, wants_gain ? a->partial + job * d : NULL,
+                           work + parallel_thread() * d);
     }
+    rows_work_give(t, work, d);
     float *d_gain = wants_gain ? tape_grad_sparse(t, a->gain) : NULL;
     if (d_gain == NULL) return;
     for (size_t job = 0; job < n_jobs; job++) vec_add(d_gain, a->partial + job * d, d);
 }
 
-tensor *op_rms_norm(tape *t, tensor *x, tensor *gain, float eps)
+/* With the forward's 1 / rms, so that the bits are the same. */
+static void norm_remake(tape *t, tensor *out)
 {
-    if (x == NULL || gain == NULL) return NULL;
+    (void)t;
+    const norm_args *a = out->remake_args;
+    const float *gain = a->gain->data;
+    size_t d = out->n_cols, n_jobs = out->n_rows;
+#pragma omp parallel for schedule(static) if (n_jobs > ROWS_PER_JOB)
+    for (size_t i = 0; i < n_jobs; i++) {
+        const float *x = a->x->data + i * d;
+        float *y = out->data + i * d;
+        for (size_t c = 0; c < d; c++) y[c] = x[c] * a->inverse[i] * gain[c];
+    }
+}
+
+static void norm_rows(tape *t, const norm_args *a, float eps, tensor *out)
+{
+    size_t d = out->n_cols;
+    rows y = rows_of(out);
+    float *work = rows_work(t, d);
+    if (work == NULL) return;
+#pragma omp parallel for schedule(static) if (out->n_rows > ROWS_PER_JOB)
+    for (size_t i = 0; i < out->n_rows; i++) {
+        float *row = rows_open(&y, i, work + parallel_thread() * d);
+        a->inverse[i] = rms_norm_row(a->x->data + i * d, a->gain->data, eps, d, row);
+        rows_close(&y, i, row);
+    }
+    rows_work_give(t, work, d);
+}
+
+static tensor *norm(tape *t, tensor *x, tensor *gain, float eps, tensor *out)
+{
     size_t d = x->n_cols, n_jobs = (x->n_rows + ROWS_PER_JOB - 1) / ROWS_PER_JOB;
-    tensor *out = tape_tensor(t, x->n_rows, d);
     norm_args *a = tape_alloc(t, 1, sizeof *a);
     float *inverse = tape_alloc(t, x->n_rows, sizeof *inverse);
     float *partial = tape_alloc(t, n_jobs * d, sizeof *partial);
     if (out == NULL || a == NULL || inverse == NULL || partial == NULL) return NULL;
-#pragma omp parallel for schedule(static) if (n_jobs > 1)
-    for (size_t i = 0; i < x->n_rows; i++)
-        inverse[i] = rms_norm_row(x->data + i * d, gain->data, eps, d, out->data + i * d);
     *a = (norm_args){.x = x, .gain = gain, .inverse = inverse, .partial = partial};
+    norm_rows(t, a, eps, out);
+    out->remake = norm_remake;
+    out->remake_args = a;
     tape_push(t, norm_backward, a, out);
     return out;
+}
+
+tensor *op_rms_norm(tape *t, tensor *x, tensor *gain, float eps)
+{
+    if (x == NULL || gain == NULL) return NULL;
+    return norm(t, x, gain, eps, tape_tensor(t, x->n_rows, x->n_cols));
+}
+
+tensor *op_rms_norm_activation(tape *t, tensor *x, tensor *gain, float eps)
+{
+    if (x == NULL || gain == NULL) return NULL;
+    return norm(t, x, gain, eps, tape_activation(t, x->n_rows, x->n_cols));
 }
 
 void rms_norm_reference(const float *x, const float *gain, float eps, size_t n, size_t d, float *y)

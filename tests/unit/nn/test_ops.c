@@ -249,6 +249,27 @@ Test(ops, frozen_inputs_take_no_gradient)
     inputs_free(&in);
 }
 
+/* What a forward pass gives back to save memory comes again to the last bit. */
+Test(ops, forgotten_values_are_made_again)
+{
+    op_case cases[] = {{NORM, 70, 9}, {SWIGLU, 70, 6}, {GATED_GELU, 3, 40}};
+    for (size_t i = 0; i < RT_COUNT(cases); i++) {
+        op_inputs in = inputs_new(&cases[i]);
+        tensor *y = run(&in, true);
+        size_t n = y->n_rows * y->n_cols;
+        float *before = rt_calloc(n, sizeof *before);
+        memcpy(before, y->data, n * sizeof *before);
+        tape_forget(in.t, y);
+        cr_assert_null(y->data);
+        float *taken = tape_take(in.t, tape_padded_rows(y->n_rows) * y->n_cols * sizeof *taken);
+        memset(taken, 0xff, n * sizeof *taken);
+        cr_assert_neq(tape_recall(in.t, y), taken);
+        cr_expect_eq(memcmp(y->data, before, n * sizeof *before), 0);
+        free(before);
+        inputs_free(&in);
+    }
+}
+
 static void expect_close(const float *a, const float *b, size_t n, double tolerance)
 {
     for (size_t i = 0; i < n; i++)
