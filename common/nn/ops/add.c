@@ -13,6 +13,10 @@ typedef struct add_args {
 static void add_backward(tape *t, void *args, tensor *out)
 {
     add_args *s = args;
+    if (s->b->grad_written && s->b->half != NULL) { /* by the norm of the sum (rms_norm.c) */
+        tape_grad_move(t, out, s->a);
+        return;
+    }
     if (s->b->half != NULL) {
         uint16_t *d_b = tape_half_grad(t, s->b);
         if (d_b == NULL) return;
@@ -39,7 +43,7 @@ static void add_rows(tape *t, const add_args *s, const tensor *out)
     rows_work_give(t, work, d);
 }
 
-tensor *op_add(tape *t, tensor *a, tensor *b)
+tensor *op_sum_begin(tape *t, tensor *a, tensor *b)
 {
     if (a == NULL || b == NULL) return NULL;
     RT_ASSERT(a->n_rows == b->n_rows && a->n_cols == b->n_cols);
@@ -47,7 +51,14 @@ tensor *op_add(tape *t, tensor *a, tensor *b)
     add_args *s = tape_alloc(t, 1, sizeof *s);
     if (out == NULL || s == NULL) return NULL;
     *s = (add_args){.a = a, .b = b};
-    add_rows(t, s, out);
     tape_push(t, add_backward, s, out);
+    return out;
+}
+
+tensor *op_add(tape *t, tensor *a, tensor *b)
+{
+    tensor *out = op_sum_begin(t, a, b);
+    if (out == NULL) return NULL;
+    add_rows(t, &(add_args){.a = a, .b = b}, out);
     return out;
 }

@@ -41,6 +41,9 @@ tensor *op_embed(tape *t, tensor *table, const uint32_t *ids, size_t n);
 tensor *op_rms_norm(tape *t, tensor *x, tensor *gain, float eps);
 /* The same with an activation (tape.h) as its result, which can be made again. */
 tensor *op_rms_norm_activation(tape *t, tensor *x, tensor *gain, float eps);
+/* *sum = x + branch, and its norm as above, in one pass both ways. *sum is NULL like the result when
+ * memory ran out. */
+tensor *op_add_rms_norm(tape *t, tensor *x, tensor *branch, tensor *gain, float eps, tensor **sum);
 /* One row, for decoding; also the forward of the above. Returns 1 / rms. */
 float rms_norm_row(const float *x, const float *gain, float eps, size_t d, float *y);
 void rms_norm_reference(const float *x, const float *gain, float eps, size_t n, size_t d, float *y);
@@ -120,6 +123,8 @@ tensor *op_scale(tape *t, tensor *x, float a);
 
 /* y = a + b, where b may be an activation. */
 tensor *op_add(tape *t, tensor *a, tensor *b);
+/* The same without its values, for an operation that fills them in and is the first to read them. */
+tensor *op_sum_begin(tape *t, tensor *a, tensor *b);
 
 /* y[i, :] = x[rows[i], :]. Rows must be distinct. */
 tensor *op_gather_rows(tape *t, tensor *x, const uint32_t *rows, size_t n);
