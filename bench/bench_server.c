@@ -1,6 +1,6 @@
 /* Requests and tokens per second of a served model, by the number of clients.
  *
- *     bench_serve [model=FOLDER] [seconds=3] [slots=64] [threads=1] [n=1] [words=0] [tokens=200]
+ *     bench_server [model=FOLDER] [seconds=3] [slots=64] [threads=1] [n=1] [words=0] [tokens=200]
  *                 [busy=0]
  *
  * The server runs in this process and so do the clients: each sends its next request on the same
@@ -177,7 +177,7 @@ int main(int argc, char **argv)
         if (!read_argument(&s, argv[i])) {
             fprintf(
                 stderr,
-                "bench_serve: %s? model=FOLDER seconds=N slots=N threads=N n=N words=N tokens=N busy=N\n",
+                "bench_server: %s? model=FOLDER seconds=N slots=N threads=N n=N words=N tokens=N busy=N\n",
                 argv[i]);
             return 2;
         }
@@ -193,7 +193,7 @@ int main(int argc, char **argv)
                            .timeout_ms = 60000};
     curl_global_init(CURL_GLOBAL_DEFAULT);
     if (server_open(&how, &served, &err) != RT_OK) {
-        fprintf(stderr, "bench_serve: %s\n", err.text);
+        fprintf(stderr, "bench_server: %s\n", err.text);
         return 1;
     }
     snprintf(url, sizeof url, "%s/v1/chat/completions", server_address(served));
