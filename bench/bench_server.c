@@ -4,7 +4,7 @@
  *                 [busy=0]
  *
  * The server runs in this process and so do the clients: each sends its next request on the same
- * connection as soon as it has its answer. Prints one line for 1, 8 and 64 clients, with the
+ * connection as soon as it has its answer. Prints one line of JSON for 1, 8 and 64 clients, with the
  * processor time of a request: that of the clients is in it, but it does not depend on who else
  * uses the machine, as long as nobody waits by spinning.
  *
@@ -116,9 +116,9 @@ static bool run(const char *url, const setup *s, size_t n)
         if (n_running > 0) curl_multi_poll(all, NULL, 0, 10, NULL);
     }
     double took = rt_clock_mono_s() - start;
-    printf("%3zu clients: %8.1f requests/s %9.0f tokens/s %8.2f processor ms/request, %" PRIu64
-           " failed\n",
-           n, (double)n_requests / took, (double)n_tokens / took,
+    printf("{\"bench\":\"server\",\"clients\":%zu,\"threads\":%" PRIu64 ",\"slots\":%" PRIu64
+           ",\"requests_s\":%.1f,\"tok_s\":%.0f,\"cpu_ms_request\":%.2f,\"failed\":%" PRIu64 "}\n",
+           n, s->threads, s->slots, (double)n_requests / took, (double)n_tokens / took,
            1000 * (cpu_s() - cpu_before_s) / (double)n_requests, n_failed);
     fflush(stdout);
     for (size_t i = 0; i < n; i++) {
