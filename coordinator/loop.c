@@ -89,17 +89,17 @@ static rt_status open_link(coordinator *co, rt_error *err)
 static rt_status open_net(coordinator *co, rt_error *err)
 {
     const net_config *n = &co->config->net;
-    net_keys keys = {0};
     net_identity identity = {
         .run_id = co->config->name, .sender = "coordinator", .incarnation = rt_clock_wall_ms()};
     const char *bind = n->coordinator_bind[0] != '\0' ? n->coordinator_bind
                        : n->coordinator[0] != '\0'    ? n->coordinator
                                                       : "tcp://127.0.0.1:*";
-    bool has_keys = n->curve_key_file[0] != '\0';
-    rt_status st = RT_OK;
-    if (has_keys && (st = net_keys_read(n->curve_key_file, &keys, err)) != RT_OK) return st;
-    st = net_server_open(&identity, bind, has_keys ? &keys : NULL, &co->net, err);
-    explicit_bzero(&keys, sizeof keys);
+    rt_status st =
+        net_keyring_open(n->keys, n->curve_key_file, NET_ROLE_COORDINATOR, &co->ring, err);
+    if (st != RT_OK) return st;
+    net_lock lock = {co->ring, NET_BIT(NET_ROLE_TEACHER) | NET_BIT(NET_ROLE_STUDENT) |
+                                   NET_BIT(NET_ROLE_SERVER)};
+    st = net_server_open(&identity, bind, &lock, &co->net, err);
     if (st != RT_OK) return rt_wrap(err, st, "net.coordinator_bind");
     if (strcmp(n->http, "off") == 0) return RT_OK;
     return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, &co->http, err);
@@ -145,6 +145,7 @@ static void close_all(coordinator *co)
 {
     http_server_close(co->http);
     net_server_close(co->net);
+    net_keyring_free(co->ring);
     plan_stage_free(co->plan);
     /* A tokenizer in the making holds the corpus: its thread is waited for in here. */
     tokenizer_stage_free(co->tokenizer);

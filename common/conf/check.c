@@ -320,10 +320,11 @@ static rt_status check_endpoint(const checker *k, const char *path, const char *
         return fail_on(k, path, "found '%s', expected tcp://HOST:PORT%s or ipc://PATH", found,
                        is_bind ? " (PORT may be *)" : "");
     }
-    if (!is_loopback(endpoint + 6, n_host) && k->c->net.curve_key_file[0] == '\0')
+    const net_config *n = &k->c->net;
+    if (!is_loopback(endpoint + 6, n_host) && n->keys[0] == '\0' && n->curve_key_file[0] == '\0')
         return fail_on(k, path,
-                       "'%s' is beyond loopback, which needs CURVE keys: set net.curve_key_file "
-                       "(retort keygen makes one)",
+                       "'%s' is beyond loopback, which needs CURVE keys: run retort keys and set "
+                       "net.keys to its folder",
                        endpoint);
     return RT_OK;
 }
@@ -333,6 +334,11 @@ static rt_status check_net(const checker *k)
     const net_config *n = &k->c->net;
     rt_status st;
     size_t n_host;
+    if (n->keys[0] != '\0' && n->curve_key_file[0] != '\0')
+        return fail_on(
+            k, "net.keys",
+            "found it beside net.curve_key_file, expected one of the two: keys by role, or "
+            "one pair for all");
     if ((st = check_endpoint(k, "net.coordinator", n->coordinator, false)) != RT_OK) return st;
     if ((st = check_endpoint(k, "net.coordinator_bind", n->coordinator_bind, true)) != RT_OK)
         return st;

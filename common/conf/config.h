@@ -296,7 +296,8 @@ typedef struct net_config {
     char *server_bind;      /* endpoint a shard binds; "tcp://127.0.0.1:*" takes any free port */
     char *server_advertise; /* endpoint told to students, {shard} replaced; "" = as bound */
     char *http;             /* address:port of stats; "" = the launcher chooses; "off" */
-    char *curve_key_file;   /* secret file of the cluster's key pair; needed beyond loopback */
+    char *keys;             /* folder of keys by role; this or the next is needed beyond loopback */
+    char *curve_key_file;   /* secret file of one key pair for all */
     net_wire wire;
     bool shared_memory; /* gradients between processes of one machine */
     uint64_t heartbeat_ms;

@@ -453,8 +453,11 @@ TEXT(IN(net, server_advertise), "", FREE,
      "Endpoint told to the students, `{shard}` replaced by the shard's number. Empty: as bound."),
 TEXT(IN(net, http), "", FREE,
      "`ADDRESS:PORT` of statistics and dashboard. Empty: the launcher chooses; `off`: none."),
+TEXT(IN(net, keys), "", FREE,
+     "Folder of keys by role (`retort keys`): the process's own `ROLE.key`, and `allowed`. Needed beyond "
+     "loopback."),
 TEXT(IN(net, curve_key_file), "", FREE,
-     "File of the cluster's key pair (`retort keygen`); needed beyond loopback."),
+     "In the place of `net.keys`: file of one key pair for all roles (`retort keygen`)."),
 ENUM(IN(net, wire), wire_names, "f32", DECIDES,
      "Numbers that gradients and parameters travel as between students and shards. bf16: half the "
      "bytes, rounded to two to three digits on the way; the shards keep float32."),

@@ -12,7 +12,7 @@
 #define RT_WORKER_RUNTIME_RUNTIME_H
 
 #include "common/conf/config.h"
-#include "common/net/endpoint.h"
+#include "common/net/keyring.h"
 #include "common/queue/queue.h"
 #include "worker/runtime/run_path.h"
 
@@ -42,7 +42,7 @@ void runtime_close(runtime *rt);
 
 const config *runtime_config(const runtime *rt);
 const net_identity *runtime_identity(const runtime *rt);
-const net_keys *runtime_keys(const runtime *rt); /* NULL without net.curve_key_file */
+net_keyring *runtime_keyring(const runtime *rt); /* NULL without net.keys and the like */
 /* The main thread's client to the coordinator. */
 net_client *runtime_coordinator(runtime *rt);
 

@@ -1,0 +1,94 @@
+#!/usr/bin/env bats
+# Who gets in, and what gets out: keys by role, passwords, keys of the statistics, secrets in files.
+
+load helpers
+
+setup() { make_folder; pids=(); }
+teardown() {
+  for pid in "${pids[@]}"; do kill -TERM "$pid" 2>/dev/null; done
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null; done
+  drop_folder
+}
+
+start() { # start NAME ARGS...: in the background, log in NAME.log, process id in PID
+  "$RETORT" "${@:2}" > "$1.out" 2> "$1.log" 3>&- &
+  PID=$!
+  pids+=("$PID")
+}
+
+start_coordinator() { # start_coordinator ARGS...: sets ENDPOINT and HTTP
+  start coordinator coordinator --config retort.yaml "$@"
+  wait_until 20 grep -q coordinator.ready coordinator.log
+  ENDPOINT=$(sed -nE 's/.*coordinator.ready endpoint=([^ ]*) .*/\1/p' coordinator.log)
+  HTTP=$(sed -nE 's/.*coordinator.ready .*http=([^ ]*) .*/\1/p' coordinator.log)
+}
+
+start_redis() { # start_redis ARGS...: on a socket, or what the arguments say
+  redis-server --port 0 --unixsocket "$folder/redis.sock" --save "" --appendonly no "$@" \
+    > redis.log 2>&1 3>&- &
+  pids+=("$!")
+  wait_until 10 test -S "$folder/redis.sock"
+}
+
+metric() { "$RETORT" stats --address "$HTTP" --metrics "${@:2}" | sed -nE "s/^retort_$1 ([0-9]+)$/\1/p"; }
+metric_at_least() { local v; v=$(metric "$1"); [ -n "$v" ] && [ "$v" -ge "$2" ]; }
+
+@test "a whole run goes through locked doors, each process with the key of its role" {
+  "$RETORT" keys --output keys
+  [ "$(stat -c %a keys/student.key)" = 600 ]
+  make_recorded 60
+  write_config 10
+  run "$RETORT" run --config retort.yaml --set net.keys=keys
+  [ "$status" -eq 0 ] || { echo "$output"; show_logs; false; }
+  [ "$(json run/summary.json steps)" -eq 10 ]
+}
+
+@test "a worker with the key of another role stays out, is counted, and heals when it has its own" {
+  "$RETORT" keys --output keys
+  cp -r keys wrong && cp keys/teacher.key wrong/student.key
+  cp -r keys right
+  "$RETORT" keys --output stranger
+  make_recorded 60
+  write_config 10
+  start_redis
+  start_coordinator --set net.keys=keys --set "queue.url=unix:$folder/redis.sock"
+  common=(--config retort.yaml --set net.coordinator="$ENDPOINT" --set "queue.url=unix:$folder/redis.sock")
+  start wrong student "${common[@]}" --set net.keys=wrong --name wrong
+  start stranger student "${common[@]}" --set net.keys=stranger --name stranger
+  start plain student "${common[@]}" --name plain
+  start teacher teacher "${common[@]}" --set net.keys=right --name right
+  wait_until 20 metric_at_least messages_wrong_role_total 1
+  wait_until 20 metric_at_least connections_failed_total 1
+  wait_until 20 grep -q 'member.joined name=right role=teacher' coordinator.log
+  grep -q 'member.wrong_key name=wrong .*it comes as a student with the key of a teacher' coordinator.log
+  wait_until 10 grep -q 'runtime.wrong_key .*give it its own key' wrong.log
+  ! grep -q 'member.joined name=\(wrong\|plain\|stranger\)' coordinator.log
+
+  cp keys/student.key wrong/fresh && mv wrong/fresh wrong/student.key
+  wait_until 10 grep -q 'member.joined name=wrong role=student' coordinator.log
+  cp keys/allowed stranger/allowed && cp keys/student.key stranger/student.key
+  wait_until 10 grep -q 'member.joined name=stranger role=student' coordinator.log
+  ! grep -q 'member.joined name=plain' coordinator.log
+}
+
+@test "keys are replaced and retired, never lost, and never printed" {
+  run "$RETORT" keys --output keys
+  [ "$status" -eq 0 ]
+  secret=$(sed -n 's/^secret //p' keys/server.key)
+  public=$(sed -n 's/^public //p' keys/server.key)
+  run "$RETORT" keys --output keys
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"exists already"*"--rotate"* ]]
+  run "$RETORT" keys --output keys --rotate server
+  [ "$status" -eq 0 ]
+  ! grep -qF -- "$secret" keys/server.key
+  [ "$(grep -c '^server ' keys/allowed)" -eq 2 ]
+  [[ "$output" != *"$secret"* ]]
+  run "$RETORT" keys --output keys --retire server
+  [ "$status" -eq 0 ]
+  [ "$(grep -c '^server ' keys/allowed)" -eq 1 ]
+  ! grep -qF -- "$public" keys/allowed
+  run "$RETORT" keys --output keys --rotate queen
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"expected coordinator, server, teacher or student"* ]]
+}
