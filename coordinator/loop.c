@@ -74,16 +74,14 @@ static rt_status open_money(coordinator *co, rt_error *err)
 static rt_status open_link(coordinator *co, rt_error *err)
 {
     const config *c = co->config;
-    rt_buf password = {0};
-    rt_status st = RT_OK;
-    if (c->queue.password[0] != '\0')
-        st = config_secret("queue.password", c->queue.password, &password, err);
-    if (st == RT_OK)
-        st = queue_link_new(c->queue.url, password.data == NULL ? "" : password.data, c->name,
-                            co->folder.is_new, &co->link, err);
-    if (password.data != NULL) explicit_bzero(password.data, password.n);
-    rt_buf_free(&password);
-    return st;
+    queue_login login = {.user = c->queue.user,
+                         .read_password =
+                             c->queue.password[0] != '\0' ? config_queue_password : NULL,
+                         .context = c,
+                         .ca_file = c->queue.ca_file,
+                         .cert_file = c->queue.cert_file,
+                         .key_file = c->queue.key_file};
+    return queue_link_new(c->queue.url, &login, c->name, co->folder.is_new, &co->link, err);
 }
 
 static rt_status open_net(coordinator *co, rt_error *err)

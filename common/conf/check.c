@@ -366,18 +366,26 @@ static rt_status check_queue(const checker *k)
 {
     const char *url = k->c->queue.url;
     size_t n_host;
+    const queue_config *q = &k->c->queue;
+    if (q->user[0] != '\0' && q->password[0] == '\0')
+        return fail_on(k, "queue.user", "found a user without queue.password, expected both");
+    if ((q->cert_file[0] == '\0') != (q->key_file[0] == '\0'))
+        return fail_on(k, "queue.cert_file", "found one of it and queue.key_file, expected both");
     if (url[0] == '\0' || (strncmp(url, "unix:", 5) == 0 && url[5] != '\0')) return RT_OK;
     if (strchr(url, '@') != NULL) /* not shown: it may hold a password */
         return fail_on(k, "queue.url",
                        "found a user or password in it, expected redis://HOST:PORT; "
-                       "the password belongs in queue.password");
-    if (strncmp(url, "redis://", 8) != 0 || !is_host_port(url + 8, false, &n_host)) {
+                       "they belong in queue.user and queue.password");
+    bool uses_tls = strncmp(url, "rediss://", 9) == 0;
+    const char *place = url + (uses_tls ? 9 : 8);
+    if ((!uses_tls && strncmp(url, "redis://", 8) != 0) || !is_host_port(place, false, &n_host)) {
         char found[FOUND_SIZE];
         quote_found(url, strlen(url), found);
-        return fail_on(k, "queue.url", "found '%s', expected redis://HOST:PORT or unix:PATH",
+        return fail_on(k, "queue.url",
+                       "found '%s', expected redis://HOST:PORT, rediss://HOST:PORT or unix:PATH",
                        found);
     }
-    if (!is_loopback(url + 8, n_host) && k->c->queue.password[0] == '\0')
+    if (!is_loopback(place, n_host) && k->c->queue.password[0] == '\0')
         return fail_on(k, "queue.url",
                        "'%s' is beyond loopback, which needs a password: set queue.password to "
                        "file:PATH or ${NAME}",

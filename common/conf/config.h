@@ -207,9 +207,11 @@ typedef struct limits_config {
 } limits_config;
 
 typedef struct queue_config {
-    char *url;               /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
-    char *password;          /* secret */
-    uint64_t labels_max;     /* records in the stream LABELS before teachers wait */
+    char *url;      /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
+    char *user;     /* of Redis' ACL; "" = its default user */
+    char *password; /* secret */
+    char *ca_file, *cert_file, *key_file; /* of rediss://; "" = the system's, none */
+    uint64_t labels_max;                  /* records in the stream LABELS before teachers wait */
     uint64_t batches_max;    /* micro-batches in the stream BATCHES before the coordinator waits */
     uint64_t deliveries_max; /* an entry delivered more often goes to the dead stream */
     uint64_t claim_ms;       /* an entry idle longer than this is claimed by another worker */
@@ -358,6 +360,9 @@ RT_MUST_USE rt_status config_reference(rt_buf *out, rt_error *err);
 RT_MUST_USE rt_status config_fingerprint(const config *c, char out[33], rt_error *err);
 /* Whether there is a limit or a price that teachers share through the coordinator. */
 bool config_has_limits(const config *c);
+/* The password of the queue as it is now; `config` is a struct config. Of the form that
+ * common/queue/login.h wants. */
+RT_MUST_USE rt_status config_queue_password(const void *config, rt_buf *out, rt_error *err);
 /* Value of a secret setting (queue.password): the first line of the file, or the environment
  * variable; empty when nothing is written. No message holds it. */
 RT_MUST_USE rt_status config_secret(const char *setting, const char *written, rt_buf *out,

@@ -92,3 +92,30 @@ metric_at_least() { local v; v=$(metric "$1"); [ -n "$v" ] && [ "$v" -ge "$2" ];
   [ "$status" -eq 2 ]
   [[ "$output" == *"expected coordinator, server, teacher or student"* ]]
 }
+
+@test "a wrong password of Redis is told, and heals when it is mended" {
+  make_recorded 60
+  write_config 10
+  start_redis --requirepass right-password
+  echo wrong-password > redis.password
+  start_run --set "queue.url=unix:$folder/redis.sock" --set "queue.password=file:$folder/redis.password"
+  wait_until 20 grep -q 'queue.away.*password was not accepted' run/logs/coordinator.log
+  kill -0 "$run_pid"
+  wait_until 20 sh -c 'cat run/logs/teacher-0.log run/logs/student-0.log | grep -q "password was not accepted.*trying again"'
+  echo right-password > redis.password
+  wait_run || { show_logs; false; }
+  [ "$(json run/summary.json steps)" -eq 10 ]
+  ! grep -rqF -e right-password -e wrong-password run run.out run.err
+}
+
+@test "a user of Redis' ACL needs no more than the streams of its run" {
+  make_recorded 60
+  write_config 10
+  start_redis --requirepass of-the-admin
+  redis-cli -s redis.sock -a of-the-admin ACL SETUSER retort on '>of-the-run' '~retort:{small}:*' \
+    +@stream +@connection +info +del +eval +evalsha +@scripting 2>/dev/null
+  export RUN_PASSWORD=of-the-run
+  run "$RETORT" run --config retort.yaml --set "queue.url=unix:$folder/redis.sock" \
+    --set queue.user=retort --set 'queue.password=${RUN_PASSWORD}'
+  [ "$status" -eq 0 ] || { echo "$output"; show_logs; false; }
+}

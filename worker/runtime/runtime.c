@@ -529,20 +529,24 @@ static rt_status queue_url(runtime *rt, char **out, rt_error *err)
 rt_status runtime_open_queue(runtime *rt, queue **out, rt_error *err)
 {
     rt_status st = RT_OK;
-    rt_buf password = {0};
     char *url = NULL;
     uint64_t logged_ms = 0;
-    st = config_secret("queue.password", rt->config->queue.password, &password, err);
-    if (st != RT_OK) goto out;
-    if ((st = rt_buf_add_text(&password, "", err)) != RT_OK) goto out;
+    const queue_config *c = &rt->config->queue;
+    const queue_login login = {.user = c->user,
+                               .read_password =
+                                   c->password[0] != '\0' ? config_queue_password : NULL,
+                               .context = rt->config,
+                               .ca_file = c->ca_file,
+                               .cert_file = c->cert_file,
+                               .key_file = c->key_file};
     for (;;) {
         rt_error why = {0};
         free(url);
         url = NULL;
         if ((st = queue_url(rt, &url, err)) != RT_OK) goto out;
         st = url[0] == '\0' ? rt_fail(&why, RT_UNAVAILABLE, "no queue.url is known yet")
-                            : queue_open_redis(url, password.data, out, &why);
-        if (st != RT_UNAVAILABLE && st != RT_TIMEOUT) {
+                            : queue_open_redis_as(url, &login, out, &why);
+        if (st == RT_OK || st == RT_NOMEM || st == RT_INVALID || st == RT_UNSUPPORTED) {
             if (st != RT_OK && err != NULL) *err = why;
             goto out;
         }
@@ -559,7 +563,5 @@ rt_status runtime_open_queue(runtime *rt, queue **out, rt_error *err)
     }
 out:
     free(url);
-    if (password.data != NULL) explicit_bzero(password.data, password.capacity);
-    rt_buf_free(&password);
     return st;
 }

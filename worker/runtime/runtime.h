@@ -63,7 +63,9 @@ void runtime_count(runtime *rt, const char *counter, double add);
 void runtime_gauge(runtime *rt, const char *gauge, double value);
 
 /* Opens the queue at the URL of config or RunState, waiting while Redis is away. The connection is
- * the caller's own. RT_REFUSED for a wrong password, RT_CANCELLED when stopping. */
+ * the caller's own. A wrong password, or a file of it that is missing, is waited out too: the log says
+ * what is wrong, and each try reads it anew. RT_CANCELLED when stopping, RT_INVALID and RT_UNSUPPORTED
+ * for what waiting cannot mend. */
 RT_MUST_USE rt_status runtime_open_queue(runtime *rt, queue **out, rt_error *err);
 
 #endif
