@@ -110,6 +110,7 @@ size_t named_files_check(const config *c, named_files_problem say, void *context
     check_second_teacher(&k, c);
     check_readable(&k, "tokenizer.model", c->tokenizer.model);
     check_readable(&k, "student.init_from", c->student.init_from);
+    check_readable(&k, "net.http_key_file", c->net.http_key_file);
     check_readable(&k, "net.keys", c->net.keys);
     check_readable(&k, "net.curve_key_file", c->net.curve_key_file);
     check_secret(&k, "queue.password", c->queue.password);

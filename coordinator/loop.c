@@ -100,7 +100,8 @@ static rt_status open_net(coordinator *co, rt_error *err)
     st = net_server_open(&identity, bind, &lock, &co->net, err);
     if (st != RT_OK) return rt_wrap(err, st, "net.coordinator_bind");
     if (strcmp(n->http, "off") == 0) return RT_OK;
-    return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, &co->http, err);
+    return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, n->http_key_file,
+                            &co->http, err);
 }
 
 /* The figures of an earlier end are not those of this start. */

@@ -260,6 +260,8 @@ static void show_net(page *p, const coordinator *co)
         (double)n->n_denied);
     one(p, "messages_wrong_role_total", "counter", "Messages sent with the key of another role.",
         (double)co->n_wrong_roles);
+    one(p, "http_refused_total", "counter", "Requests over HTTP without a good key.",
+        co->http == NULL ? 0 : (double)http_server_refused(co->http));
     one(p, "connections_failed_total", "counter", "Connections that did not speak the protocol.",
         (double)n->n_foreign);
 }

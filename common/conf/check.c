@@ -354,6 +354,12 @@ static rt_status check_net(const checker *k)
         quote_found(n->http, strlen(n->http), found);
         return fail_on(k, "net.http", "found '%s', expected ADDRESS:PORT or off", found);
     }
+    if (n->http[0] != '\0' && strcmp(n->http, "off") != 0 && !is_loopback(n->http, n_host) &&
+        n->http_key_file[0] == '\0')
+        return fail_on(k, "net.http",
+                       "'%s' is beyond loopback, which needs keys: set net.http_key_file to a file "
+                       "with one key a line",
+                       n->http);
     if (n->dead_after_ms <= n->heartbeat_ms)
         return fail_on(k, "net.dead_after_ms",
                        "found %llu, expected more than net.heartbeat_ms "

@@ -298,6 +298,7 @@ typedef struct net_config {
     char *server_bind;      /* endpoint a shard binds; "tcp://127.0.0.1:*" takes any free port */
     char *server_advertise; /* endpoint told to students, {shard} replaced; "" = as bound */
     char *http;             /* address:port of stats; "" = the launcher chooses; "off" */
+    char *http_key_file;    /* keys that may read it, one a line; needed beyond loopback */
     char *keys;             /* folder of keys by role; this or the next is needed beyond loopback */
     char *curve_key_file;   /* secret file of one key pair for all */
     net_wire wire;

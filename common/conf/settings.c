@@ -460,6 +460,9 @@ TEXT(IN(net, server_advertise), "", FREE,
      "Endpoint told to the students, `{shard}` replaced by the shard's number. Empty: as bound."),
 TEXT(IN(net, http), "", FREE,
      "`ADDRESS:PORT` of statistics and dashboard. Empty: the launcher chooses; `off`: none."),
+TEXT(IN(net, http_key_file), "", FREE,
+     "File of the keys that may read `net.http`, one a line, sent as a bearer token; read again when it "
+     "changes. Needed beyond loopback. `retort stats` and the launcher show its first."),
 TEXT(IN(net, keys), "", FREE,
      "Folder of keys by role (`retort keys`): the process's own `ROLE.key`, and `allowed`. Needed beyond "
      "loopback."),

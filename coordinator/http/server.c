@@ -1,12 +1,14 @@
 #include "coordinator/http/server.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/http_server/api_gate.h"
 #include "common/http_server/http_daemon.h"
 
 #define CONNECTIONS_MAX 64
@@ -16,6 +18,7 @@
 struct http_server {
     struct MHD_Daemon *daemon;
     char address[HTTP_ADDRESS_SIZE];
+    api_gate *gate;        /* NULL: no key is needed */
     pthread_mutex_t mutex; /* guards pages and beat_ms */
     rt_buf pages[HTTP_PAGE_COUNT];
     uint64_t beat_ms;
@@ -65,6 +68,26 @@ static enum MHD_Result answer_health(http_server *h, struct MHD_Connection *conn
     return answer_text(connection, MHD_HTTP_OK, "ok\n");
 }
 
+static enum MHD_Result answer_no_key(struct MHD_Connection *connection)
+{
+    static const char text[] = "expected `Authorization: Bearer KEY` with a key of "
+                               "net.http_key_file\n";
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        sizeof text - 1, (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+    if (response == NULL) return MHD_NO;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    enum MHD_Result done = MHD_queue_response(connection, MHD_HTTP_UNAUTHORIZED, response);
+    MHD_destroy_response(response);
+    return done;
+}
+
+static bool may_ask(http_server *h, struct MHD_Connection *connection)
+{
+    return h->gate == NULL ||
+           api_gate_allows(h->gate, MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                                MHD_HTTP_HEADER_AUTHORIZATION));
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,
                               size_t *n_upload, void **state)
@@ -83,6 +106,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET only\n");
     if (strcmp(url, "/healthz") == 0) return answer_health(h, connection);
+    if (!may_ask(h, connection)) return answer_no_key(connection);
     if (strcmp(url, "/api/stats") == 0)
         return answer_page(h, connection, HTTP_STATS, "application/json");
     if (strcmp(url, "/metrics") == 0)
@@ -123,11 +147,27 @@ static rt_status resolve(const char *address, struct addrinfo **out, rt_error *e
                      : rt_fail(err, RT_INVALID, "net.http: %s: %s", address, gai_strerror(code));
 }
 
-rt_status http_server_open(const char *address, http_server **out, rt_error *err)
+static bool is_loopback(const struct sockaddr *a)
+{
+    const struct sockaddr_in *v4 = (const void *)a;
+    const struct sockaddr_in6 *v6 = (const void *)a;
+    if (a->sa_family == AF_INET) return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    return a->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+rt_status http_server_open(const char *address, const char *key_file, http_server **out,
+                           rt_error *err)
 {
     struct addrinfo *wanted = NULL;
     rt_status st = resolve(address, &wanted, err);
     if (st != RT_OK) return st;
+    if (key_file[0] == '\0' && !is_loopback(wanted->ai_addr)) {
+        freeaddrinfo(wanted);
+        return rt_fail(err, RT_INVALID,
+                       "net.http: '%.100s' is beyond loopback, which needs keys: set "
+                       "net.http_key_file to a file with one key a line",
+                       address);
+    }
     http_server *h = rt_calloc(1, sizeof *h);
     if (h == NULL) {
         freeaddrinfo(wanted);
@@ -135,6 +175,12 @@ rt_status http_server_open(const char *address, http_server **out, rt_error *err
     }
     pthread_mutex_init(&h->mutex, NULL);
     h->beat_ms = rt_clock_mono_ms();
+    if (key_file[0] != '\0' && (st = api_gate_open(key_file, &h->gate, err)) != RT_OK) {
+        st = rt_wrap(err, st, "net.http_key_file");
+        freeaddrinfo(wanted);
+        http_server_close(h);
+        return st;
+    }
     http_daemon_settings how = {.socket = wanted->ai_addr,
                                 .flags = MHD_USE_INTERNAL_POLLING_THREAD,
                                 .handle = handle,
@@ -156,6 +202,7 @@ void http_server_close(http_server *h)
 {
     if (h == NULL) return;
     if (h->daemon != NULL) MHD_stop_daemon(h->daemon);
+    api_gate_close(h->gate);
     for (int i = 0; i < HTTP_PAGE_COUNT; i++) rt_buf_free(&h->pages[i]);
     pthread_mutex_destroy(&h->mutex);
     free(h);
@@ -164,6 +211,11 @@ void http_server_close(http_server *h)
 const char *http_server_address(const http_server *h)
 {
     return h->address;
+}
+
+uint64_t http_server_refused(const http_server *h)
+{
+    return h->gate == NULL ? 0 : api_gate_refused(h->gate);
 }
 
 void http_server_publish(http_server *h, http_page page, rt_buf *text)

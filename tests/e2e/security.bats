@@ -31,7 +31,7 @@ start_redis() { # start_redis ARGS...: on a socket, or what the arguments say
 }
 
 metric() { "$RETORT" stats --address "$HTTP" --metrics "${@:2}" | sed -nE "s/^retort_$1 ([0-9]+)$/\1/p"; }
-metric_at_least() { local v; v=$(metric "$1"); [ -n "$v" ] && [ "$v" -ge "$2" ]; }
+metric_at_least() { local v; v=$(metric "$1" "${@:3}"); [ -n "$v" ] && [ "$v" -ge "$2" ]; }
 
 @test "a whole run goes through locked doors, each process with the key of its role" {
   "$RETORT" keys --output keys
@@ -118,4 +118,34 @@ metric_at_least() { local v; v=$(metric "$1"); [ -n "$v" ] && [ "$v" -ge "$2" ];
   run "$RETORT" run --config retort.yaml --set "queue.url=unix:$folder/redis.sock" \
     --set queue.user=retort --set 'queue.password=${RUN_PASSWORD}'
   [ "$status" -eq 0 ] || { echo "$output"; show_logs; false; }
+}
+
+@test "statistics beyond loopback need a key, and the keys may change" {
+  make_recorded 60
+  write_config 10
+  start_redis
+  run "$RETORT" coordinator --config retort.yaml --set net.http=0.0.0.0:0
+  [ "$status" -eq 2 ]
+  port=$((20000 + RANDOM % 20000))
+  run "$RETORT" coordinator --config retort.yaml --set "net.http=0.0.0.0:$port"
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"net.http_key_file"* ]]
+  (umask 077; printf '# dashboard\nkey-of-the-dashboard\n' > http.keys)
+  start_coordinator --set "queue.url=unix:$folder/redis.sock" --set "net.http=0.0.0.0:$port" --set net.http_key_file=http.keys
+  url="http://127.0.0.1:$port"
+  [ "$(curl -so /dev/null -w '%{http_code}' "$url/healthz")" = 200 ]
+  for path in / /api/stats /metrics /nothing; do
+    [ "$(curl -so /dev/null -w '%{http_code}' "$url$path")" = 401 ]
+    [ "$(curl -so /dev/null -w '%{http_code}' -H 'Authorization: Bearer guess' "$url$path")" = 401 ]
+  done
+  [ "$(curl -so /dev/null -w '%{http_code}' -H 'Authorization: Bearer key-of-the-dashboard' "$url/api/stats")" = 200 ]
+  run "$RETORT" stats --address "127.0.0.1:$port"
+  [ "$status" -ne 0 ]
+  [[ "$output" == *"--key-file"* ]]
+  "$RETORT" stats --address "127.0.0.1:$port" --key-file http.keys | grep -q '^stage '
+  HTTP="127.0.0.1:$port"
+  wait_until 10 metric_at_least http_refused_total 8 --key-file http.keys
+  echo another-key > http.new && mv http.new http.keys
+  wait_until 10 sh -c "curl -so /dev/null -f -H 'Authorization: Bearer another-key' $url/metrics"
+  [ "$(curl -so /dev/null -w '%{http_code}' -H 'Authorization: Bearer key-of-the-dashboard' "$url/metrics")" = 401 ]
 }
