@@ -12,6 +12,7 @@
 #include "common/http_server/http_daemon.h"
 
 #define CONNECTIONS_MAX 64
+#define PER_ADDRESS_MAX 48 /* of one client: the rest is for the probes of others */
 #define TIMEOUT_S       10
 #define STALE_MS        30000 /* a loop that has not turned for so long is not healthy */
 
@@ -88,6 +89,15 @@ static bool may_ask(http_server *h, struct MHD_Connection *connection)
                                                                 MHD_HTTP_HEADER_AUTHORIZATION));
 }
 
+static bool has_body(struct MHD_Connection *connection)
+{
+    const char *length =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return (length != NULL && strcmp(length, "0") != 0) ||
+           MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                       MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,
                               size_t *n_upload, void **state)
@@ -95,6 +105,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     http_server *h = context;
     static int seen;
     (void)version, (void)upload;
+    if (*state == NULL && has_body(connection)) /* nothing here takes one: not a byte is read */
+        return answer_text(connection, MHD_HTTP_CONTENT_TOO_LARGE, "no body is expected\n");
     if (*state == NULL) { /* headers only: wait for the end of the request */
         *state = &seen;
         return MHD_YES;
@@ -186,6 +198,7 @@ rt_status http_server_open(const char *address, const char *key_file, http_serve
                                 .handle = handle,
                                 .context = h,
                                 .connections_max = CONNECTIONS_MAX,
+                                .per_address_max = PER_ADDRESS_MAX,
                                 .timeout_s = TIMEOUT_S};
     st = http_daemon_start(&how, &h->daemon, h->address, err);
     if (st != RT_OK) st = rt_wrap(err, st, "net.http: %s", address);
