@@ -74,35 +74,34 @@ static rt_status open_money(coordinator *co, rt_error *err)
 static rt_status open_link(coordinator *co, rt_error *err)
 {
     const config *c = co->config;
-    rt_buf password = {0};
-    rt_status st = RT_OK;
-    if (c->queue.password[0] != '\0')
-        st = config_secret("queue.password", c->queue.password, &password, err);
-    if (st == RT_OK)
-        st = queue_link_new(c->queue.url, password.data == NULL ? "" : password.data, c->name,
-                            co->folder.is_new, &co->link, err);
-    if (password.data != NULL) explicit_bzero(password.data, password.n);
-    rt_buf_free(&password);
-    return st;
+    queue_login login = {.user = c->queue.user,
+                         .read_password =
+                             c->queue.password[0] != '\0' ? config_queue_password : NULL,
+                         .context = c,
+                         .ca_file = c->queue.ca_file,
+                         .cert_file = c->queue.cert_file,
+                         .key_file = c->queue.key_file};
+    return queue_link_new(c->queue.url, &login, c->name, co->folder.is_new, &co->link, err);
 }
 
 static rt_status open_net(coordinator *co, rt_error *err)
 {
     const net_config *n = &co->config->net;
-    net_keys keys = {0};
     net_identity identity = {
         .run_id = co->config->name, .sender = "coordinator", .incarnation = rt_clock_wall_ms()};
     const char *bind = n->coordinator_bind[0] != '\0' ? n->coordinator_bind
                        : n->coordinator[0] != '\0'    ? n->coordinator
                                                       : "tcp://127.0.0.1:*";
-    bool has_keys = n->curve_key_file[0] != '\0';
-    rt_status st = RT_OK;
-    if (has_keys && (st = net_keys_read(n->curve_key_file, &keys, err)) != RT_OK) return st;
-    st = net_server_open(&identity, bind, has_keys ? &keys : NULL, &co->net, err);
-    explicit_bzero(&keys, sizeof keys);
+    rt_status st =
+        net_keyring_open(n->keys, n->curve_key_file, NET_ROLE_COORDINATOR, &co->ring, err);
+    if (st != RT_OK) return st;
+    net_lock lock = {co->ring, NET_BIT(NET_ROLE_TEACHER) | NET_BIT(NET_ROLE_STUDENT) |
+                                   NET_BIT(NET_ROLE_SERVER)};
+    st = net_server_open(&identity, bind, &lock, &co->net, err);
     if (st != RT_OK) return rt_wrap(err, st, "net.coordinator_bind");
     if (strcmp(n->http, "off") == 0) return RT_OK;
-    return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, &co->http, err);
+    return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, n->http_key_file,
+                            &co->http, err);
 }
 
 /* The figures of an earlier end are not those of this start. */
@@ -145,6 +144,7 @@ static void close_all(coordinator *co)
 {
     http_server_close(co->http);
     net_server_close(co->net);
+    net_keyring_free(co->ring);
     plan_stage_free(co->plan);
     /* A tokenizer in the making holds the corpus: its thread is waited for in here. */
     tokenizer_stage_free(co->tokenizer);

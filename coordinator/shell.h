@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#include "common/net/endpoint.h"
+#include "common/net/keyring.h"
 #include "coordinator/archive_stage.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/eval_board.h"
@@ -67,6 +67,7 @@ struct coordinator {
     smoke_gate smoke;
     uint64_t smoke_seen; /* records in the archive when the gate was looked at last */
     quota_stage money;
+    net_keyring *ring; /* NULL without keys */
     net_server *net;
     http_server *http;
 
@@ -96,6 +97,8 @@ struct coordinator {
     rt_status why_status;
     rt_error why;
     char problem[512]; /* of training, "" when none */
+    uint64_t wrong_role_log_ms;
+    uint64_t n_wrong_roles; /* messages whose sender had the key of another role */
     uint64_t n_refusals, n_requeued, n_dead_letters;
     progress_rate label_rate, token_rate;
     run_timers timers;

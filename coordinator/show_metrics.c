@@ -256,8 +256,12 @@ static void show_net(page *p, const coordinator *co)
     one(p, "message_bytes_out_total", "counter", "Bytes sent.", (double)n->bytes_out);
     one(p, "refusals_total", "counter", "Messages answered with a refusal.",
         (double)co->n_refusals);
-    one(p, "connections_denied_total", "counter", "Connections with a wrong key.",
+    one(p, "connections_denied_total", "counter", "Connections with a key that may not come in.",
         (double)n->n_denied);
+    one(p, "messages_wrong_role_total", "counter", "Messages sent with the key of another role.",
+        (double)co->n_wrong_roles);
+    one(p, "http_refused_total", "counter", "Requests over HTTP without a good key.",
+        co->http == NULL ? 0 : (double)http_server_refused(co->http));
     one(p, "connections_failed_total", "counter", "Connections that did not speak the protocol.",
         (double)n->n_foreign);
 }
