@@ -1,6 +1,7 @@
 /* What the parts of the coordinator's loop share. One thread owns all of it.
  *
- *   loop.c         poll, archive, train, die, show; in this order, again and again
+ *   loop.c         opens, receives, closes
+ *   turn.c         archive, train, feed, bury; in this order, again and again
  *   on_message.c   one handler for each kind of message
  *   train_stage.c  tokenizer, plan, feeding, orders, checkpoints, scores
  *   smoke_stage.c  the first rows, before the rest is leased
@@ -102,6 +103,16 @@ struct coordinator {
     uint64_t shown_ms, seconds_saved_ms;
     uint64_t tokens_seen; /* applied since the start, for the rate */
 };
+
+/* turn.c */
+typedef struct coordinator_turn_state {
+    bool busy;            /* there is more to do at once */
+    bool stream_is_empty; /* LABELS was read to its end */
+} coordinator_turn_state;
+/* Everything but the messages. `read_empty`: all that had arrived were handled. */
+void coordinator_turn(coordinator *co, bool read_empty, coordinator_turn_state *turn);
+/* Whether the process may leave now. */
+bool coordinator_is_over(const coordinator *co, const coordinator_turn_state *turn);
 
 /* on_message.c */
 void on_message(coordinator *co, const net_incoming *in);
