@@ -348,7 +348,10 @@ rt_status step_control_report(step_control *sc, const wire_server_report *report
     shard_report *place = &sc->shards[report->shard];
     report_free(&place->r);
     *place = (shard_report){.known = true, .session = session, .r = copy};
-    bool lost = !report->has_params || report->generation > sc->generation;
+    /* Another generation, or a version behind that of all, is a process which hung until it was
+     * replaced, and is back. */
+    bool lost = !report->has_params || report->generation != sc->generation ||
+                report->version < sc->version;
     if (is_training(sc->state) && lost) enter_rewinding(sc);
     advance(sc);
     return RT_OK;

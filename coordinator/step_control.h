@@ -3,7 +3,7 @@
  *   STARTING ─► (REWINDING ─► RESTORING) ─► at version v:
  *       v is a mark not passed:  SAVING ─► COMMITTING ─► EVALUATING ─► (v is last: FINISHED)
  *       else:                    GATHERING ─► APPLYING ─► v + 1
- *   from anywhere: a shard reports that it holds no parameters ─► REWINDING
+ *   from anywhere: a shard reports no parameters, or those of another time ─► REWINDING
  *
  * Marks are the multiples of eval_every (0 is none) and the last version. Everything is derived
  * from the newest report of each shard, so lost, repeated and late messages change nothing. What
