@@ -144,7 +144,7 @@ static void start(sim_node *node)
     node->life++;
     node->stopped_until_ms = 0;
     /* A wall clock that jumps. */
-    uint64_t jump_ms = sim_chance(0.1) ? sim_below(7200000) : 3600000;
+    uint64_t jump_ms = sim_chance(0.3) ? sim_below(7200000) : 3600000;
     node->incarnation = 1000000 + sim->now_ms + jump_ms;
     sim->current = node;
     sim_trace("starts, incarnation %" PRIu64, node->incarnation);
