@@ -29,6 +29,7 @@
 #include "coordinator/smoke_gate.h"
 #include "coordinator/smoke_stage.h"
 #include "coordinator/step_control.h"
+#include "coordinator/straggler.h"
 #include "coordinator/tokenizer_stage.h"
 #include "coordinator/training_files.h"
 
@@ -76,6 +77,8 @@ struct coordinator {
     step_control *steps;
     bool steps_ready;
     feeder feeder;
+    straggler straggler;
+    uint64_t n_backups; /* micro-batches given to a second student */
     eval_board *board;
     metrics_log *metrics;
     shard_peer *peers; /* [n_servers] */
@@ -160,6 +163,9 @@ RT_MUST_USE rt_status reopening_now(const coordinator *co, reopening *out, rt_er
 void show_money_json(const coordinator *co, json_t *top);
 /* Or "". */
 const char *show_money_problem(const coordinator *co, char *scratch, size_t n_scratch);
+
+/* show_mode.c. Adds "mode", "repeatable", "staleness" and "backups". */
+void show_mode_json(const coordinator *co, json_t *top);
 
 /* show.c, show_metrics.c, result.c */
 void show_picture(coordinator *co);

@@ -201,6 +201,8 @@ static void show_training(page *p, const coordinator *co)
         (double)step_control_n_rewinds(co->steps));
     one(p, "resends_total", "counter", "Times micro-batches were published again.",
         (double)co->feeder.n_resends);
+    one(p, "backups_total", "counter", "Micro-batches given to a second student.",
+        (double)co->n_backups);
     family(p, "stage_seconds", "gauge", "Time spent in a stage, restarts included.");
     labelled(p, "stage_seconds", "stage", "label", progress_timer_get(&t->label, co->now_ms));
     labelled(p, "stage_seconds", "stage", "tokenizer",

@@ -44,8 +44,9 @@ typedef enum step_action_kind {
 typedef struct step_action {
     step_action_kind kind;
     uint64_t version;
-    double grad_norm; /* APPLYING */
-    wire_sums sums;   /* APPLYING */
+    double grad_norm;                   /* APPLYING */
+    wire_sums sums;                     /* APPLYING */
+    uint64_t staleness[WIRE_STALE_MAX]; /* APPLYING: micro-batches by versions behind the step */
 } step_action;
 
 typedef struct step_control step_control;

@@ -44,7 +44,7 @@ typedef struct sim_node {
     bool replaced; /* it hung, and another took its name */
     uint64_t incarnation;
     uint64_t stopped_until_ms; /* SIGSTOP */
-    uint64_t slow_until_ms;    /* computes twenty times slower */
+    uint64_t slow_until_ms;    /* computes far slower than the others */
     int64_t io_left;           /* dies at this I/O call from now; < 0: does not */
     bool doomed;               /* it has come to it */
     void *self;
@@ -222,6 +222,7 @@ double sim_gradient(uint64_t content, const float *w, float *grad);
 /* A shard took a gradient, restored, or applied a step. */
 void sim_saw_push(const sim_node *server, const wire_push *push, wire_push_status status);
 void sim_saw_restore(sim_node *server, uint64_t version);
+void sim_saw_save(const sim_node *server, uint64_t version);
 void sim_saw_apply(const sim_node *server, uint64_t version);
 void sim_check_all(void);
 void sim_check_end(void);

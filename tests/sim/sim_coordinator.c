@@ -16,6 +16,7 @@ typedef struct coordinator_node {
     coordinator co;
     struct net_server net;
     coordinator_turn_state turn;
+    uint64_t n_backups; /* counted so far */
 } coordinator_node;
 
 /* ---- coordinator/corpus_source.h ---- */
@@ -290,6 +291,8 @@ void sim_coordinator_tick(sim_node *node)
     coordinator *co = &n->co;
     co->now_ms = sim->now_ms;
     coordinator_turn(co, true, &n->turn);
+    sim->counts.n_backups += co->n_backups - n->n_backups;
+    n->n_backups = co->n_backups;
     if (has_died(node)) return;
     sim_check(co->ending != RUN_FAILED, "the run failed: %s", co->why.text);
     if (coordinator_is_over(co, &n->turn)) {

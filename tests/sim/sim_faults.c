@@ -119,6 +119,7 @@ void sim_fault(void)
         sim_redis_flush();
         break;
     case FAULT_SLOW:
+        if (sim_chance(0.5)) node = &sim->nodes[1 + 2 * sim->shape.n_servers];
         node->slow_until_ms = sim->now_ms + sim_between(1000, 10000);
         sim_trace("%s is slow until %" PRIu64, node->name, node->slow_until_ms);
         break;

@@ -45,6 +45,11 @@ typedef struct sim_oracle {
     uint64_t n_batches_max;
 } sim_oracle;
 
+static bool is_sync(void)
+{
+    return sim->config.train.mode == TRAIN_SYNC;
+}
+
 static float *vector(void)
 {
     float *v = rt_calloc(sim->table.n_total, sizeof *v);
@@ -163,11 +168,6 @@ static const reference *reference_at(uint64_t version)
     return r;
 }
 
-static bool is_sync(void)
-{
-    return sim->config.train.mode == TRAIN_SYNC;
-}
-
 static void compare(const char *what, const param_slice *slice, const float *found,
                     const float *whole, uint64_t version)
 {
@@ -224,6 +224,13 @@ void sim_saw_push(const sim_node *server, const wire_push *push, wire_push_statu
     }
     sim_check(push->step >= l->version, "a gradient of step %" PRIu64 " at version %" PRIu64,
               push->step, l->version);
+    if (!is_sync()) {
+        uint64_t behind = push->step - push->version, k = sim->config.train.staleness_max;
+        sim_check(push->version <= push->step && behind <= k && push->step <= l->version + k,
+                  "step %" PRIu64 " with parameters of version %" PRIu64 " at version %" PRIu64,
+                  push->step, push->version, l->version);
+        sim->counts.staleness_max = RT_MAX(sim->counts.staleness_max, behind);
+    }
     sim_check((l->taken[push->step] & bit) == 0,
               "step %" PRIu64 " micro-batch %" PRIu32 " counted twice", push->step, push->index);
     l->taken[push->step] |= bit;
@@ -235,6 +242,18 @@ void sim_saw_restore(sim_node *server, uint64_t version)
     if (generation > newest_generation(server)) server->replaced = false;
     sim->oracle->ledgers[server->i] = (ledger){.version = version};
     if (is_sync()) compare_model(shard_state_model(sim_server_state(server)), version);
+}
+
+/* A checkpoint of a version holds everything below it and nothing beyond. */
+void sim_saw_save(const sim_node *server, uint64_t version)
+{
+    const ledger *l = &sim->oracle->ledgers[server->i];
+    sim_check(l->version == version, "version %" PRIu64 " is saved at version %" PRIu64, version,
+              l->version);
+    for (uint64_t step = version; sim->config.train.mode == TRAIN_ASYNC && step < SIM_STEPS_MAX;
+         step++)
+        sim_check(l->taken[step] == 0,
+                  "version %" PRIu64 " is saved with a gradient of step %" PRIu64, version, step);
 }
 
 void sim_saw_apply(const sim_node *server, uint64_t step)

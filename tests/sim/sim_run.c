@@ -27,6 +27,13 @@ static void draw_shape(sim_shape *s)
     s->deadline_ms = s->faults_end_ms + 900000;
 }
 
+/* Half of the seeds are sync: there every bit is known. */
+static train_mode draw_mode(void)
+{
+    if (sim_chance(0.5)) return TRAIN_SYNC;
+    return sim_chance(0.5) ? TRAIN_SSP : TRAIN_ASYNC;
+}
+
 static void draw_config(config *c, int mode)
 {
     static char name[] = "sim", none[] = "", url[] = "sim", endpoint[] = "sim", currency[] = "USD",
@@ -44,8 +51,10 @@ static void draw_config(config *c, int mode)
                               .deliveries_max = 20,
                               .claim_ms = 15000};
     c->student.arch = STUDENT_LLAMA;
-    c->train = (train_config){.mode = mode >= 0 ? (train_mode)mode : TRAIN_SYNC,
-                              .steps = sim_between(3, 10),
+    c->train = (train_config){.mode = mode >= 0 ? (train_mode)mode : draw_mode(),
+                              .staleness_max = sim_between(1, 4),
+                              .backup_after = sim_chance(0.7) ? 3 : 0,
+                              .steps = sim_between(3, 14),
                               .chunk_size = sim_between(6, 12),
                               .micro_batches = sim_between(1, 4),
                               .micro_batch_tokens = 16,
@@ -62,6 +71,7 @@ static void draw_config(config *c, int mode)
                               .eval_every = sim_below(5),
                               .checkpoints_kept = 2,
                               .lookahead_steps = sim_between(1, 4)};
+    if (c->train.mode != TRAIN_SYNC) c->train.lookahead_steps += c->train.staleness_max;
     c->launch.servers = sim->shape.n_servers;
     c->net = (net_config){.coordinator = endpoint,
                           .heartbeat_ms = 400,

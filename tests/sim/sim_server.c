@@ -90,6 +90,7 @@ static void save(const sim_node *node, server_node *n, const wire_server_order *
     }
     sim_slice_set(&sim->disk.partial[node->k], order->version, shard_state_model(n->state));
     RT_ASSERT(shard_state_saved(n->state, order, &file, 1, NULL) == RT_OK);
+    sim_saw_save(node, order->version);
     sim_trace("saved version %" PRIu64, order->version);
 }
 

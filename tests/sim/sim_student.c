@@ -2,9 +2,11 @@
  * are small functions of the micro-batch and of the weights that were pulled, so that work done with
  * wrong weights shows. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/nn/optim/adamw.h"
 #include "tests/sim/sim.h"
 #include "worker/student/take_batch.h"
 
@@ -15,6 +17,7 @@
 typedef enum student_doing { IDLE, PULLING, COMPUTING, PUSHING, REPORTING } student_doing;
 
 typedef struct shard_side {
+    uint64_t asked;               /* the version that was asked for */
     uint64_t version, generation; /* of the slice held */
     bool whole, waiting;
 } shard_side;
@@ -117,19 +120,48 @@ static bool all_answered(const student_node *n)
     return true;
 }
 
+static bool is_sync(void)
+{
+    return sim->config.train.mode == TRAIN_SYNC;
+}
+
+/* A score is that of one version, in every mode. */
+static uint64_t staleness_of(const student_node *n)
+{
+    return is_sync() || n->kind == MICRO_BATCH_EVALUATE ? 0 : sim->config.train.staleness_max;
+}
+
+static bool will_do(const student_node *n, uint64_t version)
+{
+    return version <= n->step && n->step - version <= staleness_of(n);
+}
+
 static void send_pull(sim_node *node, student_node *n, uint32_t i)
 {
-    wire_message m = {.type = WIRE_PULL, .message_id = n->ask_id, .pull = {.version = n->step}};
+    wire_message m = {.type = WIRE_PULL,
+                      .message_id = n->ask_id,
+                      .pull = {.version = n->step, .staleness = staleness_of(n)}};
     sim_send(node, &sim->nodes[n->servers[i]], 0, &m, NULL, 0);
+}
+
+static uint64_t oldest_version(const student_node *n)
+{
+    uint64_t oldest = UINT64_MAX;
+    for (size_t i = 0; i < n->n_servers; i++) oldest = RT_MIN(oldest, n->sides[i].version);
+    return oldest;
 }
 
 static wire_push push_of(const student_node *n, const held_batch *held, uint32_t i)
 {
+    double norm = sqrt(grad_sum_squares(n->grad, sim->table.n_total));
     return (wire_push){.step = held->batch.step,
                        .index = held->batch.index,
                        .n_micro_batches = held->batch.n_micro_batches,
                        .sums = {.loss = {n->loss}, .count = {1}},
-                       .n_floats = n->slices[i].n_floats};
+                       .n_floats = n->slices[i].n_floats,
+                       .version = is_sync() ? 0 : oldest_version(n),
+                       .generation = is_sync() ? 0 : n->sides[i].generation,
+                       .norm = is_sync() ? 0 : norm};
 }
 
 static void send_push(sim_node *node, student_node *n, uint32_t i)
@@ -171,7 +203,8 @@ static void begin(sim_node *node, student_node *n, student_doing doing)
     n->pushed = PUSH_ACCEPTED;
     for (size_t i = 0; i < n->n_servers; i++) {
         const shard_side *side = &n->sides[i];
-        bool there = side->whole && side->version == n->step;
+        bool anew = sim->config.train.mode == TRAIN_ASYNC && staleness_of(n) > 0;
+        bool there = side->whole && side->asked == n->step && will_do(n, side->version) && !anew;
         n->sides[i].waiting = doing == PUSHING || (doing == PULLING && !there);
     }
     ask(node, n);
@@ -183,7 +216,7 @@ static void compute(sim_node *node, student_node *n)
 {
     bool slow = node->slow_until_ms > sim->now_ms;
     n->doing = COMPUTING;
-    n->until_ms = sim->now_ms + sim_between(5, 60) * (slow ? 20 : 1);
+    n->until_ms = sim->now_ms + sim_between(5, 60) * (slow ? 80 : 1);
 }
 
 static void computed(sim_node *node, student_node *n)
@@ -197,6 +230,9 @@ static void computed(sim_node *node, student_node *n)
 static void pulled_all(sim_node *node, student_node *n)
 {
     held_batch *held = in_work(n);
+    for (size_t i = 1; i < n->n_servers && n->pulled == PULL_OK && staleness_of(n) > 0; i++)
+        if (n->sides[i].generation != n->sides[0].generation) n->pulled = PULL_NOT_YET;
+    if (n->pulled == PULL_NOT_YET && staleness_of(n) > 0) forget_weights(n);
     if (n->pulled == PULL_OK) compute(node, n);
     if (n->pulled == PULL_GONE) let_go(n, held);
     if (n->pulled == PULL_NOT_YET) n->doing = IDLE;
@@ -225,7 +261,7 @@ static void hear_pulled(sim_node *node, student_node *n, uint32_t i, const net_i
 {
     const wire_pulled *p = &in->message.pulled;
     shard_side *side = &n->sides[i];
-    sim_check(p->status != PULL_OK || p->version == n->step, "version %" PRIu64 " for %" PRIu64,
+    sim_check(p->status != PULL_OK || will_do(n, p->version), "version %" PRIu64 " for %" PRIu64,
               p->version, n->step);
     side->waiting = false;
     if (p->status == PULL_OK) {
@@ -235,7 +271,8 @@ static void hear_pulled(sim_node *node, student_node *n, uint32_t i, const net_i
                   n_bytes);
         if (n_bytes > 0) memcpy(n->part, bytes, n_bytes);
         param_slice_scatter(&n->slices[i], &sim->table, n->part, n->w);
-        *side = (shard_side){.version = p->version, .whole = true};
+        *side = (shard_side){
+            .asked = n->step, .version = p->version, .generation = p->generation, .whole = true};
     } else if (n->pulled != PULL_GONE) {
         n->pulled = p->status;
     }
