@@ -273,7 +273,9 @@ void send_orders(coordinator *co)
         train_stage_order(co, i, &o, folder);
         bool is_same = o.kind == p->last.kind && o.generation == p->last.generation &&
                        o.version == p->last.version;
-        if (o.kind != ORDER_WAIT && !is_same) send_order(co, &p->peer, i, 0, &o);
+        /* Beyond a mark shards take gradients only when they are told: at once. */
+        bool opens = co->config->train.mode != TRAIN_SYNC && o.limit != p->last.limit;
+        if ((o.kind != ORDER_WAIT && !is_same) || opens) send_order(co, &p->peer, i, 0, &o);
     }
 }
 

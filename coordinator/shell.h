@@ -1,6 +1,7 @@
 /* What the parts of the coordinator's loop share. One thread owns all of it.
  *
- *   loop.c         poll, archive, train, die, show; in this order, again and again
+ *   loop.c         opens, receives, closes
+ *   turn.c         archive, train, feed, bury; in this order, again and again
  *   on_message.c   one handler for each kind of message
  *   train_stage.c  tokenizer, plan, feeding, orders, checkpoints, scores
  *   smoke_stage.c  the first rows, before the rest is leased
@@ -28,6 +29,7 @@
 #include "coordinator/smoke_gate.h"
 #include "coordinator/smoke_stage.h"
 #include "coordinator/step_control.h"
+#include "coordinator/straggler.h"
 #include "coordinator/tokenizer_stage.h"
 #include "coordinator/training_files.h"
 
@@ -76,6 +78,8 @@ struct coordinator {
     step_control *steps;
     bool steps_ready;
     feeder feeder;
+    straggler straggler;
+    uint64_t n_backups; /* micro-batches given to a second student */
     eval_board *board;
     metrics_log *metrics;
     shard_peer *peers; /* [n_servers] */
@@ -105,6 +109,16 @@ struct coordinator {
     uint64_t shown_ms, seconds_saved_ms;
     uint64_t tokens_seen; /* applied since the start, for the rate */
 };
+
+/* turn.c */
+typedef struct coordinator_turn_state {
+    bool busy;            /* there is more to do at once */
+    bool stream_is_empty; /* LABELS was read to its end */
+} coordinator_turn_state;
+/* Everything but the messages. `read_empty`: all that had arrived were handled. */
+void coordinator_turn(coordinator *co, bool read_empty, coordinator_turn_state *turn);
+/* Whether the process may leave now. */
+bool coordinator_is_over(const coordinator *co, const coordinator_turn_state *turn);
 
 /* on_message.c */
 void on_message(coordinator *co, const net_incoming *in);
@@ -152,6 +166,9 @@ RT_MUST_USE rt_status reopening_now(const coordinator *co, reopening *out, rt_er
 void show_money_json(const coordinator *co, json_t *top);
 /* Or "". */
 const char *show_money_problem(const coordinator *co, char *scratch, size_t n_scratch);
+
+/* show_mode.c. Adds "mode", "repeatable", "staleness" and "backups". */
+void show_mode_json(const coordinator *co, json_t *top);
 
 /* show.c, show_metrics.c, result.c */
 void show_picture(coordinator *co);

@@ -276,6 +276,12 @@ static rt_status check_train(const checker *k)
                        "record fits in no micro-batch",
                        (unsigned long long)t->micro_batch_tokens,
                        (unsigned long long)k->c->student.seq_len_max);
+    if (t->mode != TRAIN_SYNC && t->lookahead_steps <= t->staleness_max)
+        return fail_on(
+            k, "train.lookahead_steps",
+            "found %llu, expected more than train.staleness_max (%llu), or students would "
+            "wait for work",
+            (unsigned long long)t->lookahead_steps, (unsigned long long)t->staleness_max);
     return RT_OK;
 }
 

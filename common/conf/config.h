@@ -58,7 +58,7 @@ typedef enum train_preset {
     PRESET_LABEL_ONLY,      /* predict: -> label */
     PRESET_RATIONALE_FIRST, /* solve: -> rationale, then label */
 } train_preset;
-typedef enum train_mode { TRAIN_SYNC } train_mode;
+typedef enum train_mode { TRAIN_SYNC, TRAIN_SSP, TRAIN_ASYNC } train_mode;
 /* As compute_mode of common/nn/compute.h; the student keeps both equal. */
 typedef enum train_compute {
     TRAIN_COMPUTE_F32,
@@ -246,6 +246,8 @@ typedef struct student_config {
 typedef struct train_config {
     train_preset preset;
     train_mode mode;
+    uint64_t staleness_max; /* ssp, async: versions that a student may be behind its step */
+    double backup_after;    /* times the median of a step; 0: never */
     train_compute compute;
     double alpha;           /* weight of the label task in step-by-step */
     uint64_t steps;         /* updates; 0: from epochs */

@@ -244,6 +244,10 @@ static bool server_report_to_pb(const wire_server_report *in, arena *a, Retort__
     pb->saved_version = in->saved_version;
     pb->problem = in->problem;
     pb->diverged = in->diverged;
+    pb->mixed = in->mixed;
+    pb->staleness = (uint64_t *)(uintptr_t)in->staleness; /* only read */
+    for (size_t i = 0; i < WIRE_STALE_MAX; i++)
+        if (in->staleness[i] > 0) pb->n_staleness = i + 1;
     Retort__SavedFile *files = arena_array(a, in->n_saved_files, sizeof *files);
     pb->saved_files = arena_array(a, in->n_saved_files, sizeof(void *));
     if (pb->sums == NULL || files == NULL || pb->saved_files == NULL) return false;
@@ -292,6 +296,8 @@ static bool server_report_from_pb(const Retort__ServerReport *pb, wire_server_re
     out->has_saved = pb->has_saved;
     out->saved_version = pb->saved_version;
     out->diverged = pb->diverged;
+    out->mixed = pb->mixed;
+    for (size_t i = 0; i < pb->n_staleness; i++) out->staleness[i] = pb->staleness[i];
     sums_from_pb(pb->sums, &out->sums);
     if (!report_lists_from_pb(pb, out) || !wire_take_text(&out->problem, pb->problem)) return false;
     for (size_t i = 0; i < pb->n_saved_files; i++) {
@@ -317,6 +323,7 @@ static void server_order_to_pb(const wire_server_order *in, Retort__ServerOrder 
     pb->bos_id = in->bos_id;
     pb->eos_id = in->eos_id;
     pb->pad_id = in->pad_id;
+    pb->limit = in->limit;
 }
 
 static bool server_order_from_pb(const Retort__ServerOrder *pb, wire_server_order *out)
@@ -331,6 +338,7 @@ static bool server_order_from_pb(const Retort__ServerOrder *pb, wire_server_orde
     out->bos_id = pb->bos_id;
     out->eos_id = pb->eos_id;
     out->pad_id = pb->pad_id;
+    out->limit = pb->limit;
     return wire_take_text(&out->folder, pb->folder);
 }
 
@@ -370,6 +378,9 @@ static bool push_to_pb(const wire_push *in, arena *a, Retort__Push *pb)
     pb->n_micro_batches = in->n_micro_batches;
     pb->n_floats = in->n_floats;
     pb->element = (Retort__Element)in->element;
+    pb->version = in->version;
+    pb->generation = in->generation;
+    pb->norm = in->norm;
     pb->sums = sums_to_pb(&in->sums, a);
     return pb->sums != NULL && shared_to_pb(&in->shared, a, &pb->shared);
 }
@@ -409,7 +420,7 @@ static bool small_to_pb(const wire_message *m, arena *a, Retort__Envelope *e)
     case WIRE_PULL:
         if (!MAKE(pull, retort__pull__init)) return false;
         e->pull->version = m->pull.version;
-        e->pull->element = (Retort__Element)m->pull.element;
+        e->pull->element = (Retort__Element)m->pull.element, e->pull->staleness = m->pull.staleness;
         return true;
     case WIRE_PULLED:
         if (!MAKE(pulled, retort__pulled__init)) return false;
@@ -418,6 +429,7 @@ static bool small_to_pb(const wire_message *m, arena *a, Retort__Envelope *e)
         e->pulled->n_floats = m->pulled.n_floats;
         e->pulled->waited_ms = m->pulled.waited_ms;
         e->pulled->element = (Retort__Element)m->pulled.element;
+        e->pulled->generation = m->pulled.generation;
         return true;
     case WIRE_PUSHED:
         if (!MAKE(pushed, retort__pushed__init)) return false;
@@ -502,12 +514,15 @@ static bool small_from_pb(const Retort__Envelope *e, wire_message *m)
         sums_from_pb(e->eval_result->sums, &m->eval_result.sums);
         return true;
     case WIRE_PULL:
-        m->pull = (wire_pull){e->pull->version, (wire_element)e->pull->element};
+        m->pull = (wire_pull){e->pull->version, (wire_element)e->pull->element, e->pull->staleness};
         return true;
     case WIRE_PULLED:
-        m->pulled = (wire_pulled){(wire_pull_status)e->pulled->status, e->pulled->version,
-                                  e->pulled->n_floats, e->pulled->waited_ms,
-                                  (wire_element)e->pulled->element};
+        m->pulled = (wire_pulled){(wire_pull_status)e->pulled->status,
+                                  e->pulled->version,
+                                  e->pulled->n_floats,
+                                  e->pulled->waited_ms,
+                                  (wire_element)e->pulled->element,
+                                  e->pulled->generation};
         return true;
     case WIRE_PUSH:
         m->push.step = e->push->step;
@@ -515,6 +530,9 @@ static bool small_from_pb(const Retort__Envelope *e, wire_message *m)
         m->push.n_micro_batches = e->push->n_micro_batches;
         m->push.n_floats = e->push->n_floats;
         m->push.element = (wire_element)e->push->element;
+        m->push.version = e->push->version;
+        m->push.generation = e->push->generation;
+        m->push.norm = e->push->norm;
         m->push.shared = shared_from_pb(e->push->shared);
         sums_from_pb(e->push->sums, &m->push.sums);
         return true;

@@ -15,7 +15,8 @@
 typedef struct parked_pull {
     net_peer peer;
     uint64_t message_id;
-    uint64_t version;
+    wire_pull pull;
+    uint64_t version; /* that answers it */
     uint64_t since_ms, until_ms;
 } parked_pull;
 

@@ -72,6 +72,7 @@ static void send_weights(student_desk *desk, const net_peer *to, uint64_t messag
     wire_message m = {.type = WIRE_PULLED,
                       .pulled = {.status = PULL_OK,
                                  .version = shard_state_version(desk->state),
+                                 .generation = shard_state_generation(desk->state),
                                  .n_floats = w->n_floats,
                                  .waited_ms = waited_ms,
                                  .element = desk->element}};
@@ -81,7 +82,8 @@ static void send_weights(student_desk *desk, const net_peer *to, uint64_t messag
 
 static void answer_pull(student_desk *desk, const parked_pull *pull, uint64_t now_ms)
 {
-    wire_pull_status status = shard_state_pull(desk->state, pull->version);
+    uint64_t needed = 0;
+    wire_pull_status status = shard_state_pull(desk->state, &pull->pull, &needed);
     uint64_t waited_ms = now_ms > pull->since_ms ? now_ms - pull->since_ms : 0;
     if (status == PULL_OK) {
         send_weights(desk, &pull->peer, pull->message_id, waited_ms);
@@ -98,7 +100,7 @@ static void handle_pull(student_desk *desk, const net_incoming *in, uint64_t now
 {
     parked_pull pull = {.peer = in->peer,
                         .message_id = in->message.message_id,
-                        .version = in->message.pull.version,
+                        .pull = in->message.pull,
                         .since_ms = now_ms,
                         .until_ms = now_ms + PULL_PARK_MS};
     rt_error err = {0};
@@ -107,7 +109,7 @@ static void handle_pull(student_desk *desk, const net_incoming *in, uint64_t now
         refuse(desk, in, &err);
         return;
     }
-    if (shard_state_pull(desk->state, pull.version) == PULL_NOT_YET &&
+    if (shard_state_pull(desk->state, &pull.pull, &pull.version) == PULL_NOT_YET &&
         parked_pulls_add(desk->parked, &pull))
         return;
     answer_pull(desk, &pull, now_ms);

@@ -8,7 +8,8 @@
 
 typedef struct cached_slice {
     bool whole;
-    uint64_t version;
+    uint64_t asked; /* the version that was asked for */
+    uint64_t version, generation;
 } cached_slice;
 
 struct weight_cache {
@@ -20,6 +21,7 @@ struct weight_cache {
     shard_ask *asks;      /* [n] */
     uint32_t n;
     uint64_t wanted;
+    pull_terms terms;
     wire_pull_status worst;
     uint64_t waited_ms;
 };
@@ -122,8 +124,24 @@ static rt_status take_frames(weight_cache *cache, uint32_t shard, const net_inco
         }
         param_slice_scatter_part(slice, table, at, n / n_each, data, model_weights(cache->model));
     }
-    cache->slices[shard] = (cached_slice){.whole = true, .version = cache->wanted};
+    cache->slices[shard] = (cached_slice){.whole = true,
+                                          .asked = cache->wanted,
+                                          .version = in->message.pulled.version,
+                                          .generation = in->message.pulled.generation};
     return RT_OK;
+}
+
+static bool will_do(const weight_cache *cache, uint64_t version)
+{
+    return version <= cache->wanted && cache->wanted - version <= cache->terms.staleness;
+}
+
+/* Shards that were asked while the run went back: some before, some after. */
+static bool is_of_one_time(const weight_cache *cache)
+{
+    for (uint32_t i = 1; i < cache->n; i++)
+        if (cache->slices[i].generation != cache->slices[0].generation) return false;
+    return true;
 }
 
 static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *in, rt_error *err)
@@ -133,7 +151,7 @@ static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *
     if (m->type == WIRE_REFUSED)
         return rt_fail(err, RT_REFUSED, "shard %" PRIu32 ": %s", shard, m->refused.text);
     cache->waited_ms = RT_MAX(cache->waited_ms, m->pulled.waited_ms);
-    if (m->pulled.status == PULL_OK && m->pulled.version == cache->wanted)
+    if (m->pulled.status == PULL_OK && will_do(cache, m->pulled.version))
         return take_frames(cache, shard, in, err);
     if (m->pulled.status == PULL_GONE || cache->worst == PULL_GONE)
         cache->worst = PULL_GONE;
@@ -142,20 +160,25 @@ static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *
     return RT_OK;
 }
 
-rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t timeout_ms,
-                            wire_pull_status *status, rt_error *err)
+rt_status weight_cache_pull(weight_cache *cache, uint64_t version, pull_terms terms,
+                            uint64_t timeout_ms, wire_pull_status *status, rt_error *err)
 {
     rt_status st = fit_to_links(cache, err);
     if (st != RT_OK) return st;
     bool all_there = true;
     cache->wanted = version;
+    cache->terms = terms;
     cache->worst = PULL_OK;
     cache->waited_ms = 0;
     for (uint32_t i = 0; i < cache->n; i++) {
-        bool there = cache->slices[i].whole && cache->slices[i].version == version;
-        cache->asks[i] = (shard_ask){
-            .skip = there,
-            .ask = {.type = WIRE_PULL, .pull = {.version = version, .element = cache->element}}};
+        const cached_slice *slice = &cache->slices[i];
+        bool there = slice->whole && slice->asked == version && !terms.anew &&
+                     will_do(cache, slice->version);
+        cache->asks[i] = (shard_ask){.skip = there,
+                                     .ask = {.type = WIRE_PULL,
+                                             .pull = {.version = version,
+                                                      .element = cache->element,
+                                                      .staleness = terms.staleness}}};
         all_there = all_there && there;
     }
     if (!all_there) {
@@ -164,8 +187,22 @@ rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t time
                              err);
         if (st != RT_OK) return st;
     }
+    if (cache->worst == PULL_OK && terms.staleness > 0 && !is_of_one_time(cache)) {
+        weight_cache_forget(cache);
+        cache->worst = PULL_NOT_YET;
+    }
     *status = cache->worst;
     return RT_OK;
+}
+
+weight_origin weight_cache_origin(const weight_cache *cache)
+{
+    weight_origin origin = {.version = cache->wanted};
+    for (uint32_t i = 0; i < cache->n; i++) {
+        origin.version = RT_MIN(origin.version, cache->slices[i].version);
+        origin.generation = cache->slices[i].generation;
+    }
+    return origin;
 }
 
 uint64_t weight_cache_waited_ms(const weight_cache *cache)

@@ -19,6 +19,8 @@ struct gradient_pusher {
     bool *wants_frames; /* [n_asks] it could not read the block */
     uint32_t n_asks;
     wire_push_status worst;
+    uint64_t version, generation; /* of the parameters; modes other than sync */
+    double norm;
 };
 
 static void *block_bytes(const gradient_pusher *p)
@@ -66,6 +68,14 @@ void gradient_pusher_free(gradient_pusher *p)
     free(p->frames);
     free(p->asks);
     free(p);
+}
+
+void gradient_pusher_describe(gradient_pusher *p, uint64_t version, uint64_t generation,
+                              double norm)
+{
+    p->version = version;
+    p->generation = generation;
+    p->norm = norm;
 }
 
 static rt_status fit_to_links(gradient_pusher *p, rt_error *err)
@@ -182,7 +192,10 @@ rt_status gradient_pusher_push(gradient_pusher *p, const micro_batch *batch, con
                                             .n_micro_batches = batch->n_micro_batches,
                                             .sums = *sums,
                                             .n_floats = slice->n_floats,
-                                            .element = p->element}},
+                                            .element = p->element,
+                                            .version = p->version,
+                                            .generation = p->generation,
+                                            .norm = p->norm}},
                            .frames = p->frames + n_frames};
         fill_ask(p, i, at);
         n_frames += wire_frames_of(p->element, slice->n_floats);

@@ -20,6 +20,9 @@ RT_MUST_USE rt_status gradient_pusher_new(shard_links *links, const param_table 
                                           wire_element element, bool share, gradient_pusher **out,
                                           rt_error *err);
 void gradient_pusher_free(gradient_pusher *p);
+/* What the next gradient was computed from, and the norm of all of it: modes other than sync. */
+void gradient_pusher_describe(gradient_pusher *p, uint64_t version, uint64_t generation,
+                              double norm);
 
 /* grads [table->n_total], borrowed during the call. *status is PUSH_ACCEPTED, PUSH_STALE or
  * PUSH_AHEAD. RT_REFUSED with the shard's reason; else fails as shard_links_ask() does: then push
