@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "common/wire/messages.h"
 
@@ -101,6 +102,7 @@ static rt_status pump(archive_stage *s, queue *q, batch *b, uint64_t now_ms, boo
     if (b->n_good == 0) return appended;
     if ((st = archive_sync(s->archive, err)) != RT_OK) return st == RT_UNAVAILABLE ? RT_IO : st;
     for (size_t i = 0; i < b->n_good; i++) lease_table_archived(s->leases, b->examples[i]);
+    fault_point("coordinator.before_ack");
     st = queue_ack(q, stream, b->good, b->n_good, err);
     return appended != RT_OK ? appended : st;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
 
@@ -86,6 +87,7 @@ rt_status publish_records(runtime *rt, queue *q, const char *stream, const label
         if (++n_items < n_at_once) continue;
         if ((st = add_all(rt, q, stream, items, n_items, &p, err)) != RT_OK) goto out;
         n_items = 0;
+        fault_point("teacher.between_publishes");
     }
     if (n_items > 0) st = add_all(rt, q, stream, items, n_items, &p, err);
 out:
