@@ -102,6 +102,7 @@ static rt_status open_file(metrics_log *log, eval_board *board, rt_error *err)
         st = rt_fail(err, RT_IO, "open %s: %s", log->path, strerror(errno));
         goto out;
     }
+    if (text.n == 0) st = rt_fs_sync_parent(log->path, err); /* perhaps it is new */
     if (n_good < text.n) {
         rt_log_warn("metrics.torn", "file=%s bytes_cut=%zu", log->path, text.n - n_good);
         if (ftruncate(log->fd, (off_t)n_good) != 0)
