@@ -5,6 +5,7 @@
 #include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "common/wire/messages.h"
+#include "common/wire/seal.h"
 
 #define CONSUMER      "coordinator"
 #define DISK_RETRY_MS 1000
@@ -34,7 +35,9 @@ static outcome append_entry(archive_stage *s, const queue_entry *entry, size_t *
 {
     label_record r = {0};
     outcome result = BAD;
-    rt_status st = wire_decode_label(entry->bytes, entry->n_bytes, &r, why);
+    size_t n = entry->n_bytes;
+    rt_status st = wire_unseal(entry->bytes, &n, why);
+    if (st == RT_OK) st = wire_decode_label(entry->bytes, n, &r, why);
     if (st != RT_OK) return st == RT_NOMEM ? DISK_TROUBLE : BAD;
     *i_example = corpus_source_find(s->corpus, r.id);
     if (*i_example == SIZE_MAX) {

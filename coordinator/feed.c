@@ -4,6 +4,7 @@
 
 #include "common/base/fault_point.h"
 #include "common/base/log.h"
+#include "common/wire/seal.h"
 #include "coordinator/shell.h"
 
 #define STEPS_A_TURN  4
@@ -26,6 +27,7 @@ static void parcel_free(parcel *p, size_t n_max)
 static rt_status add_to_parcel(parcel *p, micro_batch *b, rt_error *err)
 {
     rt_status st = wire_encode_micro_batch(b, &p->items[p->n], err);
+    if (st == RT_OK) st = wire_seal(&p->items[p->n], err);
     if (st == RT_OK) p->n++;
     micro_batch_free(b);
     return st;
