@@ -61,8 +61,10 @@ static void parse_action(const char *text, fault_rule *r)
     while (i < RT_COUNT(names) && (strlen(names[i]) != n || strncmp(names[i], text, n) != 0)) i++;
     if (i == RT_COUNT(names)) refuse(text, "no such action");
     r->action = (fault_action)i;
-    bool takes_value = r->action >= FAULT_DELAY && r->action != FAULT_FULL;
-    if (takes_value != (value != NULL)) refuse(text, "a value is missing or too much");
+    bool needs_value =
+        r->action == FAULT_DELAY || r->action == FAULT_ERROR || r->action == FAULT_TORN;
+    bool may_have_one = needs_value || r->action == FAULT_KILL;
+    if (value == NULL ? needs_value : !may_have_one) refuse(text, "a value is missing or too much");
     if (value == NULL) return;
     if (strcmp(value, "ENOSPC") == 0)
         r->value = ENOSPC;
@@ -153,7 +155,9 @@ static _Noreturn void die(void)
 static void strike(const fault_rule *r)
 {
     switch (r->action) {
-    case FAULT_KILL: die();
+    case FAULT_KILL:
+        rt_sleep_ms(r->value); /* what was handed to ZeroMQ leaves meanwhile */
+        die();
     case FAULT_STOP: kill(getpid(), SIGSTOP); return;
     case FAULT_DELAY: rt_sleep_ms(r->value); return;
     case FAULT_ERROR:

@@ -12,7 +12,7 @@
  * once; 0: without end). Each strike leaves a file POINT.K in the folder, so a test sees from
  * outside that its fault did happen, and a process that was started again is not struck for ever.
  *
- *     kill           SIGKILL to itself
+ *     kill[=MS]      SIGKILL to itself, so much later
  *     stop           SIGSTOP to itself
  *     delay=MS       sleep
  *     error=ERRNO    ENOSPC or EIO; at points that can fail, half of a write is done before

@@ -37,3 +37,18 @@ load helpers
 @test "4: the coordinator dies behind a published step" {
   survives 4 "after publishing" coordinator.published:kill:8:3 3
 }
+
+in_labels() { redis-cli -s run/redis.sock XLEN 'retort:{small}:labels'; }
+
+some_in_labels() { [ "$(in_labels)" -gt 0 ]; }
+
+@test "4: an entry stays in the stream until its record is on disk" {
+  begin 'write(labels.jsonl):stop:1' "${CLUSTER[@]}"
+  wait_until 60 struck 'write(labels.jsonl).1'
+  [ ! -s run/dataset/labels.jsonl ]
+  some_in_labels
+  kill -KILL "$(struck_pid 'write(labels.jsonl)')"
+  some_in_labels
+  finish
+  judge_same 4 "before the first record" --strikes 1
+}
