@@ -35,6 +35,15 @@ metric() { sed -nE "s/^retort_$1 ([0-9.e+]+)\$/\1/p" metrics.txt; }
   judge 20 "counters and audit" --strikes 1
 }
 
+@test "20: an id that stands in the dataset twice opens the audit" {
+  cp -a "$base/run" run
+  head -n 1 run/dataset/labels.jsonl >> run/dataset/labels.jsonl
+  local code=0
+  "$RETORT" audit --config retort.yaml --json > audit.json || code=$?
+  [ "$code" -eq 5 ]
+  [ "$(json audit.json twice)" -eq 1 ]
+}
+
 all_labelled() {
   "$RETORT" stats --config retort.yaml --metrics > metrics.txt
   [ "$(metric 'queue_entries\{stream="labels"\}')" = 0 ] && [ "$(metric 'examples\{state="labelled"\}')" = 240 ]

@@ -71,7 +71,10 @@ begin() { # begin [RULES] [ARGS...]: a run with these faults, watched
   start_watch
 }
 
-finish() { # the run has to end well
+run_is_over() { ! kill -0 "$run_pid" 2>/dev/null; }
+
+finish() { # the run has to end, and well
+  wait_until "${FAULTS_RUN_MAX_S:-240}" run_is_over || return 1
   wait_run || { echo "the run ended with $run_code" >&2; cat run.err >&2; return 1; }
   stop_watch
 }
@@ -148,7 +151,7 @@ start_redis() { # start_redis [ARGS...]: redis_pid
   wait_until 20 redis_answers
 }
 
-redis_answers() { redis-cli -s "$folder/redis.sock" PING 2>/dev/null | grep -q PONG; }
+redis_answers() { redis-cli -s "$folder/redis.sock" PING 2>/dev/null | grep -qE "PONG|NOAUTH"; }
 redis() { redis-cli -s "$folder/redis.sock" "$@"; }
 
 OWN_REDIS() { echo "queue.url=unix:$folder/redis.sock"; }

@@ -49,6 +49,17 @@ def check_audit(args, findings):
     return a
 
 
+def check_ids(args, findings):
+    """No id twice in the dataset, as its files stand there."""
+    seen = set()
+    for path in glob.glob(f"{args.run}/dataset/*.jsonl"):
+        for number, text in enumerate(open(path, encoding="utf-8"), 1):
+            name = text[:48]
+            if name in seen:
+                findings.append(f"A: {path}:{number}: an id that was there before: {name}")
+            seen.add(name)
+
+
 def check_same(args, findings):
     mine, base = read_json(f"{args.run}/summary.json"), read_json(args.base)
     for key in ("dataset_sha256", "weights_sha256", "steps", "tokens"):
@@ -132,6 +143,7 @@ def main():
         result[key] = float(value)
     if not args.no_run:
         check_audit(args, findings)
+        check_ids(args, findings)
         if args.base:
             check_same(args, findings)
         strikes = strikes_of(args, findings)
