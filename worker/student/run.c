@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "common/nn/optim/adamw.h"
 #include "worker/model_shape/large_blocks.h"
@@ -183,12 +184,14 @@ static rt_status take(student *s, uint64_t block_ms, size_t *n_taken, rt_error *
     if (st != RT_OK) return forgive_queue(s, st, &why, err);
     s->took_pending = true;
     note_back(s);
+    if (*n_taken > 0) fault_point("student.after_read");
     return RT_OK;
 }
 
 static rt_status let_go(student *s, held_batch *held, rt_error *err)
 {
     rt_error why = {0};
+    fault_point("student.before_ack");
     rt_status st = queue_ack(s->queue, s->names.batches, &held->entry, 1, &why);
     /* Without an acknowledgement the entry comes again, and its effect is known then. */
     batch_hand_drop(&s->hand, held);

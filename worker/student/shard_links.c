@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
 
@@ -148,8 +149,10 @@ static rt_status send_ask(shard_link *link, shard_ask *ask, rt_error *err)
 static rt_status send_asks(shard_links *links, shard_ask *asks, rt_error *err)
 {
     rt_status st = RT_OK;
-    for (uint32_t i = 0; st == RT_OK && i < links->n; i++)
+    for (uint32_t i = 0; st == RT_OK && i < links->n; i++) {
+        if (i > 0) fault_point("student.between_asks");
         if (links->items[i].waiting) st = send_ask(&links->items[i], &asks[i], err);
+    }
     return st;
 }
 
