@@ -335,11 +335,27 @@ static rt_status check_endpoint(const checker *k, const char *path, const char *
     return RT_OK;
 }
 
+static rt_status check_http(const checker *k)
+{
+    const net_config *n = &k->c->net;
+    size_t n_host = 0;
+    if (n->http[0] == '\0' || strcmp(n->http, "off") == 0) return RT_OK;
+    if (!is_host_port(n->http, false, &n_host)) {
+        char found[FOUND_SIZE];
+        quote_found(n->http, strlen(n->http), found);
+        return fail_on(k, "net.http", "found '%s', expected ADDRESS:PORT or off", found);
+    }
+    if (is_loopback(n->http, n_host) || n->http_key_file[0] != '\0') return RT_OK;
+    return fail_on(k, "net.http",
+                   "'%s' is beyond loopback, which needs keys: set net.http_key_file to a file "
+                   "with one key a line",
+                   n->http);
+}
+
 static rt_status check_net(const checker *k)
 {
     const net_config *n = &k->c->net;
     rt_status st;
-    size_t n_host;
     if (n->keys[0] != '\0' && n->curve_key_file[0] != '\0')
         return fail_on(
             k, "net.keys",
@@ -354,18 +370,7 @@ static rt_status check_net(const checker *k)
                        "found nothing, expected tcp://HOST:PORT or ipc://PATH");
     if ((st = check_endpoint(k, "net.server_advertise", n->server_advertise, true)) != RT_OK)
         return st;
-    if (n->http[0] != '\0' && strcmp(n->http, "off") != 0 &&
-        !is_host_port(n->http, false, &n_host)) {
-        char found[FOUND_SIZE];
-        quote_found(n->http, strlen(n->http), found);
-        return fail_on(k, "net.http", "found '%s', expected ADDRESS:PORT or off", found);
-    }
-    if (n->http[0] != '\0' && strcmp(n->http, "off") != 0 && !is_loopback(n->http, n_host) &&
-        n->http_key_file[0] == '\0')
-        return fail_on(k, "net.http",
-                       "'%s' is beyond loopback, which needs keys: set net.http_key_file to a file "
-                       "with one key a line",
-                       n->http);
+    if ((st = check_http(k)) != RT_OK) return st;
     if (n->dead_after_ms <= n->heartbeat_ms)
         return fail_on(k, "net.dead_after_ms",
                        "found %llu, expected more than net.heartbeat_ms "
