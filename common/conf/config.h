@@ -298,7 +298,7 @@ typedef struct net_config {
     char *http;             /* address:port of stats; "" = the launcher chooses; "off" */
     char *curve_key_file;   /* secret file of the cluster's key pair; needed beyond loopback */
     net_wire wire;
-    bool shared_memory; /* gradients between processes of one machine */
+    bool shared_memory; /* gradients and parameters between processes of one machine */
     uint64_t heartbeat_ms;
     uint64_t dead_after_ms; /* a silent worker is dead */
     uint64_t request_timeout_ms;

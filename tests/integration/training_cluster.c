@@ -39,13 +39,15 @@ typedef struct scenario {
     const char *name;
     uint32_t n_shards, n_students;
     uint64_t kill_student_at, flush_at, kill_shard_at, stop_student_at; /* versions; 0: never */
+    bool in_frames; /* net.shared_memory is off */
 } scenario;
 
 static const scenario scenarios[] = {
-    {"one student, one shard", 1, 1, 0, 0, 0, 0},
-    {"three students, two shards", 2, 3, 0, 0, 0, 0},
-    {"killed students, emptied queue", 2, 2, 7, 12, 0, 17},
-    {"killed shard", 3, 2, 0, 0, 11, 0},
+    {"one student, one shard", 1, 1, 0, 0, 0, 0, false},
+    {"three students, two shards", 2, 3, 0, 0, 0, 0, false},
+    {"the same in frames", 2, 3, 0, 0, 0, 0, true},
+    {"killed students, emptied queue", 2, 2, 7, 12, 0, 17, false},
+    {"killed shard", 3, 2, 0, 0, 11, 0, false},
 };
 
 typedef struct outcome {
@@ -112,9 +114,10 @@ static void write_config(cluster *c)
                      "d_ff: 64, seq_len_max: 64, dropout: 0.1}\n"
                      "train: {steps: %" PRIu64 ", micro_batches: %d, lr: 0.01, clip_norm: 1.0}\n"
                      "queue: {url: \"%s\"}\n"
-                     "net: {coordinator: \"%s\", heartbeat_ms: 100, dead_after_ms: 2000}\n",
+                     "net: {coordinator: \"%s\", heartbeat_ms: 100, dead_after_ms: 2000, "
+                     "shared_memory: %s}\n",
                      c->size->d_model, c->size->n_steps, TOY_MICRO_BATCHES, url,
-                     toy_endpoint(c->coordinator));
+                     toy_endpoint(c->coordinator), c->what->in_frames ? "false" : "true");
     snprintf(c->config, sizeof c->config, "%s/retort.yaml", c->folder);
     check(rt_fs_write_atomic(c->config, text, (size_t)n, NULL) == RT_OK, "write the config");
 }
@@ -272,6 +275,8 @@ static outcome run(const scenario *what, const size *size_of, size_t i_scenario)
         toy_student_counter(c.coordinator, "micro_batches"),
         toy_student_counter(c.coordinator, "compute_seconds"),
         toy_student_counter(c.coordinator, "wait_seconds"));
+    check((toy_student_counter(c.coordinator, "pulls_shared") > 0) == !what->in_frames,
+          "parameters come out of shared memory where that is on");
     toy_coordinator_free(c.coordinator);
     return out;
 }

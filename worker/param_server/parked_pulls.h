@@ -17,6 +17,7 @@ typedef struct parked_pull {
     uint64_t message_id;
     uint64_t version;
     uint64_t since_ms, until_ms;
+    bool shares; /* the peer may read this process's memory */
 } parked_pull;
 
 /* Zero-initialise; owns nothing. */

@@ -135,6 +135,7 @@ static void tell_heartbeat(shard_process *p, const wire_server_report *r)
 {
     runtime_gauge(p->rt, "version", (double)r->version);
     runtime_gauge(p->rt, "pulls", (double)p->desk.n_pulls);
+    runtime_gauge(p->rt, "pulls_shared", (double)p->desk.n_pulls_shared);
     runtime_gauge(p->rt, "pushes_accepted", (double)p->desk.n_accepted);
     runtime_gauge(p->rt, "pushes_shared", (double)p->desk.n_shared);
     runtime_gauge(p->rt, "pushes_duplicate", (double)p->desk.n_duplicates);
@@ -253,7 +254,7 @@ rt_status param_server_run(const config *c, uint32_t shard, rt_error *err)
     p->shard = shard;
     p->desk.parked = &p->parked;
     p->desk.element = wire_element_of(c->net.wire);
-    p->desk.reads_shared = c->net.shared_memory;
+    p->desk.shares = c->net.shared_memory;
     if ((st = shard_state_new(&settings, &p->desk.state, err)) != RT_OK) goto out;
     if ((st = bind_students(p, &identity, &endpoint, err)) != RT_OK) goto out;
     st = runtime_open(c, ROLE_SERVER, name, shard, endpoint.data, &p->rt, err);

@@ -79,10 +79,30 @@ static void send_weights(student_desk *desk, const net_peer *to, uint64_t messag
     free(frames);
 }
 
+/* Instead of frames, where the version lies. False: it has to travel. */
+static bool tell_where(student_desk *desk, const parked_pull *pull, uint64_t waited_ms)
+{
+    shard_weights *w = shard_state_model(desk->state)->weights;
+    if (!desk->shares || !pull->shares) return false;
+    const shared_block_ref *where = shard_weights_where(w, desk->element == WIRE_ELEMENT_BF16);
+    if (where == NULL) return false;
+    wire_message m = {.type = WIRE_PULLED,
+                      .pulled = {.status = PULL_OK,
+                                 .version = shard_state_version(desk->state),
+                                 .n_floats = w->n_floats,
+                                 .waited_ms = waited_ms,
+                                 .element = desk->element,
+                                 .shared = *where}};
+    desk->n_pulls_shared++;
+    send_answer(desk, &pull->peer, pull->message_id, &m, NULL, 0);
+    return true;
+}
+
 static void answer_pull(student_desk *desk, const parked_pull *pull, uint64_t now_ms)
 {
     wire_pull_status status = shard_state_pull(desk->state, pull->version);
     uint64_t waited_ms = now_ms > pull->since_ms ? now_ms - pull->since_ms : 0;
+    if (status == PULL_OK && tell_where(desk, pull, waited_ms)) return;
     if (status == PULL_OK) {
         send_weights(desk, &pull->peer, pull->message_id, waited_ms);
         return;
@@ -100,7 +120,8 @@ static void handle_pull(student_desk *desk, const net_incoming *in, uint64_t now
                         .message_id = in->message.message_id,
                         .version = in->message.pull.version,
                         .since_ms = now_ms,
-                        .until_ms = now_ms + PULL_PARK_MS};
+                        .until_ms = now_ms + PULL_PARK_MS,
+                        .shares = in->message.pull.shares};
     rt_error err = {0};
     desk->n_pulls++;
     if (check_element(desk, in, in->message.pull.element, &err) != RT_OK) {
@@ -153,7 +174,7 @@ static bool read_shared(student_desk *desk, const net_incoming *in, float *out)
     const wire_push *push = &in->message.push;
     size_t n_bytes = push->n_floats * wire_element_bytes(desk->element);
     bool packed = desk->element != WIRE_ELEMENT_F32;
-    if (!desk->reads_shared || push->shared.n_bytes != n_bytes) return false;
+    if (!desk->shares || push->shared.n_bytes != n_bytes) return false;
     if (packed && desk->n_scratch < n_bytes) {
         free(desk->scratch);
         desk->scratch = rt_calloc(n_bytes, 1);

@@ -4,17 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
+
 #define PULL_AGAIN_MS 1000
 
 typedef struct cached_slice {
     bool whole;
     uint64_t version;
+    bool unread;       /* what the last answer referred to could not be read: frames, this time */
+    bool wants_frames; /* it never can */
 } cached_slice;
 
 struct weight_cache {
     shard_links *links;
     model *model;
     wire_element element;
+    bool share;
     float *widened;       /* [wire_frame_floats()], one frame; NULL for float32 */
     cached_slice *slices; /* [n] */
     shard_ask *asks;      /* [n] */
@@ -22,16 +27,18 @@ struct weight_cache {
     uint64_t wanted;
     wire_pull_status worst;
     uint64_t waited_ms;
+    uint64_t n_shared;
 };
 
-rt_status weight_cache_new(shard_links *links, model *m, wire_element element, weight_cache **out,
-                           rt_error *err)
+rt_status weight_cache_new(shard_links *links, model *m, wire_element element, bool share,
+                           weight_cache **out, rt_error *err)
 {
     weight_cache *cache = rt_calloc(1, sizeof *cache);
     if (cache == NULL) return rt_fail(err, RT_NOMEM, "pulled weights");
     cache->links = links;
     cache->model = m;
     cache->element = element;
+    cache->share = share;
     if (element != WIRE_ELEMENT_F32) {
         cache->widened = rt_calloc(wire_frame_floats(element), sizeof *cache->widened);
         if (cache->widened == NULL) {
@@ -104,25 +111,76 @@ static rt_status check_frames(const weight_cache *cache, uint32_t shard, const n
     return RT_OK;
 }
 
+/* Numbers of a slice as they came, from its float `first` on, into the model. */
+static void take_numbers(weight_cache *cache, uint32_t shard, size_t first, const void *data,
+                         size_t n)
+{
+    if (cache->widened != NULL) {
+        RT_ASSERT(n <= wire_frame_floats(cache->element));
+        wire_floats_unpack(cache->element, data, n, cache->widened);
+        data = cache->widened;
+    }
+    param_slice_scatter_part(shard_links_slice(cache->links, shard), model_table(cache->model),
+                             first, n, data, model_weights(cache->model));
+}
+
 /* Frames of the answer into the model; their sizes are checked before a float is written. */
 static rt_status take_frames(weight_cache *cache, uint32_t shard, const net_incoming *in,
                              rt_error *err)
 {
-    const param_slice *slice = shard_links_slice(cache->links, shard);
-    const param_table *table = model_table(cache->model);
     size_t n_each = wire_element_bytes(cache->element), at = 0, n = 0;
     rt_status st = check_frames(cache, shard, in, err);
     if (st != RT_OK) return st;
     cache->slices[shard].whole = false;
     for (size_t i = 0; i < in->n_frames; i++, at += n / n_each) {
         const void *data = net_frame_data(in, i, &n);
-        if (cache->widened != NULL) {
-            wire_floats_unpack(cache->element, data, n / n_each, cache->widened);
-            data = cache->widened;
-        }
-        param_slice_scatter_part(slice, table, at, n / n_each, data, model_weights(cache->model));
+        take_numbers(cache, shard, at, data, n / n_each);
     }
-    cache->slices[shard] = (cached_slice){.whole = true, .version = cache->wanted};
+    cache->slices[shard].whole = true;
+    cache->slices[shard].version = cache->wanted;
+    return RT_OK;
+}
+
+typedef struct shared_slice {
+    weight_cache *cache;
+    uint32_t shard;
+} shared_slice;
+
+_Static_assert(SHARED_BLOCK_PART <= WIRE_FRAME_BYTES && SHARED_BLOCK_PART % sizeof(float) == 0,
+               "a part fits where a frame fits, and holds whole numbers");
+
+static void hear_part(void *context, size_t at, const void *bytes, size_t n)
+{
+    shared_slice *s = context;
+    size_t n_each = wire_element_bytes(s->cache->element);
+    take_numbers(s->cache, s->shard, at / n_each, bytes, n / n_each);
+}
+
+/* The version out of the shard's memory. What cannot be read is asked for in frames: the shard may
+ * have gone on (for this time), or it may be out of sight (for good). */
+static rt_status take_shared(weight_cache *cache, uint32_t shard, const wire_pulled *pulled,
+                             rt_error *err)
+{
+    rt_error why = {0};
+    cached_slice *slice = &cache->slices[shard];
+    shared_slice to = {.cache = cache, .shard = shard};
+    size_t n_floats = shard_links_slice(cache->links, shard)->n_floats;
+    rt_status st = RT_CORRUPT;
+    slice->whole = false;
+    if (cache->share && pulled->element == cache->element && pulled->n_floats == n_floats &&
+        pulled->shared.n_bytes == n_floats * wire_element_bytes(cache->element))
+        st = shared_block_read_parts(&pulled->shared, hear_part, &to, &why);
+    else
+        (void)rt_fail(&why, st, "it does not hold %zu %s numbers", n_floats,
+                      wire_element_name(cache->element));
+    if (st == RT_NOMEM) return rt_fail(err, st, "%s", why.text);
+    cache->n_shared += st == RT_OK;
+    slice->whole = st == RT_OK;
+    slice->version = cache->wanted;
+    slice->unread = st != RT_OK;
+    slice->wants_frames = st == RT_UNAVAILABLE;
+    if (st != RT_OK)
+        rt_log_info("student.not_shared", "shard=%" PRIu32 " why=\"%s\"", shard, why.text);
     return RT_OK;
 }
 
@@ -134,7 +192,8 @@ static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *
         return rt_fail(err, RT_REFUSED, "shard %" PRIu32 ": %s", shard, m->refused.text);
     cache->waited_ms = RT_MAX(cache->waited_ms, m->pulled.waited_ms);
     if (m->pulled.status == PULL_OK && m->pulled.version == cache->wanted)
-        return take_frames(cache, shard, in, err);
+        return m->pulled.shared.n_bytes > 0 ? take_shared(cache, shard, &m->pulled, err)
+                                            : take_frames(cache, shard, in, err);
     if (m->pulled.status == PULL_GONE || cache->worst == PULL_GONE)
         cache->worst = PULL_GONE;
     else
@@ -142,33 +201,57 @@ static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *
     return RT_OK;
 }
 
+/* One question to each shard whose slice is not there, or none. */
+static rt_status ask_missing(weight_cache *cache, uint64_t timeout_ms, rt_error *err)
+{
+    bool all_there = true;
+    for (uint32_t i = 0; i < cache->n; i++) {
+        cached_slice *slice = &cache->slices[i];
+        bool there = slice->whole && slice->version == cache->wanted;
+        bool shares = cache->share && !slice->wants_frames && !slice->unread;
+        cache->asks[i] = (shard_ask){
+            .skip = there,
+            .ask = {
+                .type = WIRE_PULL,
+                .pull = {.version = cache->wanted, .element = cache->element, .shares = shares}}};
+        slice->unread = false;
+        all_there = all_there && there;
+    }
+    if (all_there) return RT_OK;
+    shard_listener listener = {.awaited = WIRE_PULLED, .hear = hear_pulled, .context = cache};
+    return shard_links_ask(cache->links, cache->asks, timeout_ms, PULL_AGAIN_MS, true, &listener,
+                           err);
+}
+
+static bool any_unread(const weight_cache *cache)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < cache->n; i++) any = any || cache->slices[i].unread;
+    return any;
+}
+
 rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t timeout_ms,
                             wire_pull_status *status, rt_error *err)
 {
     rt_status st = fit_to_links(cache, err);
     if (st != RT_OK) return st;
-    bool all_there = true;
     cache->wanted = version;
     cache->worst = PULL_OK;
     cache->waited_ms = 0;
-    for (uint32_t i = 0; i < cache->n; i++) {
-        bool there = cache->slices[i].whole && cache->slices[i].version == version;
-        cache->asks[i] = (shard_ask){
-            .skip = there,
-            .ask = {.type = WIRE_PULL, .pull = {.version = version, .element = cache->element}}};
-        all_there = all_there && there;
-    }
-    if (!all_there) {
-        shard_listener listener = {.awaited = WIRE_PULLED, .hear = hear_pulled, .context = cache};
-        st = shard_links_ask(cache->links, cache->asks, timeout_ms, PULL_AGAIN_MS, true, &listener,
-                             err);
-        if (st != RT_OK) return st;
-    }
-    *status = cache->worst;
-    return RT_OK;
+    st = ask_missing(cache, timeout_ms, err);
+    if (st == RT_OK && any_unread(cache)) st = ask_missing(cache, timeout_ms, err);
+    if (st == RT_OK && any_unread(cache)) /* it refers although it was asked for frames */
+        st = rt_fail(err, RT_CORRUPT, "a shard did not send the parameters that it was asked for");
+    if (st == RT_OK) *status = cache->worst;
+    return st;
 }
 
 uint64_t weight_cache_waited_ms(const weight_cache *cache)
 {
     return cache->waited_ms;
+}
+
+uint64_t weight_cache_n_shared(const weight_cache *cache)
+{
+    return cache->n_shared;
 }

@@ -13,9 +13,11 @@
 
 typedef struct weight_cache weight_cache;
 
-/* Keeps links and model. `element` is what the shards send: net.wire. Returns new; freed with weight_cache_free(). */
+/* Keeps links and model. `element` is what the shards send: net.wire. `share`: shards on this machine
+ * may let this process read their memory instead; one whose memory it cannot read sends frames.
+ * Returns new; freed with weight_cache_free(). */
 RT_MUST_USE rt_status weight_cache_new(shard_links *links, model *m, wire_element element,
-                                       weight_cache **out, rt_error *err);
+                                       bool share, weight_cache **out, rt_error *err);
 void weight_cache_free(weight_cache *cache);
 /* Nothing in the model counts any longer: slices were cut anew. */
 void weight_cache_forget(weight_cache *cache);
@@ -27,5 +29,7 @@ RT_MUST_USE rt_status weight_cache_pull(weight_cache *cache, uint64_t version, u
                                         wire_pull_status *status, rt_error *err);
 /* How long the slowest shard made the last pull wait for the version, before anything was sent. */
 uint64_t weight_cache_waited_ms(const weight_cache *cache);
+/* Slices read out of shards' memory so far. */
+uint64_t weight_cache_n_shared(const weight_cache *cache);
 
 #endif

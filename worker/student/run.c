@@ -98,9 +98,10 @@ static rt_status make_model(student *s, const runtime_view *view, rt_error *err)
     const param_table *table = model_table(s->model);
     if ((st = shard_links_new(s->rt, table, &s->links, err)) != RT_OK) return st;
     wire_element element = wire_element_of(s->config->net.wire);
-    if ((st = weight_cache_new(s->links, s->model, element, &s->cache, err)) != RT_OK) return st;
-    st = gradient_pusher_new(s->links, table, element, s->config->net.shared_memory, &s->pusher,
-                             err);
+    bool share = s->config->net.shared_memory;
+    st = weight_cache_new(s->links, s->model, element, share, &s->cache, err);
+    if (st != RT_OK) return st;
+    st = gradient_pusher_new(s->links, table, element, share, &s->pusher, err);
     if (st != RT_OK) return st;
     rt_log_info("student.model",
                 "parameters=%zu vocabulary=%" PRIu32 " threads=%" PRIu64 " compute=%s kernel=%s "
@@ -302,6 +303,7 @@ static rt_status advance(student *s, held_batch *held, rt_error *err)
     spend_on(s, STEP_WAIT);
     step_time_move(&s->time, STEP_PULL, STEP_WAIT, (double)weight_cache_waited_ms(s->cache) / 1000);
     if (st != RT_OK) return forgive_shards(s, st, &why, err);
+    runtime_gauge(s->rt, "pulls_shared", (double)weight_cache_n_shared(s->cache));
     note_back(s);
     switch (status) {
     case PULL_OK: return work_on(s, held, err);

@@ -198,6 +198,71 @@ Test(serve_students, a_parked_pull_tells_how_long_it_waited_for_the_version)
     office_close(o);
 }
 
+static wire_pulled pull_shared(office *o, uint64_t version, wire_element element)
+{
+    wire_message m = pull_of(version, element);
+    m.pull.shares = true;
+    ask(o, m, NULL, 0, 0);
+    net_incoming in = hear(o);
+    wire_pulled pulled = in.message.pulled;
+    cr_assert_eq(in.message.type, WIRE_PULLED);
+    cr_assert_eq(pulled.status, PULL_OK);
+    cr_expect_eq(in.n_frames == 0, pulled.shared.n_bytes != 0);
+    net_incoming_free(&in);
+    return pulled;
+}
+
+static void share_weights(office *o)
+{
+    o->desk.shares = true;
+    shard_weights_share(shard_state_model(o->desk.state)->weights);
+}
+
+/* The same bits as in frames, at every version; what is read late is noticed. */
+Test(serve_students, parameters_in_shared_memory_are_those_of_the_frames)
+{
+    for (int e = WIRE_ELEMENT_F32; e <= WIRE_ELEMENT_BF16; e++) {
+        office *o = office_open((wire_element)e);
+        wire_pulled old = {0};
+        share_weights(o);
+        for (uint64_t version = 0; version < 3; version++) {
+            size_t n = 0, n_bytes = o->cluster->table.n_total * wire_element_bytes((wire_element)e);
+            char *read = calloc(n_bytes, 1);
+            rt_error err = {0};
+            wire_pulled pulled = pull_shared(o, version, (wire_element)e);
+            cr_assert_eq(pulled.shared.n_bytes, n_bytes);
+            cr_assert_eq(shared_block_read(&pulled.shared, read, &err), RT_OK, "%s", err.text);
+            if (version > 0) cr_expect_eq(shared_block_read(&old.shared, read, NULL), RT_CORRUPT);
+            cr_assert_eq(shared_block_read(&pulled.shared, read, &err), RT_OK, "%s", err.text);
+            ask(o, pull_of(version, (wire_element)e), NULL, 0, 0);
+            net_incoming in = hear(o);
+            cr_assert_eq(in.n_frames, 1);
+            const void *sent = net_frame_data(&in, 0, &n);
+            cr_assert_eq(n, n_bytes);
+            cr_expect(memcmp(sent, read, n) == 0, "version %d", (int)version);
+            net_incoming_free(&in);
+            free(read);
+            old = pulled;
+            toy_step(o->cluster, 3, NULL);
+        }
+        cr_expect_eq(o->desk.n_pulls_shared, 3);
+        office_close(o);
+    }
+}
+
+Test(serve_students, a_student_that_cannot_share_gets_frames)
+{
+    office *o = office_open(WIRE_ELEMENT_F32);
+    expect_pulled(o, 0, WIRE_ELEMENT_F32);
+    cr_expect_eq(pull_shared(o, 0, WIRE_ELEMENT_F32).shared.n_bytes, 0, "the setting is off");
+    o->desk.shares = true;
+    cr_expect_eq(pull_shared(o, 0, WIRE_ELEMENT_F32).shared.n_bytes, 0, "not in such memory");
+    share_weights(o);
+    cr_expect_neq(pull_shared(o, 0, WIRE_ELEMENT_F32).shared.n_bytes, 0);
+    expect_pulled(o, 0, WIRE_ELEMENT_F32);
+    office_close(o);
+}
+
 /* A push of the toy's gradient that lies in a block; *b stays the caller's. */
 static wire_message shared_push(office *o, wire_element element, shared_block **b)
 {
@@ -225,7 +290,7 @@ Test(serve_students, a_gradient_in_shared_memory_counts_as_one_in_frames)
         office *shared = office_open((wire_element)e), *framed = office_open((wire_element)e);
         wire_server_report a, b;
         shared_block *block = NULL;
-        shared->desk.reads_shared = true;
+        shared->desk.shares = true;
         wire_message m = shared_push(shared, (wire_element)e, &block);
         ask(shared, m, NULL, 0, 0);
         cr_expect_eq(push_answer(shared), PUSH_ACCEPTED);
@@ -251,7 +316,7 @@ Test(serve_students, what_is_shared_and_cannot_be_read_is_asked_for_in_frames)
     wire_message m = shared_push(o, WIRE_ELEMENT_BF16, &block), other = m;
     ask(o, m, NULL, 0, 0);
     cr_expect_eq(push_answer(o), PUSH_SEND_FRAMES, "net.shared_memory is off");
-    o->desk.reads_shared = true;
+    o->desk.shares = true;
     other.push.shared.host++;
     ask(o, other, NULL, 0, 0);
     cr_expect_eq(push_answer(o), PUSH_SEND_FRAMES, "another machine");
