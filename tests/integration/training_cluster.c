@@ -33,7 +33,7 @@ typedef struct size {
     uint64_t n_steps;
     uint32_t n_vocab, d_model;
 } size;
-static const size small = {30, 48, 32}, large = {300, 4096, 128};
+static const size small = {30, 256, 32}, large = {300, 4096, 128};
 
 typedef struct scenario {
     const char *name;
@@ -111,7 +111,7 @@ static void write_config(cluster *c)
                      "corpus: {files: [none.jsonl]}\n"
                      "teacher: {files: [none.jsonl], match_field: \"{input}\"}\n"
                      "student: {d_model: %" PRIu32 ", n_layers: 2, n_heads: 4, n_kv_heads: 2, "
-                     "d_ff: 64, seq_len_max: 64, dropout: 0.1}\n"
+                     "d_ff: 64, seq_len_max: 64, dropout: 0.1, tied: false}\n"
                      "train: {steps: %" PRIu64 ", micro_batches: %d, lr: 0.01, clip_norm: 1.0}\n"
                      "queue: {url: \"%s\"}\n"
                      "net: {coordinator: \"%s\", heartbeat_ms: 100, dead_after_ms: 2000, "

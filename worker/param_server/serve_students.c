@@ -168,11 +168,11 @@ static rt_status copy_frames(const student_desk *desk, const net_incoming *in, s
 }
 
 /* A gradient that lies in the student's memory. False: it has to come in frames. */
-static bool read_shared(student_desk *desk, const net_incoming *in, float *out)
+static bool read_shared(student_desk *desk, const net_incoming *in, size_t n_floats, float *out)
 {
     rt_error why = {0};
     const wire_push *push = &in->message.push;
-    size_t n_bytes = push->n_floats * wire_element_bytes(desk->element);
+    size_t n_bytes = n_floats * wire_element_bytes(desk->element);
     bool packed = desk->element != WIRE_ELEMENT_F32;
     if (!desk->shares || push->shared.n_bytes != n_bytes) return false;
     if (packed && desk->n_scratch < n_bytes) {
@@ -185,7 +185,7 @@ static bool read_shared(student_desk *desk, const net_incoming *in, float *out)
         rt_log_info("server.not_shared", "sender=%s why=\"%s\"", in->message.sender, why.text);
         return false;
     }
-    if (packed) wire_floats_unpack(desk->element, desk->scratch, push->n_floats, out);
+    if (packed) wire_floats_unpack(desk->element, desk->scratch, n_floats, out);
     desk->n_shared++;
     return true;
 }
@@ -195,14 +195,16 @@ static rt_status take_gradient(student_desk *desk, const net_incoming *in, wire_
 {
     const wire_push *push = &in->message.push;
     rt_status st = check_element(desk, in, push->element, err);
-    if (st == RT_OK) st = shard_state_check(desk->state, push, status, err);
+    slice_rows rows;
+    if (st == RT_OK) st = shard_state_check(desk->state, push, &rows, status, err);
     if (st != RT_OK || *status != PUSH_ACCEPTED) return st;
     float *buffer = shard_state_take_buffer(desk->state);
     if (buffer == NULL)
         return rt_fail(err, RT_NOMEM, "a gradient of %" PRIu64 " floats", push->n_floats);
+    size_t n_floats = slice_rows_packed(&rows);
     if (push->shared.n_bytes == 0)
-        st = copy_frames(desk, in, push->n_floats, buffer, err);
-    else if (!read_shared(desk, in, buffer))
+        st = copy_frames(desk, in, n_floats, buffer, err);
+    else if (!read_shared(desk, in, n_floats, buffer))
         *status = PUSH_SEND_FRAMES;
     if (st == RT_OK && *status != PUSH_SEND_FRAMES)
         st = shard_state_push(desk->state, push, &buffer, status, err);

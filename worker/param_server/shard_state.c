@@ -101,9 +101,12 @@ static void begin_step(shard_state *s)
 static void measure_step(shard_state *s)
 {
     const shard_model *model = s->model;
-    const float *sum = gather_sum(s->gather);
+    float *sum = gather_sum(s->gather);
+    int i_rows = param_table_input_only(&model->table);
     for (size_t i = 0; i < model->slice.n_params; i++) {
         const param *p = &model->table.params[model->slice.params[i]];
+        if ((int64_t)model->slice.params[i] == i_rows)
+            slice_rows_unsign(sum + model->slice.offsets[i], p->n);
         double squares = p->frozen ? 0 : grad_sum_squares(sum + model->slice.offsets[i], p->n);
         if (!isfinite(squares)) {
             snprintf(s->gradient_problem, sizeof s->gradient_problem,
@@ -118,13 +121,15 @@ static void measure_step(shard_state *s)
     s->gathered = true;
 }
 
-rt_status shard_state_check(const shard_state *s, const wire_push *push, wire_push_status *status,
-                            rt_error *err)
+rt_status shard_state_check(const shard_state *s, const wire_push *push, slice_rows *rows,
+                            wire_push_status *status, rt_error *err)
 {
     if (s->model == NULL)
         return rt_fail(err, RT_UNAVAILABLE, "shard %" PRIu32 " has no parameters yet",
                        s->settings.shard);
-    return gather_check(s->gather, push, status, err);
+    rt_status st = gather_check(s->gather, push, status, err);
+    if (st != RT_OK) return st;
+    return slice_rows_of(&s->model->slice, &s->model->table, &push->rows, rows, err);
 }
 
 rt_status shard_state_push(shard_state *s, const wire_push *push, float **grad,
@@ -132,9 +137,10 @@ rt_status shard_state_push(shard_state *s, const wire_push *push, float **grad,
 {
     rt_error why = {0};
     wire_push_status found;
-    rt_status st = shard_state_check(s, push, &found, &why);
+    slice_rows rows;
+    rt_status st = shard_state_check(s, push, &rows, &found, &why);
     bool fits = st == RT_OK;
-    if (fits) st = gather_add(s->gather, push, grad, &found, &why);
+    if (fits) st = gather_add(s->gather, push, &rows, grad, &found, &why);
     if (st != RT_OK) {
         /* What fits is refused for one reason only. A stranger's odd shape is no divergence. */
         if (fits && st == RT_INVALID) s->diverged = true;

@@ -5,6 +5,13 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "worker/model_shape/slice_rows.h"
+
+/* What one shard gets. */
+typedef struct shard_part {
+    size_t at, n;      /* floats of `floats` */
+    bool wants_frames; /* it could not read the block */
+} shard_part;
 
 struct gradient_pusher {
     shard_links *links;
@@ -15,8 +22,8 @@ struct gradient_pusher {
     char *packed;        /* the same in `element`, in the block; NULL for float32 */
     net_frame *frames;   /* shard after shard */
     size_t n_frames_max;
-    shard_ask *asks;
-    bool *wants_frames; /* [n_asks] it could not read the block */
+    shard_ask *asks;   /* [n_asks] */
+    shard_part *parts; /* [n_asks] */
     uint32_t n_asks;
     wire_push_status worst;
 };
@@ -62,7 +69,7 @@ void gradient_pusher_free(gradient_pusher *p)
     if (p->floats != block_bytes(p)) free(p->floats);
     if (p->packed != block_bytes(p)) free(p->packed);
     shared_block_free(p->block);
-    free(p->wants_frames);
+    free(p->parts);
     free(p->frames);
     free(p->asks);
     free(p);
@@ -75,19 +82,19 @@ static rt_status fit_to_links(gradient_pusher *p, rt_error *err)
     /* A shard's last frame may be short: one more for each. */
     size_t n_frames = wire_frames_of(p->element, p->table->n_total) + n;
     shard_ask *asks = rt_calloc(n, sizeof *asks);
-    bool *wants_frames = rt_calloc(n, sizeof *wants_frames);
+    shard_part *parts = rt_calloc(n, sizeof *parts);
     net_frame *frames = rt_calloc(n_frames, sizeof *frames);
-    if (asks == NULL || frames == NULL || wants_frames == NULL) {
+    if (asks == NULL || frames == NULL || parts == NULL) {
         free(asks);
-        free(wants_frames);
+        free(parts);
         free(frames);
         return rt_fail(err, RT_NOMEM, "gradients for %" PRIu32 " shards", n);
     }
     free(p->asks);
     free(p->frames);
-    free(p->wants_frames);
+    free(p->parts);
     p->asks = asks;
-    p->wants_frames = wants_frames;
+    p->parts = parts;
     p->frames = frames;
     p->n_frames_max = n_frames;
     p->n_asks = n;
@@ -129,21 +136,22 @@ static rt_status hear_pushed(void *context, uint32_t shard, const net_incoming *
         return rt_fail(err, st, "shard %" PRIu32 ": %s", shard, m->refused.text);
     }
     if (m->pushed.status == PUSH_SEND_FRAMES)
-        p->wants_frames[shard] = true;
+        p->parts[shard].wants_frames = true;
     else
         p->worst = worse(p->worst, m->pushed.status);
     return RT_OK;
 }
 
-/* Point one question at its shard's slice, which lies at `at`: a reference, or frames. */
-static void fill_ask(gradient_pusher *p, uint32_t shard, size_t at)
+/* Point one question at its shard's part: a reference, or frames. */
+static void fill_ask(gradient_pusher *p, uint32_t shard)
 {
     shard_ask *ask = &p->asks[shard];
-    size_t n_floats = ask->ask.push.n_floats, n_each = wire_element_bytes(p->element);
+    const shard_part *part = &p->parts[shard];
+    size_t n_each = wire_element_bytes(p->element);
     ask->ask.push.shared = (shared_block_ref){0};
-    ask->n_frames = cut_frames(p, at, n_floats, ask->frames);
-    if (p->block == NULL || p->wants_frames[shard] || n_floats == 0) return;
-    ask->ask.push.shared = shared_block_refer(p->block, at * n_each, n_floats * n_each);
+    ask->n_frames = cut_frames(p, part->at, part->n, ask->frames);
+    if (p->block == NULL || part->wants_frames || part->n == 0) return;
+    ask->ask.push.shared = shared_block_refer(p->block, part->at * n_each, part->n * n_each);
     ask->n_frames = 0;
 }
 
@@ -156,38 +164,69 @@ static rt_status ask_all(gradient_pusher *p, uint64_t timeout_ms, rt_error *err)
     rt_status st =
         shard_links_ask(p->links, p->asks, timeout_ms, timeout_ms, false, &listener, err);
     if (st != RT_OK) return st;
-    for (size_t i = 0, at = 0; i < p->n_asks; at += p->asks[i++].ask.push.n_floats) {
-        p->asks[i].skip = p->asks[i].ask.push.shared.n_bytes == 0 || !p->wants_frames[i];
+    for (uint32_t i = 0; i < p->n_asks; i++) {
+        p->asks[i].skip = p->asks[i].ask.push.shared.n_bytes == 0 || !p->parts[i].wants_frames;
         again = again || !p->asks[i].skip;
-        if (!p->asks[i].skip) fill_ask(p, (uint32_t)i, at);
+        if (!p->asks[i].skip) fill_ask(p, i);
     }
     if (!again) return RT_OK;
     return shard_links_ask(p->links, p->asks, timeout_ms, timeout_ms, false, &listener, err);
 }
 
+/* The rows that one shard is told, if it holds the matrix and most rows of that are 0. */
+static wire_rows rows_for(const gradient_pusher *p, uint32_t shard, const grad_rows *rows)
+{
+    const param_slice *slice = shard_links_slice(p->links, shard);
+    if (rows == NULL || rows->n > WIRE_ROWS_MAX ||
+        2 * rows->n > p->table->params[rows->i_param].shape[0])
+        return (wire_rows){0};
+    for (size_t i = 0; i < slice->n_params; i++)
+        if (slice->params[i] == rows->i_param)
+            return (wire_rows){.param = (uint32_t)rows->i_param,
+                               .ids = (uint32_t *)(uintptr_t)rows->ids,
+                               .n = rows->n,
+                               .present = true};
+    return (wire_rows){0};
+}
+
+/* What travels to one shard, behind what travels to those before it. */
+static rt_status gather_part(gradient_pusher *p, uint32_t shard, const wire_rows *rows, size_t at,
+                             const float *grads, rt_error *err)
+{
+    slice_rows part;
+    const param_slice *slice = shard_links_slice(p->links, shard);
+    rt_status st = slice_rows_of(slice, p->table, rows, &part, err);
+    if (st != RT_OK) return st;
+    p->parts[shard].at = at;
+    p->parts[shard].n = slice_rows_packed(&part);
+    slice_rows_gather(&part, slice, p->table, grads, p->floats + at);
+    return RT_OK;
+}
+
 rt_status gradient_pusher_push(gradient_pusher *p, const micro_batch *batch, const wire_sums *sums,
-                               const float *grads, uint64_t timeout_ms, wire_push_status *status,
-                               rt_error *err)
+                               const float *grads, const grad_rows *rows, uint64_t timeout_ms,
+                               wire_push_status *status, rt_error *err)
 {
     rt_status st = fit_to_links(p, err);
-    if (st != RT_OK) return st;
     size_t n_frames = 0, at = 0;
-    for (uint32_t i = 0; i < p->n_asks; i++) {
-        const param_slice *slice = shard_links_slice(p->links, i);
+    for (uint32_t i = 0; st == RT_OK && i < p->n_asks; i++) {
         shard_ask *ask = &p->asks[i];
-        param_slice_gather(slice, p->table, grads, p->floats + at);
-        *ask = (shard_ask){.ask = {.type = WIRE_PUSH,
-                                   .push = {.step = batch->step,
-                                            .index = batch->index,
-                                            .n_micro_batches = batch->n_micro_batches,
-                                            .sums = *sums,
-                                            .n_floats = slice->n_floats,
-                                            .element = p->element}},
-                           .frames = p->frames + n_frames};
-        fill_ask(p, i, at);
-        n_frames += wire_frames_of(p->element, slice->n_floats);
-        at += slice->n_floats;
+        wire_push push = {.step = batch->step,
+                          .index = batch->index,
+                          .n_micro_batches = batch->n_micro_batches,
+                          .sums = *sums,
+                          .n_floats = shard_links_slice(p->links, i)->n_floats,
+                          .element = p->element,
+                          .rows = rows_for(p, i, rows)};
+        st = gather_part(p, i, &push.rows, at, grads, err);
+        if (st != RT_OK) return st;
+        *ask =
+            (shard_ask){.ask = {.type = WIRE_PUSH, .push = push}, .frames = p->frames + n_frames};
+        fill_ask(p, i);
+        n_frames += wire_frames_of(p->element, p->parts[i].n);
+        at += p->parts[i].n;
     }
+    if (st != RT_OK) return st;
     RT_ASSERT(n_frames <= p->n_frames_max && at <= p->table->n_total);
     p->worst = PUSH_ACCEPTED;
     st = ask_all(p, timeout_ms, err);

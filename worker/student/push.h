@@ -8,6 +8,7 @@
 #define RT_WORKER_STUDENT_PUSH_H
 
 #include "common/dataset/micro_batch.h"
+#include "common/nn/model.h"
 #include "worker/model_shape/wire_floats.h"
 #include "worker/student/shard_links.h"
 
@@ -21,12 +22,13 @@ RT_MUST_USE rt_status gradient_pusher_new(shard_links *links, const param_table 
                                           rt_error *err);
 void gradient_pusher_free(gradient_pusher *p);
 
-/* grads [table->n_total], borrowed during the call. *status is PUSH_ACCEPTED, PUSH_STALE or
+/* grads [table->n_total] and rows are borrowed during the call. With `rows` (NULL: dense) the embedding
+ * travels as those rows, where that is shorter. *status is PUSH_ACCEPTED, PUSH_STALE or
  * PUSH_AHEAD. RT_REFUSED with the shard's reason; else fails as shard_links_ask() does: then push
  * again, a shard that has it already says so. */
 RT_MUST_USE rt_status gradient_pusher_push(gradient_pusher *p, const micro_batch *batch,
                                            const wire_sums *sums, const float *grads,
-                                           uint64_t timeout_ms, wire_push_status *status,
-                                           rt_error *err);
+                                           const grad_rows *rows, uint64_t timeout_ms,
+                                           wire_push_status *status, rt_error *err);
 
 #endif

@@ -235,9 +235,12 @@ static rt_status deliver_gradient(student *s, held_batch *held, const wire_sums 
 {
     rt_error why = {0};
     wire_push_status status = PUSH_AHEAD;
+    grad_rows rows;
+    bool has_rows = model_grad_rows(s->model, &rows);
     spend_on(s, STEP_PUSH);
     rt_status st = gradient_pusher_push(s->pusher, &held->batch, sums, model_grads(s->model),
-                                        s->config->net.request_timeout_ms, &status, &why);
+                                        has_rows ? &rows : NULL, s->config->net.request_timeout_ms,
+                                        &status, &why);
     spend_on(s, STEP_WAIT);
     if (st != RT_OK) return forgive_shards(s, st, &why, err);
     if (status == PUSH_AHEAD) { /* a shard went back: so does everyone */
