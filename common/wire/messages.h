@@ -224,6 +224,7 @@ typedef struct wire_push {
 typedef struct wire_pushed {
     wire_push_status status;
     uint64_t version;
+    uint64_t took_us; /* the shard's work on it */
 } wire_pushed;
 
 typedef struct wire_refused {

@@ -138,9 +138,11 @@ void wire_pushed_to_pb(const wire_pushed *in, Retort__Pushed *pb)
 {
     pb->status = (Retort__PushStatus)in->status;
     pb->version = in->version;
+    pb->took_us = in->took_us;
 }
 
 void wire_pushed_from_pb(const Retort__Pushed *pb, wire_pushed *out)
 {
-    *out = (wire_pushed){.status = (wire_push_status)pb->status, .version = pb->version};
+    *out = (wire_pushed){
+        .status = (wire_push_status)pb->status, .version = pb->version, .took_us = pb->took_us};
 }

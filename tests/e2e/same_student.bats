@@ -124,3 +124,11 @@ finish_same() {
   [ "$(json run/summary.json weights_sha256)" = "$(json two/summary.json weights_sha256)" ]
   [ "$(json run/summary.json weights_sha256)" != "$(json "$shared/base/summary.json" weights_sha256)" ]
 }
+
+@test "a head of its own: gradients of some rows, in shared memory and in frames, give one student" {
+  "$RETORT" run --config retort.yaml --set run_dir=run --set student.tied=false --json > one.json 2> one.err ||
+    { cat one.err >&2; show_logs; false; }
+  "$RETORT" run --config retort.yaml --set run_dir=two --set student.tied=false --set launch.students=2 --set launch.servers=2 \
+    --set net.shared_memory=false --json > /dev/null 2>&1
+  [ "$(json run/summary.json weights_sha256)" = "$(json two/summary.json weights_sha256)" ]
+}

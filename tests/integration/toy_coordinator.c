@@ -363,6 +363,12 @@ double toy_last_norm(const toy_coordinator *t)
     return t->norm;
 }
 
+const char *toy_student_busy(const toy_coordinator *t)
+{
+    const char *busy = t->beat.message.heartbeat.busy_with;
+    return busy == NULL ? "" : busy;
+}
+
 double toy_student_counter(const toy_coordinator *t, const char *name)
 {
     const wire_heartbeat *h = &t->beat.message.heartbeat;

@@ -38,6 +38,8 @@ void toy_rewind(toy_coordinator *t);
 wire_sums toy_scores(const toy_coordinator *t);
 /* A counter in student-0's newest heartbeat. */
 double toy_student_counter(const toy_coordinator *t, const char *name);
+/* What student-0 was doing then. */
+const char *toy_student_busy(const toy_coordinator *t);
 double toy_last_norm(const toy_coordinator *t);
 
 #endif

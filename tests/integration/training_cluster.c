@@ -39,15 +39,18 @@ typedef struct scenario {
     const char *name;
     uint32_t n_shards, n_students;
     uint64_t kill_student_at, flush_at, kill_shard_at, stop_student_at; /* versions; 0: never */
-    bool in_frames; /* net.shared_memory is off */
+    uint64_t kill_pushing_at; /* the same: with one gradient on its way and the next one computed */
+    bool in_frames;           /* net.shared_memory is off */
 } scenario;
 
 static const scenario scenarios[] = {
-    {"one student, one shard", 1, 1, 0, 0, 0, 0, false},
-    {"three students, two shards", 2, 3, 0, 0, 0, 0, false},
-    {"the same in frames", 2, 3, 0, 0, 0, 0, true},
-    {"killed students, emptied queue", 2, 2, 7, 12, 0, 17, false},
-    {"killed shard", 3, 2, 0, 0, 11, 0, false},
+    {"one student, one shard", 1, 1, 0, 0, 0, 0, 0, false},
+    {"three students, two shards", 2, 3, 0, 0, 0, 0, 0, false},
+    {"the same in frames", 2, 3, 0, 0, 0, 0, 0, true},
+    {"killed students, emptied queue", 2, 2, 7, 12, 0, 17, 0, false},
+    {"killed while pushing", 2, 1, 0, 0, 0, 0, 9, false},
+    {"killed while pushing frames", 2, 2, 0, 0, 0, 0, 9, true},
+    {"killed shard", 3, 2, 0, 0, 11, 0, 0, false},
 };
 
 typedef struct outcome {
@@ -152,7 +155,32 @@ static void restart_student(cluster *c, uint32_t i, int signal_number)
     c->students[i] = start_worker(c, "student", i);
 }
 
-static void disturb(cluster *c, bool done[4])
+static void turn_for(cluster *c, double seconds)
+{
+    for (double until = rt_clock_mono_s() + seconds; rt_clock_mono_s() < until;)
+        toy_turn(c->coordinator);
+}
+
+/* A shard that does not answer holds up the gradient before; the one behind it is computed meanwhile.
+ * Stopped between two steps it holds up something else: then it goes on, and once more. */
+static void kill_between_pushes(cluster *c)
+{
+    double start_s = rt_clock_mono_s();
+    for (;;) {
+        kill(c->shards[0], SIGSTOP);
+        turn_for(c, 0.35); /* some heartbeats */
+        if (strncmp(toy_student_busy(c->coordinator), "pushing", 7) == 0) break;
+        kill(c->shards[0], SIGCONT);
+        check(rt_clock_mono_s() - start_s < 30, "a student waits for a shard that has stopped");
+        toy_turn(c->coordinator);
+    }
+    kill_worker(c->students[0]);
+    kill(c->shards[0], SIGCONT);
+    toy_requeue(c->coordinator, "student-0");
+    c->students[0] = start_worker(c, "student", 0);
+}
+
+static void disturb(cluster *c, bool done[5])
 {
     uint64_t version = toy_version(c->coordinator);
     const scenario *s = c->what;
@@ -168,6 +196,10 @@ static void disturb(cluster *c, bool done[4])
         done[2] = true;
         kill_worker(c->shards[0]);
         c->shards[0] = start_worker(c, "server", 0);
+    }
+    if (s->kill_pushing_at > 0 && !done[4] && version >= s->kill_pushing_at) {
+        done[4] = true;
+        kill_between_pushes(c);
     }
     if (s->stop_student_at > 0 && !done[3] && version >= s->stop_student_at) {
         done[3] = true;
@@ -241,7 +273,7 @@ static outcome run(const scenario *what, const size *size_of, size_t i_scenario)
 {
     cluster c = {.what = what, .size = size_of};
     outcome out;
-    bool done[4] = {false};
+    bool done[5] = {false};
     char checkpoint[512];
     double start_s = rt_clock_mono_s();
     snprintf(c.folder, sizeof c.folder, "%s/run-%zu", root, i_scenario);
@@ -258,7 +290,7 @@ static outcome run(const scenario *what, const size *size_of, size_t i_scenario)
     }
     double seconds = rt_clock_mono_s() - start_s;
     /* Heartbeats go on until everybody knows that it is over. */
-    for (double until = rt_clock_mono_s() + 1; rt_clock_mono_s() < until;) toy_turn(c.coordinator);
+    turn_for(&c, 1);
     for (uint32_t i = 0; i < what->n_shards; i++)
         wait_for_exit(c.shards[i], "a shard leaves with 0");
     for (uint32_t i = 0; i < what->n_students; i++)

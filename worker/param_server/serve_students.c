@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 
 /* ---- answers ---- */
@@ -215,6 +216,7 @@ static rt_status take_gradient(student_desk *desk, const net_incoming *in, wire_
 static void handle_push(student_desk *desk, const net_incoming *in)
 {
     rt_error err = {0};
+    double start_s = rt_clock_mono_s();
     wire_push_status status = PUSH_STALE;
     if (take_gradient(desk, in, &status, &err) != RT_OK) {
         refuse(desk, in, &err);
@@ -224,7 +226,9 @@ static void handle_push(student_desk *desk, const net_incoming *in)
     desk->n_duplicates += status == PUSH_DUPLICATE;
     desk->n_stale += status == PUSH_STALE;
     wire_message m = {.type = WIRE_PUSHED,
-                      .pushed = {.status = status, .version = shard_state_version(desk->state)}};
+                      .pushed = {.status = status,
+                                 .version = shard_state_version(desk->state),
+                                 .took_us = (uint64_t)((rt_clock_mono_s() - start_s) * 1e6)}};
     send_answer(desk, &in->peer, in->message.message_id, &m, NULL, 0);
 }
 

@@ -17,6 +17,7 @@ typedef struct cached_slice {
 
 struct weight_cache {
     shard_links *links;
+    shard_question *question; /* owned */
     model *model;
     wire_element element;
     bool share;
@@ -39,21 +40,23 @@ rt_status weight_cache_new(shard_links *links, model *m, wire_element element, b
     cache->model = m;
     cache->element = element;
     cache->share = share;
-    if (element != WIRE_ELEMENT_F32) {
+    rt_status st = shard_question_new(links, &cache->question, err);
+    if (st == RT_OK && element != WIRE_ELEMENT_F32) {
         cache->widened = rt_calloc(wire_frame_floats(element), sizeof *cache->widened);
-        if (cache->widened == NULL) {
-            free(cache);
-            return rt_fail(err, RT_NOMEM, "a frame of weights");
-        }
+        if (cache->widened == NULL) st = rt_fail(err, RT_NOMEM, "a frame of weights");
     }
-    *out = cache;
-    return RT_OK;
+    if (st != RT_OK)
+        weight_cache_free(cache);
+    else
+        *out = cache;
+    return st;
 }
 
 void weight_cache_free(weight_cache *cache)
 {
     if (cache == NULL) return;
     weight_cache_forget(cache);
+    shard_question_free(cache->question);
     free(cache->widened);
     free(cache);
 }
@@ -219,8 +222,11 @@ static rt_status ask_missing(weight_cache *cache, uint64_t timeout_ms, rt_error 
     }
     if (all_there) return RT_OK;
     shard_listener listener = {.awaited = WIRE_PULLED, .hear = hear_pulled, .context = cache};
-    return shard_links_ask(cache->links, cache->asks, timeout_ms, PULL_AGAIN_MS, true, &listener,
-                           err);
+    question_terms terms = {
+        .timeout_ms = timeout_ms, .again_ms = PULL_AGAIN_MS, .may_cancel = true};
+    rt_status st =
+        shard_links_begin(cache->links, cache->question, cache->asks, &terms, &listener, err);
+    return st == RT_OK ? shard_links_wait(cache->links, cache->question, err) : st;
 }
 
 static bool any_unread(const weight_cache *cache)

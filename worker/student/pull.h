@@ -24,7 +24,7 @@ void weight_cache_forget(weight_cache *cache);
 
 /* PULL_OK: model_weights() holds `version` whole. PULL_GONE when any shard is past it, PULL_NOT_YET
  * when any does not have it yet (each shard waits a moment before it says so). Fails as
- * shard_links_ask() does, and with RT_CORRUPT for an answer of another size. */
+ * shard_links_wait() does, and with RT_CORRUPT for an answer of another size. */
 RT_MUST_USE rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t timeout_ms,
                                         wire_pull_status *status, rt_error *err);
 /* How long the slowest shard made the last pull wait for the version, before anything was sent. */

@@ -1,4 +1,8 @@
-/* A gradient to all shards, each its slice.
+/* A gradient to all shards, each its slice, while the student goes on.
+ *
+ *     gradient_pusher_begin(p, &batch, &sums, grads, ...);      copied, and on its way
+ *     ... the next micro-batch may be computed, and grads overwritten ...
+ *     gradient_pusher_end(p, true, &over, &told, err);
  *
  *     PUSH_ACCEPTED or PUSH_DUPLICATE by all: the work has its effect, the entry may go
  *     PUSH_STALE by any: the step is applied, the entry may go too
@@ -23,12 +27,22 @@ RT_MUST_USE rt_status gradient_pusher_new(shard_links *links, const param_table 
 void gradient_pusher_free(gradient_pusher *p);
 
 /* grads [table->n_total] and rows are borrowed during the call. With `rows` (NULL: dense) the embedding
- * travels as those rows, where that is shorter. *status is PUSH_ACCEPTED, PUSH_STALE or
- * PUSH_AHEAD. RT_REFUSED with the shard's reason; else fails as shard_links_ask() does: then push
- * again, a shard that has it already says so. */
-RT_MUST_USE rt_status gradient_pusher_push(gradient_pusher *p, const micro_batch *batch,
-                                           const wire_sums *sums, const float *grads,
-                                           const grad_rows *rows, uint64_t timeout_ms,
-                                           wire_push_status *status, rt_error *err);
+ * travels as those rows, where that is shorter. None may be under way. */
+RT_MUST_USE rt_status gradient_pusher_begin(gradient_pusher *p, const micro_batch *batch,
+                                            const wire_sums *sums, const float *grads,
+                                            const grad_rows *rows, uint64_t timeout_ms,
+                                            rt_error *err);
+
+/* What shards said to a gradient. */
+typedef struct push_told {
+    wire_push_status status; /* PUSH_ACCEPTED, PUSH_STALE or PUSH_AHEAD */
+    uint64_t took_us;        /* the slowest one's work on it */
+} push_told;
+
+/* Whether all have answered: *over, and then *told. Waits for that, or only looks. RT_REFUSED with the
+ * shard's reason; else fails as shard_links_wait() does: then push again, a shard that has it already
+ * says so. After a failure none is under way. */
+RT_MUST_USE rt_status gradient_pusher_end(gradient_pusher *p, bool wait, bool *over,
+                                          push_told *told, rt_error *err);
 
 #endif

@@ -281,6 +281,8 @@ Test(serve_students, a_student_that_cannot_share_gets_frames)
     cr_expect_eq(pull_shared(o, 0, WIRE_ELEMENT_F32).shared.n_bytes, 0, "the setting is off");
     o->desk.shares = true;
     cr_expect_eq(pull_shared(o, 0, WIRE_ELEMENT_F32).shared.n_bytes, 0, "not in such memory");
+    office_close(o);
+    o = office_open(WIRE_ELEMENT_F32);
     share_weights(o);
     cr_expect_neq(pull_shared(o, 0, WIRE_ELEMENT_F32).shared.n_bytes, 0);
     expect_pulled(o, 0, WIRE_ELEMENT_F32);
