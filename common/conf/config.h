@@ -299,6 +299,7 @@ typedef struct net_config {
     char *curve_key_file;   /* secret file of the cluster's key pair; needed beyond loopback */
     net_wire wire;
     bool shared_memory; /* gradients and parameters between processes of one machine */
+    uint64_t spin_us;   /* a waiter looks again for so long before it blocks */
     uint64_t heartbeat_ms;
     uint64_t dead_after_ms; /* a silent worker is dead */
     uint64_t request_timeout_ms;

@@ -461,6 +461,9 @@ ENUM(IN(net, wire), wire_names, "f32", DECIDES,
 BOOL(IN(net, shared_memory), true, FREE,
      "Students and shards of one machine read gradients and parameters from each other's memory; "
      "others send them."),
+U64(IN(net, spin_us), 0, 10000, 0, "us", FREE,
+    "So long a student or shard that waits for the other looks again and again before it blocks. "
+    "Worth trying (50) where each process has a processor of its own."),
 U64(IN(net, heartbeat_ms), 10, 600000, 500, "ms", FREE, "Time between two signs of life."),
 U64(IN(net, dead_after_ms), 100, MS_MAX, 10000, "ms", FREE, "A worker silent for so long is dead."),
 U64(IN(net, request_timeout_ms), 10, 3600000, 5000, "ms", FREE,

@@ -1,8 +1,8 @@
 /* Students and parameter-server shards as real processes: whatever their number, whichever of them
  * is killed, and if the queue is emptied in mid-run, the weights have the same bits.
  *
- * With "bench", the time of steps that compute next to nothing, for a student of 0.6 million
- * parameters: what a step costs beyond computing.
+ * With "bench [N_VOCAB [SPIN_US]]", the time of steps that compute next to nothing, for a student of a
+ * million parameters and more: what a step costs beyond computing.
  *
  * Exit code 77 says that there is no redis-server here. RT_KEEP=1 keeps folder and logs. */
 #include <dirent.h>
@@ -27,13 +27,15 @@
 static char root[] = "/tmp/retort-training-XXXXXX";
 static char program[512], url[256];
 static pid_t redis_pid;
+static char spin_text[64]; /* net.spin_us, if it is given */
 
 /* Shape of the student and length of its training. */
 typedef struct size {
     uint64_t n_steps;
     uint32_t n_vocab, d_model;
 } size;
-static const size small = {30, 256, 32}, large = {300, 4096, 128};
+static const size small = {30, 256, 32};
+static size large = {300, 4096, 128};
 
 typedef struct scenario {
     const char *name;
@@ -109,18 +111,19 @@ typedef struct cluster {
 static void write_config(cluster *c)
 {
     char text[2048];
-    int n = snprintf(text, sizeof text,
-                     "name: toy\nseed: 5\nthreads: 1\n"
-                     "corpus: {files: [none.jsonl]}\n"
-                     "teacher: {files: [none.jsonl], match_field: \"{input}\"}\n"
-                     "student: {d_model: %" PRIu32 ", n_layers: 2, n_heads: 4, n_kv_heads: 2, "
-                     "d_ff: 64, seq_len_max: 64, dropout: 0.1, tied: false}\n"
-                     "train: {steps: %" PRIu64 ", micro_batches: %d, lr: 0.01, clip_norm: 1.0}\n"
-                     "queue: {url: \"%s\"}\n"
-                     "net: {coordinator: \"%s\", heartbeat_ms: 100, dead_after_ms: 2000, "
-                     "shared_memory: %s}\n",
-                     c->size->d_model, c->size->n_steps, TOY_MICRO_BATCHES, url,
-                     toy_endpoint(c->coordinator), c->what->in_frames ? "false" : "true");
+    int n =
+        snprintf(text, sizeof text,
+                 "name: toy\nseed: 5\nthreads: 1\n"
+                 "corpus: {files: [none.jsonl]}\n"
+                 "teacher: {files: [none.jsonl], match_field: \"{input}\"}\n"
+                 "student: {d_model: %" PRIu32 ", n_layers: 2, n_heads: 4, n_kv_heads: 2, "
+                 "d_ff: 64, seq_len_max: 64, dropout: 0.1, tied: false}\n"
+                 "train: {steps: %" PRIu64 ", micro_batches: %d, lr: 0.01, clip_norm: 1.0}\n"
+                 "queue: {url: \"%s\"}\n"
+                 "net: {coordinator: \"%s\", heartbeat_ms: 100, dead_after_ms: 2000, "
+                 "shared_memory: %s%s}\n",
+                 c->size->d_model, c->size->n_steps, TOY_MICRO_BATCHES, url,
+                 toy_endpoint(c->coordinator), c->what->in_frames ? "false" : "true", spin_text);
     snprintf(c->config, sizeof c->config, "%s/retort.yaml", c->folder);
     check(rt_fs_write_atomic(c->config, text, (size_t)n, NULL) == RT_OK, "write the config");
 }
@@ -302,12 +305,16 @@ static outcome run(const scenario *what, const size *size_of, size_t i_scenario)
     out.norm = toy_last_norm(c.coordinator);
     printf("%-32s %s  norm %.17g  loss %.6f  %.2f s\n", what->name, out.weights, out.norm, out.loss,
            seconds);
-    printf(
-        "    student-0: %.0f micro-batches, %.2f s computing, %.2f s waiting for versions and work\n",
-        toy_student_counter(c.coordinator, "micro_batches"),
-        toy_student_counter(c.coordinator, "compute_seconds"),
-        toy_student_counter(c.coordinator, "wait_seconds"));
-    check((toy_student_counter(c.coordinator, "pulls_shared") > 0) == !what->in_frames,
+    printf("    student-0: %.0f micro-batches, %.2f s computing, %.2f s waiting for versions and "
+           "work, %.2f s pulling, %.2f s pushing and %.2f s beside\n",
+           toy_student_counter(c.coordinator, "micro_batches"),
+           toy_student_counter(c.coordinator, "compute_seconds"),
+           toy_student_counter(c.coordinator, "wait_seconds"),
+           toy_student_counter(c.coordinator, "pull_seconds"),
+           toy_student_counter(c.coordinator, "push_seconds"),
+           toy_student_counter(c.coordinator, "push_beside_seconds"));
+    check(size_of == &large ||
+              (toy_student_counter(c.coordinator, "pulls_shared") > 0) == !what->in_frames,
           "parameters come out of shared memory where that is on");
     toy_coordinator_free(c.coordinator);
     return out;
@@ -323,6 +330,8 @@ static void clean_up(void)
 int main(int argc, char **argv)
 {
     bool bench = argc > 1 && strcmp(argv[1], "bench") == 0;
+    if (bench && argc > 2) large.n_vocab = (uint32_t)strtoul(argv[2], NULL, 10);
+    if (bench && argc > 3) snprintf(spin_text, sizeof spin_text, ", spin_us: %s", argv[3]);
     const char *build = getenv("RT_BUILD_DIR");
     check(build != NULL, "RT_BUILD_DIR is set (ctest does)");
     snprintf(program, sizeof program, "%s/retort", build);

@@ -195,7 +195,8 @@ static rt_status wait_for_work(shard_process *p, rt_error *err)
     uint64_t now_ms = rt_clock_mono_ms();
     uint64_t until_ms = RT_MIN(now_ms + IDLE_MS, report_due_ms(p));
     until_ms = RT_MIN(until_ms, parked_pulls_next_ms(&p->parked));
-    rt_status st = net_poll(items, RT_COUNT(items), until_ms > now_ms ? until_ms - now_ms : 0, err);
+    rt_status st = net_poll(items, RT_COUNT(items), p->config->net.spin_us,
+                            until_ms > now_ms ? until_ms - now_ms : 0, err);
     return st == RT_TIMEOUT || st == RT_CANCELLED ? RT_OK : st;
 }
 

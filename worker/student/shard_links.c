@@ -309,7 +309,8 @@ static rt_status hear_all(shard_links *links, uint64_t wait_ms, rt_error *err)
 {
     for (uint32_t i = 0; i < links->n; i++)
         links->polls[i] = (net_poll_item){.client = links->items[i].net};
-    rt_status st = net_poll(links->polls, links->n, wait_ms, err);
+    rt_status st =
+        net_poll(links->polls, links->n, runtime_config(links->rt)->net.spin_us, wait_ms, err);
     if (st == RT_TIMEOUT || st == RT_CANCELLED) return RT_OK;
     for (uint32_t i = 0; st == RT_OK && i < links->n; i++)
         if (links->polls[i].ready) hear_link(links, i);
