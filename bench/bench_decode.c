@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "bench/median.h"
 #include "bench/shapes.h"
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
@@ -52,12 +53,6 @@ static rt_status time_once(model *m, const generate_prompt *prompts, size_t n, s
     return st;
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static rt_status measure(model *m, const options *o, const generate_prompt *prompts, rt_error *err)
 {
     size_t n = o->steps, n_seqs = o->batch;
@@ -74,9 +69,7 @@ static rt_status measure(model *m, const options *o, const generate_prompt *prom
     if (st == RT_OK) {
         struct rusage usage;
         getrusage(RUSAGE_SELF, &usage);
-        qsort(first, n, sizeof *first, compare);
-        qsort(rest, n, sizeof *rest, compare);
-        double prefill = first[n / 2], decode = rest[n / 2];
+        double prefill = bench_median(first, n), decode = bench_median(rest, n);
         printf("{\"bench\":\"decode\",\"config\":\"%c\",\"batch\":%zu,\"threads\":%" PRIu64
                ",\"kernel\":\"%s\",\"prompt\":%d,\"new\":%d,\"prefill_tok_s\":%.1f,"
                "\"decode_tok_s\":%.1f,\"ms_per_step\":%.3f,\"peak_rss_mb\":%ld}\n",

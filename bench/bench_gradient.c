@@ -2,8 +2,8 @@
  *
  *     bench_gradient d_model=128 n_layers=6 d_ff=384 n_tokens=1000
  *
- * Prints tokens per second, and how many times faster our matrix products are than the plain loops
- * of gemm_reference() on the model's largest product, measured in the same run.
+ * Prints one line of JSON: the best of the steps, and how many times faster our matrix products are
+ * than the plain loops of gemm_reference() on the model's largest product, measured in the same run.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -111,14 +111,15 @@ static rt_status measure(model *m, const packed_batch *batch, rt_error *err)
         total += took;
         best = RT_MIN(best, took);
     }
-    double mean = total / (double)get(STEPS);
-    printf("parameters      %zu\n", model_table(m)->n_total);
-    printf("tokens          %zu in %zu sequences\n", batch->n_tokens, batch->n_seqs);
-    printf("gradient_ms     %.2f best, %.2f mean of %zu\n", best * 1e3, mean * 1e3, get(STEPS));
-    printf("tokens_per_s    %.0f best, %.0f mean\n", (double)batch->n_tokens / best,
-           (double)batch->n_tokens / mean);
-    printf("gflops          %.1f (6 per parameter and token)\n",
-           6e-9 * (double)model_table(m)->n_total * (double)batch->n_tokens / best);
+    double mean = total / (double)get(STEPS), n_tokens = (double)batch->n_tokens;
+    double gflop =
+        6e-9 * (double)model_table(m)->n_total * n_tokens; /* 6 per parameter and token */
+    printf(
+        "{\"bench\":\"gradient\",\"kernel\":\"%s\",\"threads\":%zu,\"params\":%zu,\"tokens_step\":%zu,"
+        "\"ms_step\":%.2f,\"ms_step_mean\":%.2f,\"tok_s\":%.0f,\"gflops\":%.1f,"
+        "\"ratio_to_plain_loops\":%.1f}\n",
+        nn_blas_name(), get(THREADS), model_table(m)->n_total, batch->n_tokens, best * 1e3,
+        mean * 1e3, n_tokens / best, gflop / best, time_product(true, 2) / time_product(false, 10));
     return RT_OK;
 }
 
@@ -155,11 +156,7 @@ int main(int argc, char **argv)
         size_t n_seqs = fill_batch(ids, seqs);
         packed_batch batch = {
             .ids = ids, .n_tokens = n_seqs * get(SEQ), .seqs = seqs, .n_seqs = n_seqs};
-        printf("blas            %s, %zu threads\n", nn_blas_name(), get(THREADS));
         st = measure(m, &batch, &err);
-        if (st == RT_OK)
-            printf("gemm_speedup    %.1f times the plain loops\n",
-                   time_product(true, 2) / time_product(false, 10));
     }
     if (st != RT_OK) fprintf(stderr, "bench_gradient: %s\n", err.text);
     model_free(m);

@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/secrets_guard.h"
 
 #include <string.h>
 
@@ -37,6 +38,7 @@ static int run(const options *o)
     rt_status st = read_stage(o, &how, &err);
     if (st == RT_OK) st = options_load_config(o, &c, &err);
     if (st == RT_OK && how.stage != STAGE_TRAIN) st = config_check_corpus(c, &err);
+    if (st == RT_OK) secrets_guard(c, false);
     if (st == RT_OK) st = coordinator_run(c, &how, &err);
     config_free(c);
     return st == RT_OK ? EXIT_CODE_OK : command_fail(o, &err);

@@ -35,12 +35,14 @@ static int run_keygen(const options *o)
 
 const command cmd_keygen = {
     .name = "keygen",
-    .summary = "make the key that closes a cluster to strangers",
+    .summary = "make one key for all roles of a cluster",
     .synopsis = "[--output FILE]",
-    .description = "Writes a new CURVE key pair into FILE, readable by its owner only. Processes\n"
-                   "that talk beyond one machine need net.curve_key_file; all of them hold the\n"
-                   "same file. On Kubernetes make a Secret of it and mount that. A connection\n"
-                   "with another key, or with none, is refused and counted.\n",
+    .description =
+        "The simple way: writes a new CURVE key pair into FILE, readable by its owner only;\n"
+        "all processes hold the same file (net.curve_key_file), and whoever has it may be\n"
+        "anything. `retort keys` makes a key for each role instead, which can be replaced\n"
+        "while the run goes on. A connection with another key, or with none, is refused\n"
+        "and counted.\n",
     .options = keygen_options,
     .examples = "retort keygen --output cluster.key\n"
                 "retort run --set net.curve_key_file=cluster.key\n",

@@ -4,7 +4,7 @@
 
 static int run(const options *o)
 {
-    if (options_has(o, "--dry-run")) return dry_run_command(o);
+    if (options_has(o, "--dry-run")) return dry_run_command(o, true);
     return run_command(o, LAUNCH_ALL, NULL);
 }
 

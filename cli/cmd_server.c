@@ -1,4 +1,5 @@
 #include "cli/command.h"
+#include "cli/secrets_guard.h"
 #include "common/base/stop.h"
 #include "worker/model_shape/param_slice.h"
 #include "worker/param_server/run.h"
@@ -16,6 +17,7 @@ static int run_server(const options *o)
         code = command_fail(o, &err);
         goto out;
     }
+    secrets_guard(c, false);
     rt_status st = param_server_run(c, (uint32_t)shard, &err);
     if (st != RT_OK && st != RT_CANCELLED) code = command_fail(o, &err);
 out:

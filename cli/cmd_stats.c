@@ -10,16 +10,19 @@
 
 static const option_def stats_options[] = {
     {"--address", "HOST:PORT", "coordinator's stats address (default: that of the run)", NULL},
+    {"--key-file", "FILE", "file whose first line is the key (default: net.http_key_file)", NULL},
     {"--metrics", NULL, "print /metrics, Prometheus text", NULL},
     {0},
 };
 
-/* The address given, or the configured one, or the one that the run wrote down. */
-static rt_status find_address(const options *o, char *out, size_t n_out, rt_error *err)
+/* The address given, or the one that the run wrote down. */
+static rt_status find_address(const options *o, char *out, size_t n_out, char *key_file,
+                              size_t n_key_file, rt_error *err)
 {
     char run_dir[4096];
     config *c = NULL;
-    const char *given = options_value(o, "--address");
+    const char *given = options_value(o, "--address"), *key = options_value(o, "--key-file");
+    snprintf(key_file, n_key_file, "%s", key != NULL ? key : "");
     if (given != NULL) {
         snprintf(out, n_out, "%s", given);
         return RT_OK;
@@ -27,6 +30,7 @@ static rt_status find_address(const options *o, char *out, size_t n_out, rt_erro
     rt_status st = options_load_config(o, &c, err);
     if (st == RT_OK) st = launch_run_dir(c, run_dir, sizeof run_dir, err);
     if (st == RT_OK) st = stats_address(run_dir, out, n_out, err);
+    if (st == RT_OK && key == NULL) snprintf(key_file, n_key_file, "%s", c->net.http_key_file);
     config_free(c);
     return st;
 }
@@ -53,11 +57,12 @@ static int run(const options *o)
 {
     rt_error err = {0};
     rt_buf body = {0};
-    char address[256];
+    char address[256], key_file[4096];
     bool metrics = options_has(o, "--metrics");
-    rt_status st = find_address(o, address, sizeof address, &err);
+    rt_status st = find_address(o, address, sizeof address, key_file, sizeof key_file, &err);
     if (st == RT_OK)
-        st = stats_get(address, metrics ? "/metrics" : "/api/stats", TIMEOUT_MS, &body, &err);
+        st = stats_get(address, metrics ? "/metrics" : "/api/stats", key_file, TIMEOUT_MS, &body,
+                       &err);
     if (st == RT_OK && (metrics || options_json(o)))
         fwrite(body.data, 1, body.n, stdout);
     else if (st == RT_OK)
@@ -69,7 +74,7 @@ static int run(const options *o)
 const command cmd_stats = {
     .name = "stats",
     .summary = "what a running coordinator says of its run",
-    .synopsis = "[--config FILE | --address HOST:PORT] [--metrics | --json]",
+    .synopsis = "[--config FILE | --address HOST:PORT] [--key-file FILE] [--metrics | --json]",
     .description =
         "Asks the coordinator over HTTP. Without --address the address is read from\n"
         "RUN_DIR/coordinator.json. --json prints all of /api/stats, --metrics the Prometheus\n"

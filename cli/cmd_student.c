@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/secrets_guard.h"
 #include "common/base/stop.h"
 #include "worker/student/run.h"
 
@@ -27,6 +28,7 @@ static int run_student(const options *o)
         code = command_fail(o, &err);
         goto out;
     }
+    secrets_guard(c, c->net.shared_memory);
     rt_status st = student_run(c, name, &err);
     /* Leaving when asked to is what a supervisor expects of it. */
     if (st != RT_OK && st != RT_CANCELLED) code = command_fail(o, &err);

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/secrets_guard.h"
 #include "common/base/stop.h"
 #include "worker/teacher/run.h"
 
@@ -27,6 +28,7 @@ static int run_teacher(const options *o)
         code = command_fail(o, &err);
         goto out;
     }
+    secrets_guard(c, false);
     rt_status st = teacher_run(c, name, &err);
     /* Leaving when asked to is what a supervisor expects of it. */
     if (st != RT_OK && st != RT_CANCELLED) code = command_fail(o, &err);

@@ -69,6 +69,7 @@ extern const command cmd_convert;
 extern const command cmd_model;
 extern const command cmd_config;
 extern const command cmd_tokenizer;
+extern const command cmd_keys;
 extern const command cmd_keygen;
 extern const command cmd_version;
 

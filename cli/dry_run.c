@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cli/batch_walk.h"
+#include "cli/dry_evaluation.h"
 #include "cli/dry_teacher.h"
 #include "cli/launch/progress.h"
 #include "common/base/fs.h"
@@ -48,6 +49,8 @@ typedef struct dry_run {
     bool knows_cached;
     projection first;                 /* of the first teacher alone */
     projection with_second[N_SHARES]; /* of both; the same three times where there is no second */
+    bool evaluates; /* the teacher will be asked about the rows of eval.files too */
+    dry_evaluation evaluation;
 } dry_run;
 
 /* How many rows come to the second teacher shows only in the run: none, as many as is assumed, all. */
@@ -81,6 +84,8 @@ static rt_status open_all(dry_run *d, rt_error *err)
         st = config_load_second(c, &d->second_config, err);
         if (st == RT_OK) st = dry_teacher_open(d->second_config, &d->second, err);
     }
+    if (st == RT_OK && d->evaluates)
+        st = dry_evaluation_open(c, d->second_config, &d->evaluation, err);
     if (st != RT_OK) return st;
     d->rows = rt_calloc(d->n_show, sizeof *d->rows);
     return d->rows == NULL ? rt_fail(err, RT_NOMEM, "%zu rows", d->n_show) : RT_OK;
@@ -95,6 +100,7 @@ static void close_all(dry_run *d)
     if (d->records != NULL) label_records_free(d->records, d->n_rows);
     free(d->records);
     free(d->rows);
+    dry_evaluation_close(&d->evaluation);
     dry_teacher_close(&d->teacher);
     dry_teacher_close(&d->second);
     config_free(d->second_config);
@@ -229,6 +235,13 @@ static void project_all(dry_run *d)
     }
 }
 
+/* Labelling and evaluation, if the second teacher sees that share. */
+static projection project_whole(const dry_run *d, int i)
+{
+    projection evaluation = dry_evaluation_project(&d->evaluation, share_of(d, i));
+    return projection_sum(&d->with_second[i], &evaluation);
+}
+
 static rt_status take_dry_run(dry_run *d, rt_error *err)
 {
     rt_status st = open_all(d, err);
@@ -294,20 +307,20 @@ static void print_money(const char *before, double sum, const char *currency)
 
 static void print_price(const dry_run *d)
 {
-    const projection *likely = &d->with_second[SHARE_EXPECTED];
+    projection likely = project_whole(d, SHARE_EXPECTED), most = project_whole(d, SHARE_ALL);
     const limits_config *l = &d->config->limits;
-    if (!likely->is_priced) {
+    if (!likely.is_priced) {
         if (d->teacher.tokenizer == NULL || d->second_config != NULL)
             printf("  %-11s not known: set limits.price_input and limits.price_output\n", "price");
         return;
     }
     printf("  %-11s ", "price");
-    print_money("about ", likely->cost_likely, l->currency);
-    print_money(", at most ", d->with_second[SHARE_ALL].cost_max, l->currency);
+    print_money("about ", likely.cost_likely, l->currency);
+    print_money(", at most ", most.cost_max, l->currency);
     if (l->budget > 0) {
         printf("\n  %-11s ", "budget");
         print_money("", l->budget, l->currency);
-        if (likely->cost_likely > l->budget)
+        if (likely.cost_likely > l->budget)
             printf(": it will not do, the run stops when it is reached");
     }
     printf("\n");
@@ -363,6 +376,25 @@ static void print_costs(const dry_run *d)
         printf("  %-11s %" PRIu64 " for each row\n", "texts", d->config->quality.samples);
 }
 
+/* What `price` holds of it, or its tokens. */
+static void print_evaluation(const dry_run *d)
+{
+    char n[3][32];
+    projection likely = dry_evaluation_project(&d->evaluation, share_of(d, SHARE_EXPECTED));
+    projection most = dry_evaluation_project(&d->evaluation, share_of(d, SHARE_ALL));
+    progress_thousands(d->evaluation.n_rows, n[0]);
+    printf("  %-11s %s rows of eval.files, because of eval.teacher: ", "evaluation", n[0]);
+    if (likely.is_priced) {
+        print_money("about ", likely.cost_likely, d->config->limits.currency);
+        print_money(", at most ", most.cost_max, d->config->limits.currency);
+        printf("\n");
+        return;
+    }
+    progress_thousands(likely.n_prompt_likely + likely.n_completion_likely, n[1]);
+    progress_thousands(most.n_prompt_max + most.n_completion_max, n[2]);
+    printf("about %s tokens, at most %s\n", n[1], n[2]);
+}
+
 /* Whether anything can cost something. */
 static bool asks_somebody(const dry_run *d)
 {
@@ -384,9 +416,7 @@ static void print_all(const dry_run *d)
     else
         print_costs(d);
     print_second(d);
-    if (d->config->eval.teacher)
-        printf("  %-11s is not counted: eval.teacher asks about rows of eval.files too\n",
-               "evaluation");
+    if (d->evaluates && asks_somebody(d)) print_evaluation(d);
     if (asks_somebody(d)) print_price(d);
     if (d->knows_cached) {
         progress_thousands(d->n_cached, n[0]);
@@ -449,10 +479,20 @@ static json_t *second_to_json(const dry_run *d)
                      share_of(d, SHARE_EXPECTED), "both", shares);
 }
 
+static json_t *evaluation_to_json(const dry_run *d)
+{
+    projection likely = dry_evaluation_project(&d->evaluation, share_of(d, SHARE_EXPECTED));
+    projection most = dry_evaluation_project(&d->evaluation, share_of(d, SHARE_ALL));
+    json_t *out = tokens_to_json(&likely);
+    json_object_set_new(out, "rows", json_integer((json_int_t)d->evaluation.n_rows));
+    add_costs(out, &likely, &most);
+    return out;
+}
+
 static json_t *costs_to_json(const dry_run *d)
 {
     json_t *out = tokens_to_json(&d->first);
-    const projection *likely = &d->with_second[SHARE_EXPECTED];
+    projection likely = project_whole(d, SHARE_EXPECTED), most = project_whole(d, SHARE_ALL);
     json_object_set_new(out, "counted_by", json_string(way_of_counting(d)));
     json_object_set_new(out, "prompt_tokens_longest",
                         json_integer((json_int_t)d->teacher.n_tokens_max));
@@ -460,9 +500,10 @@ static json_t *costs_to_json(const dry_run *d)
     json_object_set_new(out, "too_long", json_integer((json_int_t)d->teacher.n_too_long));
     if (d->knows_cached) json_object_set_new(out, "cached", json_integer((json_int_t)d->n_cached));
     if (d->second_config != NULL) json_object_set_new(out, "second", second_to_json(d));
-    if (likely->is_priced)
+    if (d->evaluates) json_object_set_new(out, "evaluation", evaluation_to_json(d));
+    if (likely.is_priced)
         json_object_set_new(out, "currency", json_string(d->config->limits.currency));
-    add_costs(out, likely, &d->with_second[SHARE_ALL]);
+    add_costs(out, &likely, &most);
     return out;
 }
 
@@ -485,7 +526,7 @@ static rt_status print_json(const dry_run *d, rt_error *err)
     return RT_OK;
 }
 
-int dry_run_command(const options *o)
+int dry_run_command(const options *o, bool whole_run)
 {
     rt_error err = {0};
     config *c = NULL;
@@ -496,6 +537,7 @@ int dry_run_command(const options *o)
     if (st == RT_OK) st = config_check_corpus(c, &err);
     d.config = c;
     d.n_show = n_show;
+    d.evaluates = st == RT_OK && whole_run && c->eval.teacher;
     if (st == RT_OK) st = take_dry_run(&d, &err);
     if (st == RT_OK && options_json(o))
         st = print_json(&d, &err);

@@ -11,7 +11,7 @@
     }
 
 /* The whole command. Starts no process and asks nobody; the corpus is read into RUN_DIR/corpus, as
- * the run itself would. */
-int dry_run_command(const options *o);
+ * the run itself would. `whole_run`: with the teacher's evaluation, which labelling alone does without. */
+int dry_run_command(const options *o, bool whole_run);
 
 #endif

@@ -34,6 +34,7 @@ static const command *const commands[] = {
     &cmd_batch,
     &cmd_config,
     &cmd_tokenizer,
+    &cmd_keys,
     &cmd_keygen,
     &cmd_version,
 };

@@ -110,8 +110,13 @@ size_t named_files_check(const config *c, named_files_problem say, void *context
     check_second_teacher(&k, c);
     check_readable(&k, "tokenizer.model", c->tokenizer.model);
     check_readable(&k, "student.init_from", c->student.init_from);
+    check_readable(&k, "net.http_key_file", c->net.http_key_file);
+    check_readable(&k, "net.keys", c->net.keys);
     check_readable(&k, "net.curve_key_file", c->net.curve_key_file);
     check_secret(&k, "queue.password", c->queue.password);
+    check_readable(&k, "queue.ca_file", c->queue.ca_file);
+    check_readable(&k, "queue.cert_file", c->queue.cert_file);
+    check_readable(&k, "queue.key_file", c->queue.key_file);
     *n_named = k.n_named;
     return k.n_problems;
 }

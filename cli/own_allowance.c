@@ -1,15 +1,13 @@
 #include "cli/own_allowance.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cli/launch/launcher.h"
 #include "common/base/clock.h"
 #include "common/base/fs.h"
-#include "common/base/log.h"
 #include "coordinator/spend_book.h"
-#include "worker/teacher/allowance_account.h"
+#include "worker/teacher/run_account.h"
 
 /* Nobody else can be given our share. */
 #define NEVER_STALE_MS (UINT64_C(1) << 60)
@@ -23,7 +21,6 @@ typedef struct own_allowance {
     uint64_t incarnation;
     bool was_asked; /* else there is nothing to report */
     bool failed;    /* the file cannot be written */
-    uint64_t n_overruns_logged;
 } own_allowance;
 
 static allowance_verdict take(void *self, allowance_need *need, uint64_t now_ms, uint64_t *retry_ms)
@@ -37,14 +34,7 @@ static allowance_verdict take(void *self, allowance_need *need, uint64_t now_ms,
 static void settle(void *self, const allowance_need *need, allowance_use *use, uint64_t now_ms)
 {
     own_allowance *o = self;
-    allowance_account_settle(&o->account, need, use, now_ms);
-    if (o->account.n_overruns == o->n_overruns_logged) return;
-    o->n_overruns_logged = o->account.n_overruns;
-    rt_log_warn("allowance.overrun",
-                "expected_tokens=%" PRIu64 " used_tokens=%" PRIu64
-                " why=\"the server used more than the request allowed; limits count it late\"",
-                need->n_prompt_tokens + need->n_completion_tokens,
-                use->n_prompt_tokens + use->n_completion_tokens);
+    run_account_settle(&o->account, need, use, now_ms);
 }
 
 static void hear(void *self, const allowance_limit *requests, const allowance_limit *tokens,
@@ -123,9 +113,7 @@ rt_status own_allowance_open(const config *c, const char *name, allowance **out,
     o->folder.lock_fd = -1;
     o->incarnation = rt_clock_wall_ms();
     snprintf(o->name, sizeof o->name, "%s", name);
-    o->account = (allowance_account){.prices = price_table_of(c),
-                                     .tokens_per_minute = c->limits.tokens_per_minute,
-                                     .stale_ms = NEVER_STALE_MS};
+    o->account = run_account_of(c, NEVER_STALE_MS);
     rt_status st = hold_run(o, c, err);
     if (st == RT_OK) st = spend_book_open(&o->book, c, &o->folder, rt_clock_mono_ms(), err);
     if (st != RT_OK) {

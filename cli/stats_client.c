@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/fs.h"
+#include "common/http_server/api_keys.h"
 
 #define BODY_BYTES_MAX (8u << 20)
 
@@ -17,14 +18,32 @@ static size_t take_body(char *bytes, size_t size, size_t n, void *context)
     return rt_buf_add(out, bytes, size * n, NULL) == RT_OK ? size * n : 0;
 }
 
-rt_status stats_get(const char *address, const char *path, uint64_t timeout_ms, rt_buf *out,
-                    rt_error *err)
+static rt_status add_key(CURL *curl, const char *key_file, struct curl_slist **headers,
+                         rt_error *err)
+{
+    rt_buf key = {0}, line = {0};
+    if (key_file == NULL || key_file[0] == '\0') return RT_OK;
+    rt_status st = api_keys_first(key_file, &key, err);
+    if (st == RT_OK) st = rt_buf_printf(&line, err, "Authorization: %s", key.data);
+    if (st == RT_OK) *headers = curl_slist_append(NULL, line.data);
+    if (st == RT_OK) curl_easy_setopt(curl, CURLOPT_HTTPHEADER, *headers);
+    if (key.data != NULL) explicit_bzero(key.data, key.capacity);
+    if (line.data != NULL) explicit_bzero(line.data, line.capacity);
+    rt_buf_free(&key);
+    rt_buf_free(&line);
+    return st;
+}
+
+rt_status stats_get(const char *address, const char *path, const char *key_file,
+                    uint64_t timeout_ms, rt_buf *out, rt_error *err)
 {
     rt_status st = RT_OK;
     char url[512];
     long code = 0;
+    struct curl_slist *headers = NULL;
     CURL *curl = curl_easy_init();
     if (curl == NULL) return rt_fail(err, RT_NOMEM, "HTTP client");
+    if ((st = add_key(curl, key_file, &headers, err)) != RT_OK) goto out;
     snprintf(url, sizeof url, "http://%s%s", address, path);
     rt_buf_clear(out);
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -39,8 +58,14 @@ rt_status stats_get(const char *address, const char *path, uint64_t timeout_ms, 
     if (got != CURLE_OK)
         st = rt_fail(err, RT_UNAVAILABLE, "no coordinator answers at %s: %s", address,
                      curl_easy_strerror(got));
+    else if (code == 401)
+        st = rt_fail(err, RT_REFUSED,
+                     "%s wants a key: give --key-file, or the configuration with net.http_key_file",
+                     url);
     else if (code != 200)
         st = rt_fail(err, RT_REFUSED, "%s answered with HTTP status %ld", url, code);
+out:
+    curl_slist_free_all(headers);
     curl_easy_cleanup(curl);
     return st;
 }

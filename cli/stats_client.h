@@ -25,9 +25,10 @@ typedef struct run_stats {
     bool labels; /* this run has a labelling stage */
 } run_stats;
 
-/* GET http://<address><path> into *out. RT_UNAVAILABLE when nobody answers within timeout_ms. */
-RT_MUST_USE rt_status stats_get(const char *address, const char *path, uint64_t timeout_ms,
-                                rt_buf *out, rt_error *err);
+/* GET http://<address><path> into *out, with the first key of key_file ("" or NULL: none).
+ * RT_UNAVAILABLE when nobody answers within timeout_ms. */
+RT_MUST_USE rt_status stats_get(const char *address, const char *path, const char *key_file,
+                                uint64_t timeout_ms, rt_buf *out, rt_error *err);
 /* The body of /api/stats. RT_CORRUPT when it is not what a coordinator sends. */
 RT_MUST_USE rt_status run_stats_parse(const char *json, size_t n, run_stats *out, rt_error *err);
 /* Address of a run's coordinator, from <run_dir>/coordinator.json. */

@@ -48,6 +48,14 @@ function(rt_test path)
     ENVIRONMENT "${RT_TEST_ENV}" FAIL_REGULAR_EXPRESSION "${RT_TEST_FAIL}")
 endfunction()
 
+# A test once more as on a processor without products of bfloat16: by the plain loops.
+function(rt_test_without_bf16 path)
+  string(REPLACE "/" "_" target "unit_${path}")
+  add_test(NAME unit/${path}_without_bf16 COMMAND ${target} -j1)
+  set_tests_properties(unit/${path}_without_bf16 PROPERTIES LABELS unit TIMEOUT 300
+    ENVIRONMENT "DNNL_MAX_CPU_ISA=AVX2;${RT_TEST_ENV}" FAIL_REGULAR_EXPRESSION "${RT_TEST_FAIL}")
+endfunction()
+
 function(rt_race_test path)
   string(REPLACE "/" "_" target "race_${path}")
   add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/race/${path}.c")

@@ -74,6 +74,37 @@ static rt_status publish_step(coordinator *co, queue *q, uint64_t step, bool *se
     return st;
 }
 
+/* What somebody is slow with, once more: whoever is first counts. */
+static rt_status publish_backups(coordinator *co, queue *q, rt_error *err)
+{
+    rt_status st = RT_OK;
+    bool sent = false;
+    parcel p = {0};
+    plan_step_info info;
+    uint64_t n_tokens, step = step_control_version(co->steps);
+    bool gathers = step_control_state(co->steps) == STEP_GATHERING && co->feeder.next > step;
+    straggler_see(&co->straggler, step, gathers, co->now_ms);
+    if (!gathers || membership_n_alive(co->members, ROLE_STUDENT) < 2) return RT_OK;
+    if (!straggler_is_due(&co->straggler, co->now_ms)) return RT_OK;
+    if ((st = plan_stage_step(co->plan, step, &info, &n_tokens, err)) != RT_OK) return st;
+    p.items = rt_calloc(info.n_micro_batches, sizeof *p.items);
+    if (p.items == NULL) return rt_fail(err, RT_NOMEM, "step %" PRIu64, step);
+    for (uint32_t i = 0; st == RT_OK && i < info.n_micro_batches; i++) {
+        micro_batch b = {0};
+        if (step_control_has_received(co->steps, i)) continue;
+        st = plan_stage_build(co->plan, step, i, &b, err);
+        if (st == RT_OK) st = add_to_parcel(&p, &b, err);
+    }
+    if (st == RT_OK) st = send_parcel(co, q, &p, &sent, err);
+    if (sent && p.n > 0) {
+        co->n_backups += p.n;
+        rt_log_info("batches.backup", "step=%" PRIu64 " n=%zu median_ms=%" PRIu64, step, p.n,
+                    straggler_median_ms(&co->straggler));
+    }
+    parcel_free(&p, info.n_micro_batches);
+    return st;
+}
+
 static rt_status look_at_lengths(coordinator *co, queue *q, rt_error *err)
 {
     rt_error why = {0};
@@ -123,6 +154,7 @@ rt_status feed_batches(coordinator *co, bool *busy, rt_error *err)
     rt_status st = look_at_lengths(co, q, err);
     if (st != RT_OK || co->plan == NULL || !co->steps_ready) return st;
     watch(co);
+    if ((st = publish_backups(co, q, err)) != RT_OK) return st;
     uint64_t n_planned = plan_stage_n_planned(co->plan);
     for (int i = 0; i < STEPS_A_TURN; i++) {
         bool sent = false;

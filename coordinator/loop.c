@@ -3,8 +3,7 @@
  *   messages ─► LABELS into the archive ─► training ─► BATCHES ─► deaths and leases ─► picture
  *      └─────────────── waits here when there is nothing to do (at most 20 ms) ───────────┘
  *
- * Deaths are looked for only after every message that had arrived was handled, so a turn that took
- * long (a slow disk, a Redis that hangs) kills nobody.
+ * Here is what opens, receives and ends; turn.c has what is done between two looks at the socket.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -18,11 +17,8 @@
 #include "common/base/stop.h"
 #include "coordinator/shell.h"
 
-#define IDLE_MS           20
-#define MESSAGES_MAX      256  /* a turn */
-#define DRAIN_MS          2000 /* after a request to stop */
-#define LEAVE_MS          3000 /* until members must have left at the end */
-#define SHARE_CHECKED_MIN 100  /* archived examples before the share of rejected ones counts */
+#define IDLE_MS      20
+#define MESSAGES_MAX 256 /* a turn */
 
 static rt_status open_dataset(coordinator *co, rt_error *err)
 {
@@ -74,35 +70,34 @@ static rt_status open_money(coordinator *co, rt_error *err)
 static rt_status open_link(coordinator *co, rt_error *err)
 {
     const config *c = co->config;
-    rt_buf password = {0};
-    rt_status st = RT_OK;
-    if (c->queue.password[0] != '\0')
-        st = config_secret("queue.password", c->queue.password, &password, err);
-    if (st == RT_OK)
-        st = queue_link_new(c->queue.url, password.data == NULL ? "" : password.data, c->name,
-                            co->folder.is_new, &co->link, err);
-    if (password.data != NULL) explicit_bzero(password.data, password.n);
-    rt_buf_free(&password);
-    return st;
+    queue_login login = {.user = c->queue.user,
+                         .read_password =
+                             c->queue.password[0] != '\0' ? config_queue_password : NULL,
+                         .context = c,
+                         .ca_file = c->queue.ca_file,
+                         .cert_file = c->queue.cert_file,
+                         .key_file = c->queue.key_file};
+    return queue_link_new(c->queue.url, &login, c->name, co->folder.is_new, &co->link, err);
 }
 
 static rt_status open_net(coordinator *co, rt_error *err)
 {
     const net_config *n = &co->config->net;
-    net_keys keys = {0};
     net_identity identity = {
         .run_id = co->config->name, .sender = "coordinator", .incarnation = rt_clock_wall_ms()};
     const char *bind = n->coordinator_bind[0] != '\0' ? n->coordinator_bind
                        : n->coordinator[0] != '\0'    ? n->coordinator
                                                       : "tcp://127.0.0.1:*";
-    bool has_keys = n->curve_key_file[0] != '\0';
-    rt_status st = RT_OK;
-    if (has_keys && (st = net_keys_read(n->curve_key_file, &keys, err)) != RT_OK) return st;
-    st = net_server_open(&identity, bind, has_keys ? &keys : NULL, &co->net, err);
-    explicit_bzero(&keys, sizeof keys);
+    rt_status st =
+        net_keyring_open(n->keys, n->curve_key_file, NET_ROLE_COORDINATOR, &co->ring, err);
+    if (st != RT_OK) return st;
+    net_lock lock = {co->ring, NET_BIT(NET_ROLE_TEACHER) | NET_BIT(NET_ROLE_STUDENT) |
+                                   NET_BIT(NET_ROLE_SERVER)};
+    st = net_server_open(&identity, bind, &lock, &co->net, err);
     if (st != RT_OK) return rt_wrap(err, st, "net.coordinator_bind");
     if (strcmp(n->http, "off") == 0) return RT_OK;
-    return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, &co->http, err);
+    return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, n->http_key_file,
+                            &co->http, err);
 }
 
 /* The figures of an earlier end are not those of this start. */
@@ -145,6 +140,7 @@ static void close_all(coordinator *co)
 {
     http_server_close(co->http);
     net_server_close(co->net);
+    net_keyring_free(co->ring);
     plan_stage_free(co->plan);
     /* A tokenizer in the making holds the corpus: its thread is waited for in here. */
     tokenizer_stage_free(co->tokenizer);
@@ -180,158 +176,14 @@ static bool take_messages(coordinator *co, uint64_t wait_ms)
     return false;
 }
 
-static void bury_the_dead(coordinator *co)
-{
-    const member *dead;
-    while ((dead = membership_next_dead(co->members, co->now_ms)) != NULL) {
-        rt_log_warn("member.dead", "name=%s role=%s silent_ms=%" PRIu64, dead->name,
-                    wire_role_name(dead->role), co->now_ms - dead->seen_ms);
-        if (dead->role == ROLE_TEACHER) {
-            lease_table_return(co->leases, dead->name);
-            quota_bury(co->money.book.quota, dead->name, co->now_ms);
-        }
-        if (dead->role == ROLE_STUDENT) train_stage_requeue(co, dead->name);
-    }
-    size_t n = lease_table_expire(co->leases, co->now_ms);
-    if (n > 0) rt_log_info("lease.expired", "shards=%zu", n);
-}
-
-static rt_status archive_labels(coordinator *co, bool *busy, bool *is_empty, rt_error *err)
-{
-    size_t n = 0;
-    *is_empty = false;
-    if (labelling_is_done(co)) {
-        quota_stage_turn(&co->money, false, co->now_ms);
-        return RT_OK;
-    }
-    rt_status st = archive_stage_pump(&co->archiving, co->now_ms, &n, is_empty, err);
-    if (st != RT_OK) return st;
-    if (n > 0) *busy = true;
-    uint64_t n_labelled = archive_n_labelled(co->archive);
-    uint64_t n_rejected = archive_n_rejected(co->archive), n_all = n_labelled + n_rejected;
-    progress_rate_see(&co->label_rate, (double)n_all, co->now_ms);
-    size_t n_back = *is_empty ? lease_table_stream_empty(co->leases) : 0;
-    if (n_back > 0 && !lease_table_is_closed(co->leases))
-        rt_log_warn("lease.redelivered", "why=\"records of a finished shard vanished\"");
-    if ((st = smoke_turn(co, err)) != RT_OK) return st;
-    quota_stage_turn(&co->money, *is_empty, co->now_ms);
-    double share_max = co->config->label.rejected_share_max;
-    bool may_check = n_all >= SHARE_CHECKED_MIN || lease_table_all_done(co->leases);
-    if (share_max >= 1 || !may_check || (double)n_rejected <= share_max * (double)n_all)
-        return RT_OK;
-    return rt_fail(err, RT_CORRUPT,
-                   "%" PRIu64 " of %" PRIu64
-                   " examples were rejected, more than label.rejected_share_max = %g allows; "
-                   "dataset/rejected.jsonl says why, docs/parsing.md explains the reasons",
-                   n_rejected, n_all, share_max);
-}
-
-static void run_timers_turn(coordinator *co)
-{
-    run_timers *t = &co->timers;
-    bool labels = !labelling_is_done(co) && co->ending == RUN_GOES_ON;
-    bool trains = co->steps_ready && !train_stage_is_done(co) && co->ending == RUN_GOES_ON;
-    bool scores = trains && step_control_state(co->steps) == STEP_EVALUATING;
-    bool reads = trains && co->batches_known && co->n_batches_in_stream == 0;
-    lease_counts l;
-    lease_table_count(co->leases, &l);
-    progress_timer_run(&t->label, labels, co->now_ms);
-    progress_timer_run(&t->tokenizer,
-                       co->tokenizer != NULL && tokenizer_stage_is_training(co->tokenizer),
-                       co->now_ms);
-    progress_timer_run(&t->train, trains && !scores, co->now_ms);
-    progress_timer_run(&t->evaluate, scores, co->now_ms);
-    progress_timer_run(&t->students_starved,
-                       reads && membership_n_alive(co->members, ROLE_STUDENT) > 0, co->now_ms);
-    progress_timer_run(&t->teachers_starved,
-                       labels && l.n_shards_pending == 0 &&
-                           membership_n_alive(co->members, ROLE_TEACHER) > l.n_shards_leased,
-                       co->now_ms);
-    seconds_save(co);
-}
-
-static void claim_idle(coordinator *co)
-{
-    if (co->stage == STAGE_LABEL || co->now_ms < co->claim_next_ms) return;
-    co->claim_next_ms = co->now_ms + RT_MAX(co->config->queue.claim_ms / 4, 1000);
-    train_stage_requeue(co, NULL);
-}
-
-/* One turn of everything but the messages. */
-static rt_status turn(coordinator *co, bool *busy, bool *is_empty, rt_error *err)
-{
-    rt_status st = archive_labels(co, busy, is_empty, err);
-    if (st != RT_OK || co->ending != RUN_GOES_ON) return st;
-    if ((st = train_stage_turn(co, busy, err)) != RT_OK) return st;
-    if ((st = feed_batches(co, busy, err)) != RT_OK) return st;
-    claim_idle(co);
-    return RT_OK;
-}
-
-static void end_run(coordinator *co, run_ending ending)
-{
-    co->ending = ending;
-    co->ending_ms = co->now_ms;
-    co->shown_ms = 0;
-}
-
-static void fail_run(coordinator *co, rt_status st, const rt_error *why)
-{
-    if (co->ending == RUN_FAILED) return;
-    co->why_status = st;
-    co->why = *why;
-    rt_log_error("run.failed", "%s", why->text);
-    end_run(co, RUN_FAILED);
-}
-
-static void look_at_end(coordinator *co)
-{
-    rt_error why = {0};
-    if (co->ending != RUN_GOES_ON) return;
-    if (rt_stop_requested() != RT_STOP_NONE) {
-        rt_log_info("coordinator.drain", "deadline_ms=%d", DRAIN_MS);
-        end_run(co, RUN_DRAINING);
-    } else if (labelling_is_done(co) && train_stage_is_done(co)) {
-        end_run(co, RUN_COMPLETE);
-        seconds_save(co);
-        rt_status st = RT_OK;
-        if (co->stage != STAGE_LABEL) st = checkpoint_note_best(co, &why);
-        if (st == RT_OK) st = result_write(co, &why);
-        if (st != RT_OK) fail_run(co, st, &why);
-    }
-}
-
-/* Whether the process may leave now. */
-static bool is_over(const coordinator *co, bool stream_is_empty)
-{
-    uint64_t past_ms = co->now_ms - co->ending_ms;
-    if (co->ending == RUN_GOES_ON) return false;
-    if (rt_stop_requested() == RT_STOP_NOW) return true;
-    if (co->ending == RUN_DRAINING) {
-        bool archived = stream_is_empty || co->stage == STAGE_TRAIN || labelling_is_done(co);
-        /* Each member has heard of it after one heartbeat; late records get the rest. */
-        bool heard = past_ms >= RT_MIN(2 * co->config->net.heartbeat_ms, (uint64_t)DRAIN_MS);
-        return past_ms >= DRAIN_MS || (archived && heard);
-    }
-    uint64_t silent_ms = co->config->net.heartbeat_ms * 3 / 2;
-    return past_ms >= LEAVE_MS || membership_all_left(co->members, co->now_ms, silent_ms);
-}
-
 static void loop(coordinator *co)
 {
-    bool busy = false, is_empty = false;
+    coordinator_turn_state turn = {0};
     do {
-        rt_error why = {0};
-        bool read_empty = take_messages(co, busy ? 0 : IDLE_MS);
-        busy = !read_empty;
-        bool works = co->ending == RUN_GOES_ON || co->ending == RUN_DRAINING;
-        rt_status st = works ? turn(co, &busy, &is_empty, &why) : RT_OK;
-        if (st != RT_OK) fail_run(co, st, &why);
-        if (read_empty) bury_the_dead(co);
-        look_at_end(co);
-        run_timers_turn(co);
+        bool read_empty = take_messages(co, turn.busy ? 0 : IDLE_MS);
+        coordinator_turn(co, read_empty, &turn);
         show_picture(co);
-    } while (!is_over(co, is_empty));
+    } while (!coordinator_is_over(co, &turn));
 }
 
 rt_status coordinator_run(const config *c, const coordinator_options *options, rt_error *err)

@@ -112,6 +112,11 @@ member_verdict membership_register(membership *m, const char *name, uint64_t inc
     return known != NULL ? MEMBER_REPLACED : MEMBER_NEW;
 }
 
+const member *membership_find(const membership *m, const char *name)
+{
+    return name == NULL ? NULL : find(m, name);
+}
+
 member_verdict membership_touch(membership *m, const char *name, uint64_t incarnation,
                                 uint64_t now_ms, member **who)
 {

@@ -62,6 +62,8 @@ void membership_free(membership *m);
 /* *who (borrowed until the next register) is set for SAME, NEW, REPLACED and REVIVED. */
 member_verdict membership_register(membership *m, const char *name, uint64_t incarnation,
                                    const wire_register *body, uint64_t now_ms, member **who);
+/* The member of a name, or NULL; asking changes nothing. */
+const member *membership_find(const membership *m, const char *name);
 /* Any other message: SAME, REVIVED, OLDER or UNKNOWN. */
 member_verdict membership_touch(membership *m, const char *name, uint64_t incarnation,
                                 uint64_t now_ms, member **who);

@@ -22,6 +22,7 @@ struct metrics_log {
     uint64_t n_tokens;
     double seconds;
     double loss;
+    uint64_t staleness[WIRE_STALE_MAX];
 };
 
 static uint64_t get_u64(const json_t *object, const char *key)
@@ -42,6 +43,14 @@ static void get_sums(const json_t *tasks, wire_sums *out)
     }
 }
 
+static void take_staleness(metrics_log *log, const json_t *list)
+{
+    for (size_t i = 0; i < RT_MIN(json_array_size(list), (size_t)WIRE_STALE_MAX); i++) {
+        json_int_t n = json_integer_value(json_array_get(list, i));
+        log->staleness[i] += n < 0 ? 0 : (uint64_t)n;
+    }
+}
+
 static rt_status take_line(metrics_log *log, const json_t *line, eval_board *board, rt_error *err)
 {
     const char *kind = json_string_value(json_object_get(line, "kind"));
@@ -50,6 +59,7 @@ static rt_status take_line(metrics_log *log, const json_t *line, eval_board *boa
         log->n_tokens = get_u64(line, "total_tokens");
         log->seconds = json_number_value(json_object_get(line, "seconds"));
         log->loss = json_number_value(json_object_get(line, "loss"));
+        take_staleness(log, json_object_get(line, "staleness"));
     } else if (kind != NULL && strcmp(kind, "evaluation") == 0) {
         wire_sums sums;
         get_sums(json_object_get(line, "tasks"), &sums);
@@ -165,6 +175,19 @@ static json_t *number(double x)
     return isfinite(x) ? json_real(x) : json_null();
 }
 
+/* As far as there is anything; NULL for NULL. */
+json_t *staleness_to_json(const uint64_t *staleness)
+{
+    size_t n = 0;
+    if (staleness == NULL) return NULL;
+    for (size_t i = 0; i < WIRE_STALE_MAX; i++)
+        if (staleness[i] > 0) n = i + 1;
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, json_integer((json_int_t)staleness[i]));
+    return list;
+}
+
 rt_status metrics_log_step(metrics_log *log, const metrics_step *step, rt_error *err)
 {
     if (step->step <= log->last_step) return RT_OK;
@@ -176,8 +199,12 @@ rt_status metrics_log_step(metrics_log *log, const metrics_step *step, rt_error 
                   (json_int_t)step->epoch, "records", (json_int_t)step->n_records, "tokens",
                   (json_int_t)step->n_tokens, "total_tokens", (json_int_t)total, "seconds",
                   step->seconds, "tokens_per_s", step->tokens_per_s);
+    json_t *staleness = staleness_to_json(step->staleness);
+    if (staleness != NULL) json_object_set_new(line, "staleness", staleness);
     rt_status st = write_line(log, line, err);
     if (st != RT_OK) return st;
+    for (size_t i = 0; step->staleness != NULL && i < WIRE_STALE_MAX; i++)
+        log->staleness[i] += step->staleness[i];
     log->last_step = step->step;
     log->n_tokens = total;
     log->seconds = step->seconds;
@@ -210,6 +237,11 @@ uint64_t metrics_log_n_tokens(const metrics_log *log)
 double metrics_log_seconds(const metrics_log *log)
 {
     return log->seconds;
+}
+
+const uint64_t *metrics_log_staleness(const metrics_log *log)
+{
+    return log->staleness;
 }
 
 double metrics_log_loss(const metrics_log *log)

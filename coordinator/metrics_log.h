@@ -24,6 +24,7 @@ typedef struct metrics_step {
     uint64_t epoch, n_records, n_tokens;
     double seconds;
     double tokens_per_s;
+    const uint64_t *staleness; /* [WIRE_STALE_MAX]; NULL: mode sync has none */
 } metrics_step;
 
 /* Opens or makes the file, cuts a torn tail, and puts the evaluations it holds on the board.
@@ -31,6 +32,8 @@ typedef struct metrics_step {
 RT_MUST_USE rt_status metrics_log_open(const char *path, eval_board *board, metrics_log **out,
                                        rt_error *err);
 void metrics_log_close(metrics_log *log);
+/* [WIRE_STALE_MAX] as a list that ends with the last that is not 0; NULL for NULL. Returns new. */
+struct json_t *staleness_to_json(const uint64_t *staleness);
 /* A step that is in the file already is passed over. */
 RT_MUST_USE rt_status metrics_log_step(metrics_log *log, const metrics_step *step, rt_error *err);
 /* Durable when it returns. */
@@ -39,6 +42,8 @@ RT_MUST_USE rt_status metrics_log_evaluation(metrics_log *log, const eval_score 
 uint64_t metrics_log_last_step(const metrics_log *log);
 uint64_t metrics_log_n_tokens(const metrics_log *log);
 double metrics_log_seconds(const metrics_log *log);
+/* Micro-batches of all steps by versions behind them, [WIRE_STALE_MAX]. */
+const uint64_t *metrics_log_staleness(const metrics_log *log);
 /* Loss of the newest step; NaN before the first. */
 double metrics_log_loss(const metrics_log *log);
 

@@ -7,8 +7,9 @@
 #include "common/base/log.h"
 #include "coordinator/shell.h"
 
-#define LEASE_RETRY_MS 500
-#define SMOKE_RETRY_MS 50 /* the first rows are soon there, and nobody should sleep on */
+#define LEASE_RETRY_MS    500
+#define WRONG_ROLE_LOG_MS 1000
+#define SMOKE_RETRY_MS    50 /* the first rows are soon there, and nobody should sleep on */
 
 static void send_answer(coordinator *co, const net_incoming *in, wire_message *m)
 {
@@ -108,10 +109,33 @@ static void take_work_back(coordinator *co, const member *who)
     }
 }
 
+/* What a key allows its holder to be; without keys, and with one for all, anything. */
+static bool key_fits(coordinator *co, const net_incoming *in, wire_role claimed)
+{
+    static const wire_role of_key[NET_ROLE_COUNT] = {[NET_ROLE_SERVER] = ROLE_SERVER,
+                                                     [NET_ROLE_TEACHER] = ROLE_TEACHER,
+                                                     [NET_ROLE_STUDENT] = ROLE_STUDENT};
+    char text[256];
+    bool any = in->key_role == NET_ROLE_NONE || in->key_role == NET_ROLE_CLUSTER;
+    if (any || of_key[in->key_role] == claimed) return true;
+    co->n_wrong_roles++;
+    snprintf(text, sizeof text, "it comes as a %s with the key of a %s: give it its own key",
+             wire_role_name(claimed), net_role_name(in->key_role));
+    /* The right key may be on its way: it is not sent off for good. */
+    refuse(co, in, RT_REFUSED, true, text);
+    if (co->now_ms >= co->wrong_role_log_ms) {
+        rt_log_warn("member.wrong_key", "name=%s why=\"%s\" times=%" PRIu64, in->message.sender,
+                    text, co->n_wrong_roles);
+        co->wrong_role_log_ms = co->now_ms + WRONG_ROLE_LOG_MS;
+    }
+    return false;
+}
+
 static bool register_fits(coordinator *co, const net_incoming *in)
 {
     char text[256];
     const wire_register *r = &in->message.register_;
+    if (!key_fits(co, in, r->role)) return false;
     if (strcmp(r->fingerprint, co->folder.fingerprint) != 0) {
         snprintf(text, sizeof text,
                  "its config has fingerprint %.40s, the run's is %s: start it with the same config "
@@ -249,7 +273,9 @@ void send_orders(coordinator *co)
         train_stage_order(co, i, &o, folder);
         bool is_same = o.kind == p->last.kind && o.generation == p->last.generation &&
                        o.version == p->last.version;
-        if (o.kind != ORDER_WAIT && !is_same) send_order(co, &p->peer, i, 0, &o);
+        /* Beyond a mark shards take gradients only when they are told: at once. */
+        bool opens = co->config->train.mode != TRAIN_SYNC && o.limit != p->last.limit;
+        if ((o.kind != ORDER_WAIT && !is_same) || opens) send_order(co, &p->peer, i, 0, &o);
     }
 }
 
@@ -290,6 +316,8 @@ static member *known_sender(coordinator *co, const net_incoming *in)
 {
     member *who = NULL;
     const wire_message *m = &in->message;
+    const member *named = membership_find(co->members, m->sender);
+    if (named != NULL && !key_fits(co, in, named->role)) return NULL;
     switch (membership_touch(co->members, m->sender, m->incarnation, co->now_ms, &who)) {
     case MEMBER_REVIVED: rt_log_info("member.back", "name=%s", m->sender); return who;
     case MEMBER_SAME: return who;

@@ -9,8 +9,8 @@
 #define RETRY_MS 500
 
 struct queue_link {
-    char *url;
-    char *password;
+    const char *url;
+    queue_login login;
     queue_names names;
     queue *queue;
     bool ready;     /* streams and groups are there */
@@ -22,21 +22,19 @@ struct queue_link {
     char problem[256];
 };
 
-rt_status queue_link_new(const char *url, const char *password, const char *run, bool is_new,
+rt_status queue_link_new(const char *url, const queue_login *login, const char *run, bool is_new,
                          queue_link **out, rt_error *err)
 {
+    rt_status st;
     if (url[0] == '\0')
         return rt_fail(err, RT_INVALID,
                        "queue.url: is empty, expected redis://HOST:PORT or unix:PATH (`retort run` "
                        "starts a Redis of its own)");
+    if ((st = queue_check_url(url, login, err)) != RT_OK) return rt_wrap(err, st, "queue.url");
     queue_link *l = rt_calloc(1, sizeof *l);
     if (l == NULL) return rt_fail(err, RT_NOMEM, "queue");
-    l->url = rt_strndup(url, strlen(url));
-    l->password = rt_strndup(password, strlen(password));
-    if (l->url == NULL || l->password == NULL) {
-        queue_link_close(l);
-        return rt_fail(err, RT_NOMEM, "queue");
-    }
+    l->url = url;
+    l->login = *login;
     l->is_new = is_new;
     queue_names_of(run, &l->names);
     *out = l;
@@ -47,9 +45,6 @@ void queue_link_close(queue_link *l)
 {
     if (l == NULL) return;
     queue_close(l->queue);
-    if (l->password != NULL) explicit_bzero(l->password, strlen(l->password));
-    free(l->password);
-    free(l->url);
     free(l);
 }
 
@@ -78,7 +73,7 @@ static rt_status drop_leftovers(queue_link *l, rt_error *err)
 static rt_status make_ready(queue_link *l, rt_error *err)
 {
     rt_status st = RT_OK;
-    if (l->queue == NULL) st = queue_open_redis(l->url, l->password, &l->queue, err);
+    if (l->queue == NULL) st = queue_open_redis_as(l->url, &l->login, &l->queue, err);
     if (st == RT_OK && !l->was_ready) st = drop_leftovers(l, err);
     if (st == RT_OK) st = queue_ensure(l->queue, l->names.labels, NULL, err);
     if (st == RT_OK) st = queue_ensure(l->queue, l->names.batches, NULL, err);

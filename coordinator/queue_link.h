@@ -12,10 +12,11 @@
 
 typedef struct queue_link queue_link;
 
-/* Copies its arguments. Opens nothing yet. What an earlier process left in BATCHES is dropped (it is
+/* Keeps url and what login points to until it is closed. RT_INVALID or RT_UNSUPPORTED for a URL
+ * that can never do. Opens nothing yet. What an earlier process left in BATCHES is dropped (it is
  * published again); is_new also drops LABELS and the dead letters: they are those of another run
  * that had this name. Returns new; queue_link_close(). */
-RT_MUST_USE rt_status queue_link_new(const char *url, const char *password, const char *run,
+RT_MUST_USE rt_status queue_link_new(const char *url, const queue_login *login, const char *run,
                                      bool is_new, queue_link **out, rt_error *err);
 void queue_link_close(queue_link *l);
 const queue_names *queue_link_names(const queue_link *l);

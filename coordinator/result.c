@@ -128,6 +128,7 @@ static void add_training(const coordinator *co, json_t *top)
                                         : eval_board_metric_name(co->board)));
     json_object_set_new(top, "valid", valid_history(co));
     json_object_set_new(top, "student_time", student_time_to_json(co));
+    show_mode_json(co, top);
     json_object_set_new(top, "rewinds",
                         json_integer((json_int_t)step_control_n_rewinds(co->steps)));
     json_object_set_new(

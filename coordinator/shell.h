@@ -1,6 +1,7 @@
 /* What the parts of the coordinator's loop share. One thread owns all of it.
  *
- *   loop.c         poll, archive, train, die, show; in this order, again and again
+ *   loop.c         opens, receives, closes
+ *   turn.c         archive, train, feed, bury; in this order, again and again
  *   on_message.c   one handler for each kind of message
  *   train_stage.c  tokenizer, plan, feeding, orders, checkpoints, scores
  *   smoke_stage.c  the first rows, before the rest is leased
@@ -11,7 +12,7 @@
 
 #include <jansson.h>
 
-#include "common/net/endpoint.h"
+#include "common/net/keyring.h"
 #include "coordinator/archive_stage.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/eval_board.h"
@@ -28,6 +29,7 @@
 #include "coordinator/smoke_gate.h"
 #include "coordinator/smoke_stage.h"
 #include "coordinator/step_control.h"
+#include "coordinator/straggler.h"
 #include "coordinator/tokenizer_stage.h"
 #include "coordinator/training_files.h"
 
@@ -67,6 +69,7 @@ struct coordinator {
     smoke_gate smoke;
     uint64_t smoke_seen; /* records in the archive when the gate was looked at last */
     quota_stage money;
+    net_keyring *ring; /* NULL without keys */
     net_server *net;
     http_server *http;
 
@@ -75,6 +78,8 @@ struct coordinator {
     step_control *steps;
     bool steps_ready;
     feeder feeder;
+    straggler straggler;
+    uint64_t n_backups; /* micro-batches given to a second student */
     eval_board *board;
     metrics_log *metrics;
     shard_peer *peers; /* [n_servers] */
@@ -96,12 +101,24 @@ struct coordinator {
     rt_status why_status;
     rt_error why;
     char problem[512]; /* of training, "" when none */
+    uint64_t wrong_role_log_ms;
+    uint64_t n_wrong_roles; /* messages whose sender had the key of another role */
     uint64_t n_refusals, n_requeued, n_dead_letters;
     progress_rate label_rate, token_rate;
     run_timers timers;
     uint64_t shown_ms, seconds_saved_ms;
     uint64_t tokens_seen; /* applied since the start, for the rate */
 };
+
+/* turn.c */
+typedef struct coordinator_turn_state {
+    bool busy;            /* there is more to do at once */
+    bool stream_is_empty; /* LABELS was read to its end */
+} coordinator_turn_state;
+/* Everything but the messages. `read_empty`: all that had arrived were handled. */
+void coordinator_turn(coordinator *co, bool read_empty, coordinator_turn_state *turn);
+/* Whether the process may leave now. */
+bool coordinator_is_over(const coordinator *co, const coordinator_turn_state *turn);
 
 /* on_message.c */
 void on_message(coordinator *co, const net_incoming *in);
@@ -149,6 +166,9 @@ RT_MUST_USE rt_status reopening_now(const coordinator *co, reopening *out, rt_er
 void show_money_json(const coordinator *co, json_t *top);
 /* Or "". */
 const char *show_money_problem(const coordinator *co, char *scratch, size_t n_scratch);
+
+/* show_mode.c. Adds "mode", "repeatable", "staleness" and "backups". */
+void show_mode_json(const coordinator *co, json_t *top);
 
 /* show.c, show_metrics.c, result.c */
 void show_picture(coordinator *co);

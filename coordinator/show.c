@@ -196,6 +196,7 @@ static void add_training(const coordinator *co, json_t *top)
     json_object_set_new(top, "generation", count(step_control_generation(co->steps)));
     json_object_set_new(top, "rewinds", count(step_control_n_rewinds(co->steps)));
     json_object_set_new(top, "resends", count(co->feeder.n_resends));
+    show_mode_json(co, top);
     json_object_set_new(top, "checkpoint", count(co->checkpoint));
     json_object_set_new(top, "best", show_best(co));
 }

@@ -1,4 +1,5 @@
 /* The picture of the run as Prometheus text: /metrics, docs/stats.md. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -170,6 +171,18 @@ static void show_members(page *p, coordinator *co)
     }
 }
 
+static void show_staleness(page *p, const coordinator *co)
+{
+    const uint64_t *n = co->metrics == NULL ? NULL : metrics_log_staleness(co->metrics);
+    if (co->config->train.mode == TRAIN_SYNC || n == NULL) return;
+    family(p, "gradients_total", "counter", "Micro-batches of applied steps, by versions behind.");
+    for (uint64_t i = 0; i <= co->config->train.staleness_max; i++) {
+        char label[24];
+        snprintf(label, sizeof label, "%" PRIu64, i);
+        labelled(p, "gradients_total", "behind", label, (double)n[i]);
+    }
+}
+
 static void show_validation(page *p, const coordinator *co)
 {
     size_t n = eval_board_n(co->board);
@@ -203,6 +216,9 @@ static void show_training(page *p, const coordinator *co)
         (double)step_control_n_rewinds(co->steps));
     one(p, "resends_total", "counter", "Times micro-batches were published again.",
         (double)co->feeder.n_resends);
+    one(p, "backups_total", "counter", "Micro-batches given to a second student.",
+        (double)co->n_backups);
+    show_staleness(p, co);
     family(p, "stage_seconds", "gauge", "Time spent in a stage, restarts included.");
     labelled(p, "stage_seconds", "stage", "label", progress_timer_get(&t->label, co->now_ms));
     labelled(p, "stage_seconds", "stage", "tokenizer",
@@ -258,8 +274,12 @@ static void show_net(page *p, const coordinator *co)
     one(p, "message_bytes_out_total", "counter", "Bytes sent.", (double)n->bytes_out);
     one(p, "refusals_total", "counter", "Messages answered with a refusal.",
         (double)co->n_refusals);
-    one(p, "connections_denied_total", "counter", "Connections with a wrong key.",
+    one(p, "connections_denied_total", "counter", "Connections with a key that may not come in.",
         (double)n->n_denied);
+    one(p, "messages_wrong_role_total", "counter", "Messages sent with the key of another role.",
+        (double)co->n_wrong_roles);
+    one(p, "http_refused_total", "counter", "Requests over HTTP without a good key.",
+        co->http == NULL ? 0 : (double)http_server_refused(co->http));
     one(p, "connections_failed_total", "counter", "Connections that did not speak the protocol.",
         (double)n->n_foreign);
 }

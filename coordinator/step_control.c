@@ -163,6 +163,16 @@ static bool test_saved(const step_control *sc, const wire_server_report *r, uint
     return test_holds(sc, r, version) && r->has_saved && r->saved_version == version;
 }
 
+/* After a restart of the coordinator, when the checkpoint of this version went bad meanwhile. */
+static bool some_is_mixed(const step_control *sc)
+{
+    for (uint32_t i = 0; i < sc->n_shards; i++)
+        if (sc->shards[i].known && sc->shards[i].r.mixed &&
+            test_holds(sc, &sc->shards[i].r, sc->version))
+            return true;
+    return false;
+}
+
 static uint64_t highest_generation(const step_control *sc)
 {
     uint64_t highest = sc->generation;
@@ -274,6 +284,8 @@ static void leave_gathering(step_control *sc)
     push_action(sc, STEP_ACTION_APPLYING, sc->version);
     sc->actions[sc->n_actions - 1].grad_norm = norm;
     sc->actions[sc->n_actions - 1].sums = sc->shards[0].r.sums;
+    memcpy(sc->actions[sc->n_actions - 1].staleness, sc->shards[0].r.staleness,
+           sizeof sc->shards[0].r.staleness);
     enter_state(sc, STEP_APPLYING);
 }
 
@@ -298,7 +310,10 @@ static void advance_once(step_control *sc)
         if (all(sc, test_holds, sc->version + 1)) enter_version(sc, sc->version + 1);
         break;
     case STEP_SAVING:
-        if (all(sc, test_saved, sc->version)) enter_state(sc, STEP_COMMITTING);
+        if (all(sc, test_saved, sc->version))
+            enter_state(sc, STEP_COMMITTING);
+        else if (some_is_mixed(sc))
+            enter_rewinding(sc);
         break;
     case STEP_COMMITTING:
         if (!sc->asked && !all(sc, test_saved, sc->version))
@@ -348,7 +363,10 @@ rt_status step_control_report(step_control *sc, const wire_server_report *report
     shard_report *place = &sc->shards[report->shard];
     report_free(&place->r);
     *place = (shard_report){.known = true, .session = session, .r = copy};
-    bool lost = !report->has_params || report->generation > sc->generation;
+    /* Another generation, or a version behind that of all, is a process which hung until it was
+     * replaced, and is back. */
+    bool lost = !report->has_params || report->generation != sc->generation ||
+                report->version < sc->version;
     if (is_training(sc->state) && lost) enter_rewinding(sc);
     advance(sc);
     return RT_OK;
@@ -434,7 +452,8 @@ void step_control_order(const step_control *sc, uint32_t shard, wire_server_orde
                                .generation = sc->generation,
                                .version = sc->version,
                                .n_steps = sc->n_steps,
-                               .n_shards = sc->n_shards};
+                               .n_shards = sc->n_shards,
+                               .limit = step_control_publish_limit(sc)};
     if (shard >= sc->n_shards || !sc->shards[shard].known) return;
     const wire_server_report *r = &sc->shards[shard].r;
     if (sc->state == STEP_RESTORING && !test_holds(sc, r, sc->restore_version)) {

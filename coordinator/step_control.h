@@ -3,7 +3,7 @@
  *   STARTING ─► (REWINDING ─► RESTORING) ─► at version v:
  *       v is a mark not passed:  SAVING ─► COMMITTING ─► EVALUATING ─► (v is last: FINISHED)
  *       else:                    GATHERING ─► APPLYING ─► v + 1
- *   from anywhere: a shard reports that it holds no parameters ─► REWINDING
+ *   from anywhere: a shard reports no parameters, or those of another time ─► REWINDING
  *
  * Marks are the multiples of eval_every (0 is none) and the last version. Everything is derived
  * from the newest report of each shard, so lost, repeated and late messages change nothing. What
@@ -44,8 +44,9 @@ typedef enum step_action_kind {
 typedef struct step_action {
     step_action_kind kind;
     uint64_t version;
-    double grad_norm; /* APPLYING */
-    wire_sums sums;   /* APPLYING */
+    double grad_norm;                   /* APPLYING */
+    wire_sums sums;                     /* APPLYING */
+    uint64_t staleness[WIRE_STALE_MAX]; /* APPLYING: micro-batches by versions behind the step */
 } step_action;
 
 typedef struct step_control step_control;

@@ -37,6 +37,7 @@ rt_status train_stage_begin(coordinator *co, rt_error *err)
                                             .batches_max = co->config->queue.batches_max,
                                             .micro_batches = t->micro_batches,
                                             .stall_ms = 20000};
+    co->straggler.factor = t->backup_after;
     rt_status st =
         step_control_new((uint32_t)co->config->launch.servers, t->eval_every, &co->steps, err);
     if (st == RT_OK) st = eval_board_new(&scoring, &co->board, err);
@@ -154,7 +155,8 @@ static rt_status log_step(coordinator *co, const step_action *a, rt_error *err)
                          .n_records = info.n_records,
                          .n_tokens = n_tokens,
                          .seconds = progress_timer_get(&co->timers.train, co->now_ms),
-                         .tokens_per_s = progress_rate_get(&co->token_rate)};
+                         .tokens_per_s = progress_rate_get(&co->token_rate),
+                         .staleness = co->config->train.mode == TRAIN_SYNC ? NULL : a->staleness};
     rt_error why = {0};
     if (metrics_log_step(co->metrics, &step, &why) != RT_OK)
         rt_log_warn("metrics.write", "step=%" PRIu64 " %s", step.step, why.text);

@@ -50,12 +50,13 @@ static rt_status wait_for(const local_redis *redis, pid_t *pid, queue_server_inf
                           rt_error *err)
 {
     char url[128];
+    queue_login nobody = {0};
     process_exit e;
     uint64_t deadline_ms = rt_clock_mono_ms() + START_MS;
     snprintf(url, sizeof url, "unix:%s", redis->socket);
     for (;;) {
         rt_error why = {0};
-        rt_status st = queue_probe_redis(url, "", info, &why);
+        rt_status st = queue_probe_redis(url, &nobody, info, &why);
         if (st == RT_OK) return RT_OK;
         if (process_reap(*pid, &e)) {
             *pid = 0;
@@ -107,19 +108,21 @@ static finding try_own(const doctor *d)
 static finding ask_other(const doctor *d)
 {
     rt_error err = {0};
-    rt_buf password = {0};
     queue_server_info info = {0};
     const queue_config *q = &d->config->queue;
-    rt_status st = config_secret("queue.password", q->password, &password, &err);
-    if (st == RT_OK)
-        st = queue_probe_redis(q->url, password.data != NULL ? password.data : "", &info, &err);
-    if (password.data != NULL) explicit_bzero(password.data, password.n);
-    rt_buf_free(&password);
+    queue_login login = {.user = q->user,
+                         .read_password = q->password[0] != '\0' ? config_queue_password : NULL,
+                         .context = d->config,
+                         .ca_file = q->ca_file,
+                         .cert_file = q->cert_file,
+                         .key_file = q->key_file};
+    rt_status st = queue_probe_redis(q->url, &login, &info, &err);
     if (st == RT_OK) return redis_verdict(q->url, &info, need_of(d));
-    return redis_failure(&err, st == RT_UNAVAILABLE
-                                   ? "start it, correct queue.url, or leave that empty: then "
-                                     "retort run starts one"
-                                   : "correct queue.password, or use a newer Redis");
+    return redis_failure(
+        &err, st == RT_UNAVAILABLE   ? "start it, correct queue.url, or leave that empty: then "
+                                       "retort run starts one"
+              : st == RT_UNSUPPORTED ? "use a newer Redis, or redis:// for rediss://"
+                                     : "correct queue.user and queue.password");
 }
 
 void check_redis(doctor *d)

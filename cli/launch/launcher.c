@@ -150,7 +150,8 @@ static void refresh_stats(launcher *l, uint64_t now_ms)
     run_stats fresh;
     if (l->all.http[0] == '\0' || now_ms < l->stats_next_ms || l->ending) return;
     l->stats_next_ms = now_ms + STATS_EVERY_MS;
-    if (stats_get(l->all.http, "/api/stats", STATS_TIMEOUT_MS, &body, NULL) == RT_OK &&
+    if (stats_get(l->all.http, "/api/stats", l->all.config->net.http_key_file, STATS_TIMEOUT_MS,
+                  &body, NULL) == RT_OK &&
         run_stats_parse(body.data, body.n, &fresh, NULL) == RT_OK) {
         l->stats = fresh;
         l->have_stats = true;

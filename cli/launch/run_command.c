@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cli/launch/finish.h"
+#include "cli/secrets_guard.h"
 #include "cli/summary.h"
 #include "common/base/clock.h"
 #include "common/base/fs.h"
@@ -87,6 +88,7 @@ int run_command(const options *o, launch_stage stage, const char *dataset)
     int code = st == RT_OK ? EXIT_CODE_OK : command_fail(o, &err);
     if (code != EXIT_CODE_OK) goto out;
 
+    secrets_guard(c, false);
     launch_options how = {.stage = stage,
                           .config_path = options_config_path(o),
                           .sets = options_sets(o),

@@ -117,14 +117,13 @@ static rt_status take_files(const json_t *array, ckpt_manifest *m, rt_error *err
     return RT_OK;
 }
 
-static rt_status manifest_from_json(const rt_buf *text, ckpt_manifest *out, rt_error *err)
+rt_status ckpt_manifest_parse(const char *text, size_t n, ckpt_manifest *out, rt_error *err)
 {
     rt_status st = RT_OK;
     json_error_t where;
     uint64_t format = 0, n_shards = 0;
     ckpt_manifest m = {0};
-    json_t *top =
-        json_loadb(text->data == NULL ? "" : text->data, text->n, JSON_REJECT_DUPLICATES, &where);
+    json_t *top = json_loadb(n == 0 ? "" : text, n, JSON_REJECT_DUPLICATES, &where);
     if (!json_is_object(top)) {
         st = rt_fail(err, RT_CORRUPT, "invalid JSON: %s at line %d column %d",
                      top == NULL ? where.text : "not an object", where.line, where.column);
@@ -184,7 +183,7 @@ rt_status ckpt_open(const char *folder, ckpt_manifest *out, rt_error *err)
     rt_status st = rt_fs_join(path, sizeof path, folder, MANIFEST_NAME, err);
     if (st != RT_OK) goto out;
     if ((st = rt_fs_read(path, MANIFEST_BYTES_MAX, &text, err)) != RT_OK) goto out;
-    if ((st = manifest_from_json(&text, &m, err)) != RT_OK) {
+    if ((st = ckpt_manifest_parse(text.data, text.n, &m, err)) != RT_OK) {
         st = rt_wrap(err, st, "%s", path);
         goto out;
     }

@@ -36,6 +36,9 @@ RT_MUST_USE rt_status ckpt_folder(const char *root, uint64_t version, bool parti
 /* Write manifest.json into step-N.partial, sync, rename to step-N, sync. An existing step-N with
  * the same files is fine (a repeat). */
 RT_MUST_USE rt_status ckpt_commit(const char *root, const ckpt_manifest *m, rt_error *err);
+/* The text of a manifest.json; reads no other file. Returns new; ckpt_manifest_free(). */
+RT_MUST_USE rt_status ckpt_manifest_parse(const char *text, size_t n, ckpt_manifest *out,
+                                          rt_error *err);
 /* Read a manifest and check every file's size and SHA-256. RT_CORRUPT names the file and both
  * values. */
 RT_MUST_USE rt_status ckpt_open(const char *folder, ckpt_manifest *out, rt_error *err);

@@ -276,6 +276,12 @@ static rt_status check_train(const checker *k)
                        "record fits in no micro-batch",
                        (unsigned long long)t->micro_batch_tokens,
                        (unsigned long long)k->c->student.seq_len_max);
+    if (t->mode != TRAIN_SYNC && t->lookahead_steps <= t->staleness_max)
+        return fail_on(
+            k, "train.lookahead_steps",
+            "found %llu, expected more than train.staleness_max (%llu), or students would "
+            "wait for work",
+            (unsigned long long)t->lookahead_steps, (unsigned long long)t->staleness_max);
     return RT_OK;
 }
 
@@ -320,10 +326,11 @@ static rt_status check_endpoint(const checker *k, const char *path, const char *
         return fail_on(k, path, "found '%s', expected tcp://HOST:PORT%s or ipc://PATH", found,
                        is_bind ? " (PORT may be *)" : "");
     }
-    if (!is_loopback(endpoint + 6, n_host) && k->c->net.curve_key_file[0] == '\0')
+    const net_config *n = &k->c->net;
+    if (!is_loopback(endpoint + 6, n_host) && n->keys[0] == '\0' && n->curve_key_file[0] == '\0')
         return fail_on(k, path,
-                       "'%s' is beyond loopback, which needs CURVE keys: set net.curve_key_file "
-                       "(retort keygen makes one)",
+                       "'%s' is beyond loopback, which needs CURVE keys: run retort keys and set "
+                       "net.keys to its folder",
                        endpoint);
     return RT_OK;
 }
@@ -333,6 +340,11 @@ static rt_status check_net(const checker *k)
     const net_config *n = &k->c->net;
     rt_status st;
     size_t n_host;
+    if (n->keys[0] != '\0' && n->curve_key_file[0] != '\0')
+        return fail_on(
+            k, "net.keys",
+            "found it beside net.curve_key_file, expected one of the two: keys by role, or "
+            "one pair for all");
     if ((st = check_endpoint(k, "net.coordinator", n->coordinator, false)) != RT_OK) return st;
     if ((st = check_endpoint(k, "net.coordinator_bind", n->coordinator_bind, true)) != RT_OK)
         return st;
@@ -348,6 +360,12 @@ static rt_status check_net(const checker *k)
         quote_found(n->http, strlen(n->http), found);
         return fail_on(k, "net.http", "found '%s', expected ADDRESS:PORT or off", found);
     }
+    if (n->http[0] != '\0' && strcmp(n->http, "off") != 0 && !is_loopback(n->http, n_host) &&
+        n->http_key_file[0] == '\0')
+        return fail_on(k, "net.http",
+                       "'%s' is beyond loopback, which needs keys: set net.http_key_file to a file "
+                       "with one key a line",
+                       n->http);
     if (n->dead_after_ms <= n->heartbeat_ms)
         return fail_on(k, "net.dead_after_ms",
                        "found %llu, expected more than net.heartbeat_ms "
@@ -360,18 +378,26 @@ static rt_status check_queue(const checker *k)
 {
     const char *url = k->c->queue.url;
     size_t n_host;
+    const queue_config *q = &k->c->queue;
+    if (q->user[0] != '\0' && q->password[0] == '\0')
+        return fail_on(k, "queue.user", "found a user without queue.password, expected both");
+    if ((q->cert_file[0] == '\0') != (q->key_file[0] == '\0'))
+        return fail_on(k, "queue.cert_file", "found one of it and queue.key_file, expected both");
     if (url[0] == '\0' || (strncmp(url, "unix:", 5) == 0 && url[5] != '\0')) return RT_OK;
     if (strchr(url, '@') != NULL) /* not shown: it may hold a password */
         return fail_on(k, "queue.url",
                        "found a user or password in it, expected redis://HOST:PORT; "
-                       "the password belongs in queue.password");
-    if (strncmp(url, "redis://", 8) != 0 || !is_host_port(url + 8, false, &n_host)) {
+                       "they belong in queue.user and queue.password");
+    bool uses_tls = strncmp(url, "rediss://", 9) == 0;
+    const char *place = url + (uses_tls ? 9 : 8);
+    if ((!uses_tls && strncmp(url, "redis://", 8) != 0) || !is_host_port(place, false, &n_host)) {
         char found[FOUND_SIZE];
         quote_found(url, strlen(url), found);
-        return fail_on(k, "queue.url", "found '%s', expected redis://HOST:PORT or unix:PATH",
+        return fail_on(k, "queue.url",
+                       "found '%s', expected redis://HOST:PORT, rediss://HOST:PORT or unix:PATH",
                        found);
     }
-    if (!is_loopback(url + 8, n_host) && k->c->queue.password[0] == '\0')
+    if (!is_loopback(place, n_host) && k->c->queue.password[0] == '\0')
         return fail_on(k, "queue.url",
                        "'%s' is beyond loopback, which needs a password: set queue.password to "
                        "file:PATH or ${NAME}",

@@ -58,7 +58,7 @@ typedef enum train_preset {
     PRESET_LABEL_ONLY,      /* predict: -> label */
     PRESET_RATIONALE_FIRST, /* solve: -> rationale, then label */
 } train_preset;
-typedef enum train_mode { TRAIN_SYNC } train_mode;
+typedef enum train_mode { TRAIN_SYNC, TRAIN_SSP, TRAIN_ASYNC } train_mode;
 /* As compute_mode of common/nn/compute.h; the student keeps both equal. */
 typedef enum train_compute {
     TRAIN_COMPUTE_F32,
@@ -207,9 +207,11 @@ typedef struct limits_config {
 } limits_config;
 
 typedef struct queue_config {
-    char *url;               /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
-    char *password;          /* secret */
-    uint64_t labels_max;     /* records in the stream LABELS before teachers wait */
+    char *url;      /* redis://HOST:PORT or unix:PATH; "" = the launcher starts one */
+    char *user;     /* of Redis' ACL; "" = its default user */
+    char *password; /* secret */
+    char *ca_file, *cert_file, *key_file; /* of rediss://; "" = the system's, none */
+    uint64_t labels_max;                  /* records in the stream LABELS before teachers wait */
     uint64_t batches_max;    /* micro-batches in the stream BATCHES before the coordinator waits */
     uint64_t deliveries_max; /* an entry delivered more often goes to the dead stream */
     uint64_t claim_ms;       /* an entry idle longer than this is claimed by another worker */
@@ -244,6 +246,8 @@ typedef struct student_config {
 typedef struct train_config {
     train_preset preset;
     train_mode mode;
+    uint64_t staleness_max; /* ssp, async: versions that a student may be behind its step */
+    double backup_after;    /* times the median of a step; 0: never */
     train_compute compute;
     double alpha;           /* weight of the label task in step-by-step */
     uint64_t steps;         /* updates; 0: from epochs */
@@ -296,7 +300,9 @@ typedef struct net_config {
     char *server_bind;      /* endpoint a shard binds; "tcp://127.0.0.1:*" takes any free port */
     char *server_advertise; /* endpoint told to students, {shard} replaced; "" = as bound */
     char *http;             /* address:port of stats; "" = the launcher chooses; "off" */
-    char *curve_key_file;   /* secret file of the cluster's key pair; needed beyond loopback */
+    char *http_key_file;    /* keys that may read it, one a line; needed beyond loopback */
+    char *keys;             /* folder of keys by role; this or the next is needed beyond loopback */
+    char *curve_key_file;   /* secret file of one key pair for all */
     net_wire wire;
     bool shared_memory; /* gradients and parameters between processes of one machine */
     uint64_t spin_us;   /* a waiter looks again for so long before it blocks */
@@ -358,6 +364,9 @@ RT_MUST_USE rt_status config_reference(rt_buf *out, rt_error *err);
 RT_MUST_USE rt_status config_fingerprint(const config *c, char out[33], rt_error *err);
 /* Whether there is a limit or a price that teachers share through the coordinator. */
 bool config_has_limits(const config *c);
+/* The password of the queue as it is now; `config` is a struct config. Of the form that
+ * common/queue/login.h wants. */
+RT_MUST_USE rt_status config_queue_password(const void *config, rt_buf *out, rt_error *err);
 /* Value of a secret setting (queue.password): the first line of the file, or the environment
  * variable; empty when nothing is written. No message holds it. */
 RT_MUST_USE rt_status config_secret(const char *setting, const char *written, rt_buf *out,

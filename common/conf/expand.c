@@ -83,6 +83,12 @@ rt_status expand_escape(const char *text, rt_buf *out, rt_error *err)
     return st;
 }
 
+rt_status config_queue_password(const void *context, rt_buf *out, rt_error *err)
+{
+    const config *c = context;
+    return config_secret("queue.password", c->queue.password, out, err);
+}
+
 rt_status config_secret(const char *path, const char *written, rt_buf *out, rt_error *err)
 {
     rt_status st = RT_OK;

@@ -80,7 +80,7 @@ static const char *const tokenizer_names[] = {"unigram", "bpe", NULL};
 static const char *const arch_names[] = {"llama", "t5", NULL};
 static const char *const ff_act_names[] = {"auto", "swiglu", "relu", "gated-gelu", NULL};
 static const char *const preset_names[] = {"step-by-step", "label-only", "rationale-first", NULL};
-static const char *const mode_names[] = {"sync", NULL};
+static const char *const mode_names[] = {"sync", "ssp", "async", NULL};
 static const char *const compute_names[] = {"f32", "bf16", "bf16x3", "auto", NULL};
 static const char *const wire_names[] = {"f32", "bf16", NULL};
 static const char *const schedule_names[] = {"constant", "linear", "cosine", NULL};
@@ -321,8 +321,15 @@ REAL(IN(limits, price_output), 0, 1e6, 0, "per million tokens", FREE,
      "Price of completion tokens, reasoning included; 0: free."),
 
 TEXT(IN(queue, url), "", FREE,
-     "Redis: `redis://HOST:PORT` or `unix:PATH`. Empty: the launcher starts one."),
-SECRET(IN(queue, password), "Password of Redis; needed beyond loopback."),
+     "Redis: `redis://HOST:PORT`, `rediss://HOST:PORT` (TLS) or `unix:PATH`. Empty: the launcher starts "
+     "one."),
+TEXT(IN(queue, user), "", FREE, "User of Redis' ACL. Empty: its default user."),
+SECRET(IN(queue, password),
+       "Password of Redis; needed beyond loopback. Read anew for each connection."),
+TEXT(IN(queue, ca_file), "", FREE,
+     "rediss: PEM file of the authorities that vouch for Redis. Empty: the system's."),
+TEXT(IN(queue, cert_file), "", FREE, "rediss: PEM file of our own certificate. Empty: none."),
+TEXT(IN(queue, key_file), "", FREE, "rediss: PEM file of the key of `queue.cert_file`."),
 U64(IN(queue, labels_max), 1, 1e7, 4096, "records", FREE,
     "Labels that wait in Redis before teachers pause."),
 U64(IN(queue, batches_max), 1, 1e6, 256, "micro-batches", FREE,
@@ -377,7 +384,10 @@ BOOL(IN(student, tied), true, DECIDES, "Input and output embeddings are one tens
 ENUM(IN(train, preset), preset_names, "step-by-step", DECIDES,
      "What is learned: label and rationale as two tasks, the label alone, or the rationale followed "
      "by the label."),
-ENUM(IN(train, mode), mode_names, "sync", DECIDES, "How gradients meet."),
+ENUM(IN(train, mode), mode_names, "sync", DECIDES,
+     "How gradients meet. sync: a step begins with the parameters that the one before left; the same "
+     "student whoever works. ssp: students go on for `staleness_max` steps with older parameters. "
+     "async: as ssp, and each gradient is applied when it arrives."),
 ENUM(IN(train, compute), compute_names, "f32", DECIDES,
      "Numbers that the large matrix products of training read. bf16: half the bits, about twice the "
      "speed on processors with AVX512-BF16 or AMX. bf16x3: nearly as exact as f32, and faster where "
@@ -416,6 +426,11 @@ ENUM(IN(train, best_by), best_names, "loss", DECIDES,
      "The best checkpoint is the one with the lowest validation loss or the most exact answers."),
 U64(IN(train, lookahead_steps), 1, 1000, 8, "steps", FREE,
     "Steps handed out ahead of the version of the weights."),
+U64(IN(train, staleness_max), 1, 31, 4, "steps", DECIDES,
+    "ssp and async: how many versions the parameters may be behind the step that they are used for."),
+REAL(IN(train, backup_after), 0, 1e6, 4, "", FREE,
+     "A step that takes so many times the median of the last ones: what is missing is given to a second "
+     "student, and the first result counts. 0: never."),
 
 LIST(IN(eval, files), "", FREE, "Rows with true answers that the student is scored on. Empty: none."),
 ENUM(IN(eval, format), format_names, "auto", FREE, "Format of the files, as in `corpus.format`."),
@@ -453,8 +468,14 @@ TEXT(IN(net, server_advertise), "", FREE,
      "Endpoint told to the students, `{shard}` replaced by the shard's number. Empty: as bound."),
 TEXT(IN(net, http), "", FREE,
      "`ADDRESS:PORT` of statistics and dashboard. Empty: the launcher chooses; `off`: none."),
+TEXT(IN(net, http_key_file), "", FREE,
+     "File of the keys that may read `net.http`, one a line, sent as a bearer token; read again when it "
+     "changes. Needed beyond loopback. `retort stats` and the launcher show its first."),
+TEXT(IN(net, keys), "", FREE,
+     "Folder of keys by role (`retort keys`): the process's own `ROLE.key`, and `allowed`. Needed beyond "
+     "loopback."),
 TEXT(IN(net, curve_key_file), "", FREE,
-     "File of the cluster's key pair (`retort keygen`); needed beyond loopback."),
+     "In the place of `net.keys`: file of one key pair for all roles (`retort keygen`)."),
 ENUM(IN(net, wire), wire_names, "f32", DECIDES,
      "Numbers that gradients and parameters travel as between students and shards. bf16: half the "
      "bytes, rounded to two to three digits on the way; the shards keep float32."),

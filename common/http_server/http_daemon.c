@@ -39,7 +39,7 @@ rt_status http_daemon_start(const http_daemon_settings *how, struct MHD_Daemon *
 {
     sigset_t blocked, before;
     unsigned flags = how->flags | MHD_USE_ERROR_LOG;
-    struct MHD_OptionItem more[3];
+    struct MHD_OptionItem more[4];
     size_t n = 0;
     if (how->socket->sa_family == AF_INET6) flags |= MHD_USE_IPv6;
     if (how->completed != NULL)
@@ -47,6 +47,9 @@ rt_status http_daemon_start(const http_daemon_settings *how, struct MHD_Daemon *
                                             how->context};
     if (how->backlog > 0)
         more[n++] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_BACKLOG_SIZE, how->backlog, NULL};
+    if (how->per_address_max > 0)
+        more[n++] =
+            (struct MHD_OptionItem){MHD_OPTION_PER_IP_CONNECTION_LIMIT, how->per_address_max, NULL};
     more[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     sigfillset(&blocked); /* signals are the main thread's, and the new one inherits this */
     pthread_sigmask(SIG_SETMASK, &blocked, &before);

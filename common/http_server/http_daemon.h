@@ -28,8 +28,9 @@ typedef struct http_daemon_settings {
     MHD_RequestCompletedCallback completed; /* NULL: nobody wants to know */
     void *context;                          /* of both */
     unsigned connections_max;
-    unsigned timeout_s; /* of a connection on which nothing happens */
-    unsigned backlog;   /* 0: the library's */
+    unsigned per_address_max; /* connections of one client; 0: all */
+    unsigned timeout_s;       /* of a connection on which nothing happens */
+    unsigned backlog;         /* 0: the library's */
 } http_daemon_settings;
 
 /* RT_EXISTS for an address in use, RT_IO for any other that cannot be bound; the text says what the

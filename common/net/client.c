@@ -1,6 +1,6 @@
 /* A client: one DEALER, its socket made anew when it may have become deaf.
  *
- *                 denied key (1 s later), silent deadline
+ *           denied key (1 s later), silent deadline, changed keys
  *        ┌──────────────────────────────────────────────┐
  *        ▼                                              │
  *   socket made ──handshake──► connected ──lost──► ZeroMQ connects again
@@ -18,6 +18,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
+#include "common/net/keyring.h"
 #include "common/net/transport.h"
 
 #define LINGER_MS        200 /* for the last message sent */
@@ -37,8 +38,10 @@ struct net_client {
     net_self self;
     char endpoint[NET_ENDPOINT_SIZE];
     bool ipv6;
-    bool has_keys;
-    net_keys keys;
+    net_lock lock;       /* its ring is NULL without keys */
+    uint64_t generation; /* of the ring when this socket was made */
+    unsigned turn;       /* which of the other side's keys this socket expects */
+    char own_public[41], server_key[41];
     uint64_t next_id;
     bool connected;
     uint64_t n_connects; /* handshakes on this socket and those before */
@@ -52,11 +55,27 @@ struct net_client {
     net_drop_log drop_log;
 };
 
+/* The keys of now, for the next socket. */
+static rt_status choose_keys(net_client *c, net_keys *own, rt_error *err)
+{
+    if (c->lock.ring == NULL) return RT_OK;
+    c->generation = net_keyring_generation(c->lock.ring);
+    net_keyring_own(c->lock.ring, own);
+    memcpy(c->own_public, own->public_key, sizeof c->own_public);
+    if (net_keyring_peer(c->lock.ring, c->lock.peers, c->turn, c->server_key)) return RT_OK;
+    return rt_fail(err, RT_NOTFOUND, "connect %s: the allow-list holds no key for the other side",
+                   c->endpoint);
+}
+
 static rt_status connect_socket(net_client *c, rt_error *err)
 {
     net_socket s = {0};
-    rt_status st = net_socket_open(c->context, ZMQ_DEALER, c->ipv6, c->has_keys ? &c->keys : NULL,
-                                   c->serial + 1, &s, err);
+    net_keys own = {{0}, {0}};
+    rt_status st = choose_keys(c, &own, err);
+    if (st == RT_OK)
+        st = net_socket_open(c->context, ZMQ_DEALER, c->ipv6, c->lock.ring != NULL ? &own : NULL,
+                             c->server_key, c->serial + 1, &s, err);
+    explicit_bzero(&own, sizeof own);
     if (st != RT_OK) return st;
     if (zmq_connect(s.zmq, c->endpoint) != 0) {
         st = rt_fail(err, errno == EINVAL ? RT_INVALID : RT_IO, "connect %s: %s", c->endpoint,
@@ -73,7 +92,7 @@ static rt_status connect_socket(net_client *c, rt_error *err)
     return RT_OK;
 }
 
-rt_status net_client_open(const net_identity *identity, const char *connect, const net_keys *keys,
+rt_status net_client_open(const net_identity *identity, const char *connect, const net_lock *lock,
                           net_client **out, rt_error *err)
 {
     rt_status st = RT_OK;
@@ -83,17 +102,15 @@ rt_status net_client_open(const net_identity *identity, const char *connect, con
         goto out;
     }
     if ((st = net_address_parse(connect, c->endpoint, &c->ipv6, err)) != RT_OK) goto out;
-    if (keys == NULL && !net_is_local(c->endpoint)) {
+    bool locked = lock != NULL && lock->ring != NULL;
+    if (!locked && !net_is_local(c->endpoint)) {
         st = rt_fail(err, RT_INVALID,
-                     "connect %s: beyond loopback a key is needed; set net.curve_key_file to the "
-                     "cluster's key (retort keygen)",
+                     "connect %s: beyond loopback keys are needed; set net.keys to the folder that "
+                     "retort keys made",
                      connect);
         goto out;
     }
-    if (keys != NULL && !net_address_is_ipc(c->endpoint)) {
-        c->has_keys = true;
-        c->keys = *keys;
-    }
+    if (locked && !net_address_is_ipc(c->endpoint)) c->lock = *lock;
     if ((st = net_self_copy(identity, &c->self, err)) != RT_OK) goto out;
     /* Anywhere within 48 bits: two clients of one process must not share ids. */
     uint64_t where[4] = {rt_clock_wall_ms(), rt_clock_mono_ms(), (uint64_t)getpid(),
@@ -117,7 +134,6 @@ void net_client_close(net_client *c)
     net_socket_close(&c->socket, LINGER_MS);
     net_context_close(c->context);
     net_self_free(&c->self);
-    explicit_bzero(&c->keys, sizeof c->keys);
     free(c);
 }
 
@@ -131,6 +147,22 @@ static void remake(net_client *c, const char *why)
         rt_log_warn("net.remake", "endpoint=%s error=\"%s\"", c->endpoint, err.text);
         c->remake_ms = rt_clock_mono_ms() + REMAKE_DENIED_MS;
     }
+}
+
+/* The socket's own key was replaced, or the key that it expects was taken out of the list. */
+static bool keys_are_old(net_client *c)
+{
+    net_keys own;
+    unsigned char expected[32];
+    if (c->lock.ring == NULL || net_keyring_generation(c->lock.ring) == c->generation) return false;
+    c->generation = net_keyring_generation(c->lock.ring);
+    net_keyring_own(c->lock.ring, &own);
+    bool replaced = strcmp(own.public_key, c->own_public) != 0;
+    explicit_bzero(&own, sizeof own);
+    (void)zmq_z85_decode(expected, c->server_key);
+    net_role role = net_keyring_role_of(c->lock.ring, expected);
+    unsigned wanted = c->lock.peers | NET_BIT(NET_ROLE_CLUSTER);
+    return replaced || (NET_BIT(role) & wanted) == 0;
 }
 
 /* Take in what the monitor tells; make the socket anew when that is due. */
@@ -147,7 +179,13 @@ static void heal(net_client *c)
         c->counts.n_foreign++;
         if (c->remake_ms == 0) c->remake_ms = rt_clock_mono_ms() + REMAKE_DENIED_MS;
     }
-    if (c->remake_ms != 0 && rt_clock_mono_ms() >= c->remake_ms) remake(c, "handshake failed");
+    if (keys_are_old(c)) {
+        c->turn = 0;
+        remake(c, "keys changed");
+    } else if (c->remake_ms != 0 && rt_clock_mono_ms() >= c->remake_ms) {
+        c->turn++; /* the other side may have another one of its keys */
+        remake(c, "handshake failed");
+    }
 }
 
 /* ---- receiving -------------------------------------------------------------------------- */
@@ -165,7 +203,7 @@ static net_taken take(net_client *c, uint64_t expected, net_incoming *out)
     size_t n_bytes = 0;
     rt_error why = {0};
     net_incoming in = {0};
-    net_taken taken = net_take(c->socket.zmq, false, c->self.run_id, &in, &n_bytes, &why);
+    net_taken taken = net_take(c->socket.zmq, false, NULL, c->self.run_id, &in, &n_bytes, &why);
     c->counts.bytes_in += n_bytes;
     if (taken == NET_NOTHING) return taken;
     if (taken == NET_DROPPED) {
@@ -285,10 +323,13 @@ static rt_status no_answer(net_client *c, const asking *a, const wire_message *a
                            "times, %s%s)",
                            c->endpoint, wire_type_name(ask->type), timeout_ms, a->n_sent,
                            c->connected ? "connected" : "not connected",
-                           c->remake_ms != 0 ? ", the handshake failed: is the key the same on "
-                                               "both sides?"
+                           c->remake_ms != 0 ? ", the handshake failed: does each side know the "
+                                               "other's key?"
                                              : "");
-    if (!heard) remake(c, "silent deadline");
+    if (!heard) {
+        c->turn++;
+        remake(c, "silent deadline");
+    }
     return st;
 }
 

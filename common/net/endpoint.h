@@ -3,9 +3,10 @@
  * Every request has an answer, a deadline and a retry with the same message id (a send that libzmq
  * accepted may still be lost). Payload frames travel after the envelope, without a copy on sending.
  * Limits: frame bytes, frames per message, queue lengths; beyond them a message is dropped and
- * counted. Loopback and ipc are open; anything else needs CURVE keys. Keys that are given are used on
- * every tcp endpoint, loopback too, so that both ends agree; ipc never uses them. One endpoint
- * belongs to one thread; inproc is not offered (each endpoint has a ZeroMQ context of its own).
+ * counted. Loopback and ipc are open; anything else needs CURVE keys (keyring.h). Keys that are given
+ * are used on every tcp endpoint, loopback too, so that both ends agree; ipc never uses them. One
+ * endpoint belongs to one thread; inproc is not offered (each endpoint has a ZeroMQ context of its
+ * own).
  *
  * Client:
  *     net_client *c = NULL;
@@ -31,11 +32,34 @@ typedef struct net_identity {
     uint64_t incarnation;
 } net_identity;
 
-/* CURVE keys of the cluster, Z85 text; every role holds the same pair (design.md §2.7). */
+/* A CURVE key pair, Z85 text. */
 typedef struct net_keys {
     char public_key[41];
     char secret_key[41];
 } net_keys;
+
+/* Whose key is at the other end. */
+typedef enum net_role {
+    NET_ROLE_NONE,    /* no key: a socket on loopback or in the file system */
+    NET_ROLE_CLUSTER, /* the one key that a whole cluster shares: may be anything */
+    NET_ROLE_COORDINATOR,
+    NET_ROLE_SERVER,
+    NET_ROLE_TEACHER,
+    NET_ROLE_STUDENT,
+    NET_ROLE_COUNT,
+} net_role;
+#define NET_BIT(role) (1u << (role))
+const char *net_role_name(net_role role); /* "teacher" ... */
+/* NET_ROLE_NONE for a word that names no role. */
+net_role net_role_parse(const char *word, size_t n);
+
+/* What an endpoint needs to be closed to strangers. Borrowed by _open (copied); the ring is kept
+ * until the endpoint is closed. The shared key of a cluster is a key of any role. */
+typedef struct net_keyring net_keyring;
+typedef struct net_lock {
+    net_keyring *ring; /* NULL: open */
+    unsigned peers;    /* NET_BIT() of the roles that may be at the other end */
+} net_lock;
 
 #define NET_FRAME_BYTES_MAX (4u << 20)  /* bytes of one payload frame */
 #define NET_FRAMES_MAX      (64u << 10) /* payload frames of one message */
@@ -46,6 +70,8 @@ RT_MUST_USE rt_status net_keys_read(const char *path, net_keys *out, rt_error *e
 RT_MUST_USE rt_status net_keys_generate(net_keys *out, rt_error *err);
 /* Write a key file, mode 0600. RT_EXISTS when there is one: a cluster's key is never overwritten. */
 RT_MUST_USE rt_status net_keys_write(const char *path, const net_keys *keys, rt_error *err);
+/* The same in the place of an older one, all at once. */
+RT_MUST_USE rt_status net_keys_replace(const char *path, const net_keys *keys, rt_error *err);
 /* True for ipc://, inproc://, and tcp on 127.0.0.0/8, ::1 or localhost. */
 bool net_is_local(const char *endpoint);
 
@@ -66,7 +92,8 @@ typedef struct net_peer {
 
 /* A received message: decoded envelope and its payload frames. */
 typedef struct net_incoming {
-    net_peer peer; /* servers only */
+    net_peer peer;     /* servers only */
+    net_role key_role; /* servers only: what the sender's key allows it to be */
     wire_message message;
     void *frames; /* opaque; read through net_frame_data() */
     size_t n_frames;
@@ -76,14 +103,14 @@ void net_incoming_free(net_incoming *in);
 
 typedef struct net_counts {
     uint64_t n_received, n_sent, n_dropped, n_retries, bytes_in, bytes_out;
-    uint64_t n_denied;  /* servers: connections with a wrong CURVE key */
+    uint64_t n_denied;  /* servers: connections with a CURVE key that may not come in */
     uint64_t n_foreign; /* connections that did not get through the handshake, for any reason */
 } net_counts;
 
 typedef struct net_server net_server;
-/* Binds. A non-local endpoint without keys is RT_INVALID. RT_EXISTS when the address is in use. */
+/* Binds. A non-local endpoint without a lock is RT_INVALID. RT_EXISTS when the address is in use. */
 RT_MUST_USE rt_status net_server_open(const net_identity *identity, const char *bind,
-                                      const net_keys *keys, net_server **out, rt_error *err);
+                                      const net_lock *lock, net_server **out, rt_error *err);
 void net_server_close(net_server *s);
 /* The endpoint really bound ("tcp://127.0.0.1:41233"). */
 const char *net_server_endpoint(const net_server *s);
@@ -104,7 +131,7 @@ bool net_server_ready(net_server *s);
 
 typedef struct net_client net_client;
 RT_MUST_USE rt_status net_client_open(const net_identity *identity, const char *connect,
-                                      const net_keys *keys, net_client **out, rt_error *err);
+                                      const net_lock *lock, net_client **out, rt_error *err);
 void net_client_close(net_client *c);
 /* Send and wait for the answer with the same message id; sends again (same id) every second until
  * the deadline, and at once after a lost connection came back; with more than 1 MiB of payload the
@@ -112,7 +139,8 @@ void net_client_close(net_client *c);
  * other requests are dropped and counted, everything else is kept for net_client_receive().
  * RT_TIMEOUT; RT_REFUSED with the peer's text (then *answer holds the refusal); RT_CANCELLED when
  * rt_stop_requested() became RT_STOP_NOW. After a silent deadline, and a second after a key was
- * denied, the socket is made anew: ZeroMQ itself never tries again after a denial. */
+ * denied, the socket is made anew, with the keys as they are then: ZeroMQ itself never tries again
+ * after a denial. */
 RT_MUST_USE rt_status net_client_request(net_client *c, wire_message *ask, const net_frame *frames,
                                          size_t n_frames, uint64_t timeout_ms, net_incoming *answer,
                                          rt_error *err);

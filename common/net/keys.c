@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,7 +52,7 @@ rt_status net_keys_read(const char *path, net_keys *out, rt_error *err)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         st = rt_fail(err, errno == ENOENT ? RT_NOTFOUND : RT_IO, "key file %s: %s%s", path,
-                     strerror(errno), errno == ENOENT ? "; make one with retort keygen" : "");
+                     strerror(errno), errno == ENOENT ? "; make one with retort keys" : "");
         goto out;
     }
     if ((st = check_mode(fd, path, err)) != RT_OK) goto out;
@@ -60,14 +61,14 @@ rt_status net_keys_read(const char *path, net_keys *out, rt_error *err)
         !take_key(text, "secret", keys.secret_key)) {
         st = rt_fail(err, RT_CORRUPT,
                      "key file %s: expected two lines, \"public KEY\" and \"secret KEY\", of 40 "
-                     "characters each; make one with retort keygen",
+                     "characters each; make one with retort keys",
                      path);
         goto out;
     }
     if (zmq_curve_public(derived, keys.secret_key) != 0 || strcmp(derived, keys.public_key) != 0) {
         st = rt_fail(err, RT_CORRUPT,
                      "key file %s: its public key does not belong to its secret "
-                     "key; make a new one with retort keygen",
+                     "key; make a new one with retort keys",
                      path);
         goto out;
     }
@@ -115,5 +116,19 @@ remove:
 out:
     explicit_bzero(text, sizeof text);
     if (fd >= 0) close(fd);
+    return st;
+}
+
+rt_status net_keys_replace(const char *path, const net_keys *keys, rt_error *err)
+{
+    char fresh[PATH_MAX];
+    int n = snprintf(fresh, sizeof fresh, "%s.new-%ld", path, (long)getpid());
+    if (n < 0 || (size_t)n >= sizeof fresh) return rt_fail(err, RT_FULL, "path too long: %s", path);
+    unlink(fresh); /* of a process of this number that was killed */
+    rt_status st = net_keys_write(fresh, keys, err);
+    if (st != RT_OK) return st;
+    if (rename(fresh, path) == 0) return RT_OK;
+    st = rt_fail(err, RT_IO, "key file %s: %s", path, strerror(errno));
+    unlink(fresh);
     return st;
 }

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/net/keyring.h"
 #include "common/net/transport.h"
 #include "common/net/zap.h"
 
@@ -13,7 +15,11 @@
 struct net_server {
     void *context;
     net_socket socket;
-    net_zap *zap; /* NULL without keys */
+    net_zap *zap;        /* NULL without keys */
+    net_lock lock;       /* its ring is NULL without keys */
+    uint64_t generation; /* of the ring when the own key was looked at */
+    char own_public[41];
+    bool unbound; /* between two own keys */
     net_self self;
     char endpoint[NET_ENDPOINT_SIZE];
     net_counts counts;
@@ -44,34 +50,44 @@ static rt_status bind_socket(net_server *s, const char *endpoint, rt_error *err)
     return RT_OK;
 }
 
-rt_status net_server_open(const net_identity *identity, const char *bind, const net_keys *keys,
+rt_status net_server_open(const net_identity *identity, const char *bind, const net_lock *lock,
                           net_server **out, rt_error *err)
 {
     rt_status st = RT_OK;
     net_server *s = NULL;
+    net_keys own = {{0}, {0}};
     char endpoint[NET_ENDPOINT_SIZE];
     bool ipv6 = false;
+    bool locked = lock != NULL && lock->ring != NULL;
     if ((st = net_address_parse(bind, endpoint, &ipv6, err)) != RT_OK) goto out;
-    if (keys == NULL && !net_is_local(endpoint)) {
+    if (!locked && !net_is_local(endpoint)) {
         st = rt_fail(err, RT_INVALID,
-                     "bind %s: beyond loopback a key is needed; run retort keygen and set "
-                     "net.curve_key_file, or bind to 127.0.0.1",
+                     "bind %s: beyond loopback keys are needed; run retort keys and set net.keys, "
+                     "or bind to 127.0.0.1",
                      bind);
         goto out;
     }
-    if (net_address_is_ipc(endpoint)) keys = NULL;
+    if (net_address_is_ipc(endpoint)) locked = false;
     if ((s = rt_calloc(1, sizeof *s)) == NULL || (s->context = zmq_ctx_new()) == NULL) {
         st = rt_fail(err, RT_NOMEM, "server at %s", bind);
         goto out;
     }
     if ((st = net_self_copy(identity, &s->self, err)) != RT_OK) goto out;
-    if (keys != NULL && (st = net_zap_open(s->context, keys, &s->zap, err)) != RT_OK) goto out;
-    st = net_socket_open(s->context, ZMQ_ROUTER, ipv6, keys, 0, &s->socket, err);
+    if (locked) {
+        s->lock = *lock;
+        s->generation = net_keyring_generation(lock->ring);
+        net_keyring_own(lock->ring, &own);
+        memcpy(s->own_public, own.public_key, sizeof s->own_public);
+        if ((st = net_zap_open(s->context, lock, &s->zap, err)) != RT_OK) goto out;
+    }
+    st = net_socket_open(s->context, ZMQ_ROUTER, ipv6, locked ? &own : NULL, NULL, 0, &s->socket,
+                         err);
     if (st != RT_OK) goto out;
     if ((st = bind_socket(s, endpoint, err)) != RT_OK) goto out;
     *out = s;
     s = NULL;
 out:
+    explicit_bzero(&own, sizeof own);
     net_server_close(s);
     return st;
 }
@@ -94,8 +110,31 @@ const char *net_server_endpoint(const net_server *s)
     return s->endpoint;
 }
 
-static void count_failed_connections(net_server *s)
+/* A key of our own that was replaced is used from the next connection on: the listening socket is
+ * closed and opened again, and those who are connected find the new key in their list. */
+static void renew_own_key(net_server *s)
 {
+    net_keys own;
+    uint64_t generation = s->lock.ring == NULL ? 0 : net_keyring_generation(s->lock.ring);
+    if (generation == s->generation && !s->unbound) return;
+    s->generation = generation;
+    net_keyring_own(s->lock.ring, &own);
+    if (strcmp(own.public_key, s->own_public) != 0) {
+        memcpy(s->own_public, own.public_key, sizeof s->own_public);
+        (void)zmq_setsockopt(s->socket.zmq, ZMQ_CURVE_SECRETKEY, own.secret_key, 41);
+        if (!s->unbound && zmq_unbind(s->socket.zmq, s->endpoint) == 0) s->unbound = true;
+    }
+    explicit_bzero(&own, sizeof own);
+    /* ZeroMQ's own thread closes the old one: until then the address is in use, and the next turn
+     * tries again. */
+    if (!s->unbound || zmq_bind(s->socket.zmq, s->endpoint) != 0) return;
+    s->unbound = false;
+    rt_log_info("net.rekeyed", "endpoint=%s key=%.8s...", s->endpoint, s->own_public);
+}
+
+static void look_at_connections(net_server *s)
+{
+    renew_own_key(s);
     while (net_socket_event(&s->socket) != 0) s->counts.n_foreign++;
     s->counts.n_denied = net_zap_denied(s->zap);
 }
@@ -103,11 +142,12 @@ static void count_failed_connections(net_server *s)
 rt_status net_server_receive(net_server *s, uint64_t timeout_ms, net_incoming *out, rt_error *err)
 {
     uint64_t deadline_ms = net_deadline(timeout_ms);
-    count_failed_connections(s);
+    look_at_connections(s);
     for (;;) {
         size_t n_bytes = 0;
         rt_error why = {0};
-        net_taken taken = net_take(s->socket.zmq, true, s->self.run_id, out, &n_bytes, &why);
+        net_taken taken = net_take(s->socket.zmq, true, s->zap != NULL ? &s->lock : NULL,
+                                   s->self.run_id, out, &n_bytes, &why);
         s->counts.bytes_in += n_bytes;
         if (taken == NET_MESSAGE) {
             s->counts.n_received++;
@@ -147,7 +187,7 @@ rt_status net_server_send(net_server *s, const net_peer *to, wire_message *m,
 
 const net_counts *net_server_counts(net_server *s)
 {
-    count_failed_connections(s);
+    look_at_connections(s);
     return &s->counts;
 }
 
@@ -162,7 +202,7 @@ bool net_server_ready(net_server *s)
 {
     int events = 0;
     size_t n = sizeof events;
-    count_failed_connections(s);
+    look_at_connections(s);
     return zmq_getsockopt(s->socket.zmq, ZMQ_EVENTS, &events, &n) == 0 &&
            (events & ZMQ_POLLIN) != 0;
 }

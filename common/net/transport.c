@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
+#include "common/net/zap.h"
 
 /* Queue lengths count messages, and a message may be a whole slice of the parameters. */
 #define HIGH_WATER_MARK     16
@@ -60,15 +61,15 @@ static bool set_common(void *zmq, bool ipv6)
            set_int(zmq, ZMQ_CONNECT_TIMEOUT, HANDSHAKE_MS);
 }
 
-static bool set_keys(void *zmq, bool is_server, const net_keys *keys)
+static bool set_keys(void *zmq, bool is_server, const net_keys *own, const char *server_key)
 {
     if (is_server)
         return set_int(zmq, ZMQ_CURVE_SERVER, 1) &&
                zmq_setsockopt(zmq, ZMQ_ZAP_DOMAIN, "retort", 6) == 0 &&
-               zmq_setsockopt(zmq, ZMQ_CURVE_SECRETKEY, keys->secret_key, 41) == 0;
-    return zmq_setsockopt(zmq, ZMQ_CURVE_SERVERKEY, keys->public_key, 41) == 0 &&
-           zmq_setsockopt(zmq, ZMQ_CURVE_PUBLICKEY, keys->public_key, 41) == 0 &&
-           zmq_setsockopt(zmq, ZMQ_CURVE_SECRETKEY, keys->secret_key, 41) == 0;
+               zmq_setsockopt(zmq, ZMQ_CURVE_SECRETKEY, own->secret_key, 41) == 0;
+    return zmq_setsockopt(zmq, ZMQ_CURVE_SERVERKEY, server_key, 41) == 0 &&
+           zmq_setsockopt(zmq, ZMQ_CURVE_PUBLICKEY, own->public_key, 41) == 0 &&
+           zmq_setsockopt(zmq, ZMQ_CURVE_SECRETKEY, own->secret_key, 41) == 0;
 }
 
 static bool open_monitor(void *context, unsigned serial, bool is_server, net_socket *s)
@@ -87,14 +88,14 @@ static bool open_monitor(void *context, unsigned serial, bool is_server, net_soc
            set_int(s->monitor, ZMQ_LINGER, 0) && zmq_connect(s->monitor, name) == 0;
 }
 
-rt_status net_socket_open(void *context, int type, bool ipv6, const net_keys *keys, unsigned serial,
-                          net_socket *out, rt_error *err)
+rt_status net_socket_open(void *context, int type, bool ipv6, const net_keys *own,
+                          const char *server_key, unsigned serial, net_socket *out, rt_error *err)
 {
     bool is_server = type == ZMQ_ROUTER;
     net_socket s = {zmq_socket(context, type), NULL};
     if (s.zmq == NULL || !set_common(s.zmq, ipv6) ||
         (is_server && !set_int(s.zmq, ZMQ_ROUTER_MANDATORY, 1)) ||
-        (keys != NULL && !set_keys(s.zmq, is_server, keys)) ||
+        (own != NULL && !set_keys(s.zmq, is_server, own, server_key)) ||
         !open_monitor(context, serial, is_server, &s)) {
         int code = errno;
         net_socket_close(&s, 0);
@@ -319,8 +320,18 @@ static bool take_parts(void *zmq, zmq_msg_t *part, const char *run_id, net_incom
     return take_frames(zmq, part, in, n_bytes, why);
 }
 
-net_taken net_take(void *zmq, bool is_router, const char *run_id, net_incoming *out,
-                   size_t *n_bytes, rt_error *why)
+/* A key may have been taken out of the list while its connection stayed. */
+static bool key_is_good(zmq_msg_t *part, const net_lock *lock, net_incoming *in, rt_error *why)
+{
+    if (lock == NULL) return true;
+    in->key_role = net_zap_role(lock, zmq_msg_gets(part, "User-Id"));
+    if (in->key_role != NET_ROLE_NONE) return true;
+    (void)rt_fail(why, RT_REFUSED, "a message of a key that is no longer allowed");
+    return false;
+}
+
+net_taken net_take(void *zmq, bool is_router, const net_lock *lock, const char *run_id,
+                   net_incoming *out, size_t *n_bytes, rt_error *why)
 {
     net_incoming in = {0};
     net_taken taken = NET_DROPPED;
@@ -338,6 +349,10 @@ net_taken net_take(void *zmq, bool is_router, const char *run_id, net_incoming *
             (void)rt_fail(why, RT_CORRUPT, "a message without an envelope");
             goto out;
         }
+    }
+    if (!key_is_good(&part, lock, &in, why)) {
+        drain(zmq, &part);
+        goto out;
     }
     if (!take_parts(zmq, &part, run_id, &in, n_bytes, why)) goto out;
     *out = in;

@@ -26,10 +26,12 @@ typedef struct net_socket {
     void *monitor;
 } net_socket;
 
-/* Socket of `type` with the options that all of ours have. `keys` may be NULL; a ROUTER with keys
- * is a CURVE server. `serial` makes the monitor's name unique within the context. */
-RT_MUST_USE rt_status net_socket_open(void *context, int type, bool ipv6, const net_keys *keys,
-                                      unsigned serial, net_socket *out, rt_error *err);
+/* Socket of `type` with the options that all of ours have. `own` NULL: without CURVE. A ROUTER is a
+ * CURVE server, a DEALER wants to find the holder of server_key. `serial` makes the monitor's name
+ * unique within the context. */
+RT_MUST_USE rt_status net_socket_open(void *context, int type, bool ipv6, const net_keys *own,
+                                      const char *server_key, unsigned serial, net_socket *out,
+                                      rt_error *err);
 /* Waits nowhere; what is still to be sent has linger_ms, spent in net_context_close(). */
 void net_socket_close(net_socket *s, int linger_ms);
 void net_context_close(void *context);
@@ -54,9 +56,10 @@ void net_outgoing_free(net_outgoing *o);
 bool net_outgoing_send(const net_outgoing *o, void *zmq, const net_peer *to);
 
 typedef enum net_taken { NET_MESSAGE, NET_NOTHING, NET_DROPPED } net_taken;
-/* Take the next message, never waiting. With NET_DROPPED, why->text says what was wrong. */
-net_taken net_take(void *zmq, bool is_router, const char *run_id, net_incoming *out,
-                   size_t *n_bytes, rt_error *why);
+/* Take the next message, never waiting. With NET_DROPPED, why->text says what was wrong. `lock` (NULL
+ * for a DEALER, and without keys): whose messages are taken. */
+net_taken net_take(void *zmq, bool is_router, const net_lock *lock, const char *run_id,
+                   net_incoming *out, size_t *n_bytes, rt_error *why);
 
 /* Wait for input on one socket at most until `deadline_ms` of the monotonic clock, and at most
  * slice_ms. RT_OK: something is there; RT_TIMEOUT: look again; RT_CANCELLED: a signal asks to

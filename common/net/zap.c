@@ -1,6 +1,7 @@
 #include "common/net/zap.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -8,12 +9,18 @@
 #include <string.h>
 #include <zmq.h>
 
-#define ZAP_PARTS 7 /* version, request id, domain, address, identity, mechanism, credentials */
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/net/keyring.h"
+
+#define DENIAL_LOG_MS 1000
+#define ZAP_PARTS     7 /* version, request id, domain, address, identity, mechanism, credentials */
 
 struct net_zap {
     pthread_t thread;
     void *socket; /* used by the thread only, once it runs */
-    unsigned char public_key[32];
+    net_lock lock;
+    uint64_t logged_ms; /* the thread's */
     atomic_uint_fast64_t n_denied;
 };
 
@@ -44,24 +51,50 @@ static bool take_request(void *socket, zap_request *r)
     return true;
 }
 
-static bool is_ours(const net_zap *z, const zap_request *r)
+static bool is_curve(const zap_request *r)
 {
     return r->n_parts == ZAP_PARTS && r->n_bytes[5] == 5 && memcmp(r->parts[5], "CURVE", 5) == 0 &&
-           r->n_bytes[6] == sizeof z->public_key &&
-           memcmp(r->parts[6], z->public_key, sizeof z->public_key) == 0;
+           r->n_bytes[6] == 32;
 }
 
-static void answer(void *socket, const zap_request *r, bool welcome)
+static net_role admit(const net_lock *lock, const unsigned char public_key[32])
 {
-    const char *code = welcome ? "200" : "400",
-               *text = welcome ? "OK" : "key is not of this cluster";
+    net_role role = net_keyring_role_of(lock->ring, public_key);
+    unsigned admitted = lock->peers | NET_BIT(NET_ROLE_CLUSTER);
+    return (NET_BIT(role) & admitted) != 0 ? role : NET_ROLE_NONE;
+}
+
+net_role net_zap_role(const net_lock *lock, const char *user_id)
+{
+    unsigned char key[32];
+    if (user_id == NULL || strlen(user_id) != 40 || zmq_z85_decode(key, user_id) == NULL)
+        return NET_ROLE_NONE;
+    return admit(lock, key);
+}
+
+static void answer(void *socket, const zap_request *r, const char *user_id)
+{
+    const char *code = user_id != NULL ? "200" : "400",
+               *text = user_id != NULL ? "OK" : "this key may not come in";
     size_t n_id = r->n_parts > 1 ? r->n_bytes[1] : 0;
     zmq_send(socket, "1.0", 3, ZMQ_SNDMORE);
     zmq_send(socket, r->parts[1], n_id, ZMQ_SNDMORE);
     zmq_send(socket, code, 3, ZMQ_SNDMORE);
     zmq_send(socket, text, strlen(text), ZMQ_SNDMORE);
-    zmq_send(socket, "", 0, ZMQ_SNDMORE);
+    zmq_send(socket, user_id != NULL ? user_id : "", user_id != NULL ? strlen(user_id) : 0,
+             ZMQ_SNDMORE);
     zmq_send(socket, "", 0, 0);
+}
+
+/* A public key is no secret, and its first characters are what an operator looks for. */
+static void note_denial(net_zap *z, const zap_request *r, const char *key)
+{
+    uint64_t now_ms = rt_clock_mono_ms();
+    uint64_t n = atomic_fetch_add(&z->n_denied, 1) + 1;
+    if (now_ms < z->logged_ms + DENIAL_LOG_MS && z->logged_ms != 0) return;
+    z->logged_ms = now_ms;
+    rt_log_warn("net.denied", "address=%.*s key=%.8s... denied=%" PRIu64,
+                r->n_parts > 3 ? (int)r->n_bytes[3] : 0, (const char *)r->parts[3], key, n);
 }
 
 static void *keep_door(void *arg)
@@ -69,16 +102,18 @@ static void *keep_door(void *arg)
     net_zap *z = arg;
     zap_request *r = calloc(1, sizeof *r);
     while (r != NULL && take_request(z->socket, r)) {
-        bool welcome = is_ours(z, r);
-        if (!welcome) atomic_fetch_add(&z->n_denied, 1);
-        answer(z->socket, r, welcome);
+        char key[41] = "?";
+        bool welcome = is_curve(r) && zmq_z85_encode(key, r->parts[6], 32) != NULL &&
+                       admit(&z->lock, r->parts[6]) != NET_ROLE_NONE;
+        if (!welcome) note_denial(z, r, key);
+        answer(z->socket, r, welcome ? key : NULL);
     }
     free(r);
     zmq_close(z->socket);
     return NULL;
 }
 
-rt_status net_zap_open(void *context, const net_keys *keys, net_zap **out, rt_error *err)
+rt_status net_zap_open(void *context, const net_lock *lock, net_zap **out, rt_error *err)
 {
     rt_status st = RT_OK;
     int zero = 0, code = 0;
@@ -88,10 +123,7 @@ rt_status net_zap_open(void *context, const net_keys *keys, net_zap **out, rt_er
         st = rt_fail(err, RT_NOMEM, "CURVE door");
         goto out;
     }
-    if (zmq_z85_decode(z->public_key, keys->public_key) == NULL) {
-        st = rt_fail(err, RT_INVALID, "CURVE public key: it is not 40 characters of Z85");
-        goto out;
-    }
+    z->lock = *lock;
     z->socket = zmq_socket(context, ZMQ_REP);
     if (z->socket == NULL || zmq_setsockopt(z->socket, ZMQ_LINGER, &zero, sizeof zero) != 0 ||
         zmq_bind(z->socket, "inproc://zeromq.zap.01") != 0) {

@@ -34,8 +34,20 @@ float bf16_to_f32(bf16 x)
 
 void bf16_from_f32(const float *x, size_t n, bf16 *out)
 {
-#pragma omp parallel for simd schedule(static) if (n >= PARALLEL_MIN)
+    if (n < PARALLEL_MIN) { /* rows of an operation, which starts no threads of its own */
+        for (size_t i = 0; i < n; i++) out[i] = round_one(x[i]);
+        return;
+    }
+#pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < n; i++) out[i] = round_one(x[i]);
+}
+
+void bf16_to_f32_row(const bf16 *x, size_t n, float *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u = (uint32_t)x[i] << 16;
+        memcpy(&out[i], &u, sizeof u);
+    }
 }
 
 void bf16_split_f32(const float *x, size_t n, bf16 *high, bf16 *low)
@@ -52,18 +64,35 @@ void bf16_split_f32(const float *x, size_t n, bf16 *high, bf16 *low)
     }
 }
 
+/* Row i of op(a) times column j of op(b). */
+static double product_at(gemm_op op_a, gemm_op op_b, size_t i, size_t j, size_t k, const bf16 *a,
+                         size_t lda, const bf16 *b, size_t ldb)
+{
+    double sum = 0;
+    for (size_t p = 0; p < k; p++) {
+        bf16 x = op_a == GEMM_T ? a[p * lda + i] : a[i * lda + p];
+        bf16 y = op_b == GEMM_T ? b[j * ldb + p] : b[p * ldb + j];
+        sum += (double)bf16_to_f32(x) * (double)bf16_to_f32(y);
+    }
+    return sum;
+}
+
 void gemm_bf16_reference(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a,
                          size_t lda, const bf16 *b, size_t ldb, float beta, float *c, size_t ldc)
 {
     for (size_t i = 0; i < m; i++) {
         for (size_t j = 0; j < n; j++) {
-            double sum = beta == 0 ? 0 : (double)c[i * ldc + j];
-            for (size_t p = 0; p < k; p++) {
-                bf16 x = op_a == GEMM_T ? a[p * lda + i] : a[i * lda + p];
-                bf16 y = op_b == GEMM_T ? b[j * ldb + p] : b[p * ldb + j];
-                sum += (double)bf16_to_f32(x) * (double)bf16_to_f32(y);
-            }
-            c[i * ldc + j] = (float)sum;
+            double before = beta == 0 ? 0 : (double)c[i * ldc + j];
+            c[i * ldc + j] = (float)(before + product_at(op_a, op_b, i, j, k, a, lda, b, ldb));
         }
     }
+}
+
+void gemm_bf16_half_reference(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k,
+                              const bf16 *a, size_t lda, const bf16 *b, size_t ldb, bf16 *c,
+                              size_t ldc)
+{
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++)
+            c[i * ldc + j] = round_one((float)product_at(op_a, op_b, i, j, k, a, lda, b, ldb));
 }

@@ -4,13 +4,16 @@
 #include <dnnl.h>
 #include <limits.h>
 #include <stdatomic.h>
+#include <string.h>
 
+#include "common/base/bytes.h"
 #include "common/base/status.h"
 
 /* Below this many multiplications BLAS starts faster than oneDNN (blocks of attention). */
 #define ONEDNN_MIN ((size_t)1 << 19)
 
 static atomic_int chosen = GEMM_AUTO;
+static atomic_int small_by_blas = -1; /* 1, 0, or not asked yet */
 
 /* oneDNN where it has vectors of 512 bits: faster than OpenBLAS there (bench_gemm), which besides
  * stays with 256 bits on processors it does not know. */
@@ -23,6 +26,25 @@ static gemm_engine choose(void)
     now = wide ? GEMM_ONEDNN : GEMM_OPENBLAS;
     atomic_store(&chosen, now);
     return (gemm_engine)now;
+}
+
+/* Whether OpenBLAS has chosen kernels with vectors of at least 256 bits. It goes back to those of the
+ * first 64-bit processors where it does not know the one it is on, as on virtual machines. */
+static bool blas_knows_processor(void)
+{
+    static const char *const known[] = {"Haswell", "Zen", "SkylakeX", "Cooperlake",
+                                        "SapphireRapids"};
+    const char *name = openblas_get_corename();
+    for (size_t i = 0; i < RT_COUNT(known); i++)
+        if (strcmp(name, known[i]) == 0) return true;
+    return false;
+}
+
+static size_t onednn_min(void)
+{
+    int now = atomic_load_explicit(&small_by_blas, memory_order_relaxed);
+    if (now < 0) atomic_store(&small_by_blas, now = blas_knows_processor());
+    return now != 0 ? ONEDNN_MIN : 0;
 }
 
 void gemm_use(gemm_engine engine)
@@ -55,7 +77,7 @@ void gemm(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, float alpha,
           size_t lda, const float *b, size_t ldb, float beta, float *c, size_t ldc)
 {
     if (m == 0 || n == 0) return;
-    if (choose() == GEMM_ONEDNN && m * n * k >= ONEDNN_MIN &&
+    if (choose() == GEMM_ONEDNN && m * n * k >= onednn_min() &&
         by_onednn(op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc))
         return;
     by_blas(op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);

@@ -11,28 +11,32 @@
 /* oneDNN compiles a product for one shape, which takes longer than the product. Each thread keeps
  * the ones it has used:
  *
- *     shape ──hash──► slots[256] ──► primitive, three memory objects
+ *     shape ──hash──► sets[128] ──► one of 4 slots ──► primitive, three memory objects
  *
  * A primitive owns its scratch memory, so it may not run twice at once: hence one table a thread.
- * A shape that meets another in its slot takes the slot over.
+ * A shape that finds its set full takes the place of the one that was used longest ago.
  */
-#define SLOTS 256
+#define SETS 128
+#define WAYS 4
 
 typedef struct shape {
     size_t m, n, k, lda, ldb, ldc;
     bool t_a, t_b, adds;
+    bool half; /* c is bfloat16 */
 } shape;
 
 typedef struct product {
     shape key;
     dnnl_primitive_t primitive; /* NULL: empty */
     dnnl_memory_t a, b, c;
+    uint64_t used; /* n_calls when it was used last */
 } product;
 
 typedef struct thread_products {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
-    product slots[SLOTS];
+    uint64_t n_calls;
+    product slots[SETS][WAYS];
 } thread_products;
 
 static pthread_key_t products_key;
@@ -51,7 +55,7 @@ static void products_free(void *held)
 {
     thread_products *t = held;
     if (t == NULL) return;
-    for (size_t i = 0; i < SLOTS; i++) product_clear(&t->slots[i]);
+    for (size_t i = 0; i < SETS * WAYS; i++) product_clear(&t->slots[i / WAYS][i % WAYS]);
     if (t->stream != NULL) dnnl_stream_destroy(t->stream);
     if (t->engine != NULL) dnnl_engine_destroy(t->engine);
     free(t);
@@ -79,19 +83,21 @@ static thread_products *products_get(void)
     return t;
 }
 
-static size_t slot_of(const shape *s)
+static size_t set_of(const shape *s)
 {
-    const uint64_t parts[] = {s->m, s->n, s->k, s->lda, s->ldb, s->ldc, s->t_a, s->t_b, s->adds};
+    const uint64_t parts[] = {s->m,   s->n,   s->k,   s->lda,  s->ldb,
+                              s->ldc, s->t_a, s->t_b, s->adds, s->half};
     uint64_t h = 0;
     for (size_t i = 0; i < RT_COUNT(parts); i++)
         h = (h ^ parts[i]) * 0x9e3779b97f4a7c15U + (h >> 29);
-    return (size_t)(h >> 32) % SLOTS;
+    return (size_t)(h >> 32) % SETS;
 }
 
 static bool same_shape(const shape *x, const shape *y)
 {
     return x->m == y->m && x->n == y->n && x->k == y->k && x->lda == y->lda && x->ldb == y->ldb &&
-           x->ldc == y->ldc && x->t_a == y->t_a && x->t_b == y->t_b && x->adds == y->adds;
+           x->ldc == y->ldc && x->t_a == y->t_a && x->t_b == y->t_b && x->adds == y->adds &&
+           x->half == y->half;
 }
 
 /* A matrix [rows, cols] whose memory has rows of ld numbers, or columns when it is transposed. */
@@ -138,7 +144,8 @@ static bool product_make(dnnl_engine_t engine, const shape *s, product *out)
     product p = {.key = *s};
     if (describe(&d[0], s->m, s->k, s->lda, s->t_a, dnnl_bf16) == dnnl_success &&
         describe(&d[1], s->k, s->n, s->ldb, s->t_b, dnnl_bf16) == dnnl_success &&
-        describe(&d[2], s->m, s->n, s->ldc, false, dnnl_f32) == dnnl_success &&
+        describe(&d[2], s->m, s->n, s->ldc, false, s->half ? dnnl_bf16 : dnnl_f32) ==
+            dnnl_success &&
         dnnl_memory_create(&p.a, &d[0], engine, DNNL_MEMORY_NONE) == dnnl_success &&
         dnnl_memory_create(&p.b, &d[1], engine, DNNL_MEMORY_NONE) == dnnl_success &&
         dnnl_memory_create(&p.c, &d[2], engine, DNNL_MEMORY_NONE) == dnnl_success &&
@@ -150,12 +157,25 @@ static bool product_make(dnnl_engine_t engine, const shape *s, product *out)
     return false;
 }
 
+/* The slot of a shape: its own, else the one to give up. */
+static product *slot_find(product *set, const shape *s)
+{
+    product *oldest = &set[0];
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i].primitive != NULL && same_shape(&set[i].key, s)) return &set[i];
+        if (set[i].used < oldest->used) oldest = &set[i];
+    }
+    return oldest;
+}
+
 static product *product_find(thread_products *t, const shape *s)
 {
-    product *p = &t->slots[slot_of(s)];
-    if (p->primitive != NULL && same_shape(&p->key, s)) return p;
-    product_clear(p);
-    return product_make(t->engine, s, p) ? p : NULL;
+    product *p = slot_find(t->slots[set_of(s)], s);
+    bool known = p->primitive != NULL && same_shape(&p->key, s);
+    if (!known) product_clear(p);
+    if (!known && !product_make(t->engine, s, p)) return NULL;
+    p->used = ++t->n_calls;
+    return p;
 }
 
 /* oneDNN only reads a and b, but takes every buffer as one it may write. */
@@ -166,8 +186,8 @@ static void *writable(const void *data)
     return p;
 }
 
-static bool product_run(thread_products *t, const product *p, const bf16 *a, const bf16 *b,
-                        float *c)
+static bool product_run(const thread_products *t, const product *p, const bf16 *a, const bf16 *b,
+                        void *c)
 {
     const dnnl_exec_arg_t args[] = {
         {DNNL_ARG_SRC, p->a}, {DNNL_ARG_WEIGHTS, p->b}, {DNNL_ARG_DST, p->c}};
@@ -184,18 +204,32 @@ bool gemm_bf16_available(void)
     return isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx;
 }
 
+/* False without a kernel for this processor, or memory for one. */
+static bool by_onednn(const shape *s, const bf16 *a, const bf16 *b, void *c)
+{
+    thread_products *t = s->k == 0 ? NULL : products_get();
+    product *p = t == NULL ? NULL : product_find(t, s);
+    return p != NULL && product_run(t, p, a, b, c);
+}
+
 void gemm_bf16(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a, size_t lda,
                const bf16 *b, size_t ldb, float beta, float *c, size_t ldc)
 {
     RT_ASSERT(beta == 0 || beta == 1);
-    if (m == 0 || n == 0) return;
-    thread_products *t = k == 0 ? NULL : products_get();
     shape s = {.m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc};
     s.t_a = op_a == GEMM_T;
     s.t_b = op_b == GEMM_T;
     s.adds = beta != 0;
-    product *p = t == NULL ? NULL : product_find(t, &s);
-    /* No kernel for this processor, or no memory for one. */
-    if (p == NULL || !product_run(t, p, a, b, c))
-        gemm_bf16_reference(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    if (m == 0 || n == 0 || by_onednn(&s, a, b, c)) return;
+    gemm_bf16_reference(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+}
+
+void gemm_bf16_half(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a,
+                    size_t lda, const bf16 *b, size_t ldb, bf16 *c, size_t ldc)
+{
+    shape s = {.m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc, .half = true};
+    s.t_a = op_a == GEMM_T;
+    s.t_b = op_b == GEMM_T;
+    if (m == 0 || n == 0 || by_onednn(&s, a, b, c)) return;
+    gemm_bf16_half_reference(op_a, op_b, m, n, k, a, lda, b, ldb, c, ldc);
 }

@@ -30,14 +30,21 @@ bool gemm_bf16_available(void);
  */
 void gemm_bf16(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a, size_t lda,
                const bf16 *b, size_t ldb, float beta, float *c, size_t ldc);
-/* The plain loops it is tested against; same arguments, sums in double. */
+/* The same with beta 0, and each sum rounded to bfloat16 at its end: half the bytes to write. */
+void gemm_bf16_half(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a,
+                    size_t lda, const bf16 *b, size_t ldb, bf16 *c, size_t ldc);
+/* The plain loops they are tested against; same arguments, sums in double. */
 void gemm_bf16_reference(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a,
                          size_t lda, const bf16 *b, size_t ldb, float beta, float *c, size_t ldc);
+void gemm_bf16_half_reference(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k,
+                              const bf16 *a, size_t lda, const bf16 *b, size_t ldb, bf16 *c,
+                              size_t ldc);
 
 /* Nearest bfloat16, ties to even; NaN stays NaN. */
 void bf16_from_f32(const float *x, size_t n, bf16 *out);
 /* high + low is x to 16 bits of mantissa: high = bf16(x), low = bf16(x - high). */
 void bf16_split_f32(const float *x, size_t n, bf16 *high, bf16 *low);
 float bf16_to_f32(bf16 x);
+void bf16_to_f32_row(const bf16 *x, size_t n, float *out);
 
 #endif

@@ -60,7 +60,7 @@ typedef struct stack {
     double products;   /* multiplications of the matrices, for a token */
     double attended;   /* the same for a token and one key that it looks at */
     double activation; /* floats that the tape keeps for a token */
-    double widest;     /* largest row of all, whose gradient is on its way */
+    double widest;     /* largest gradient on its way, and what is made again for it */
 } stack;
 
 static double feed_forward_products(const model_config *c)
@@ -69,8 +69,9 @@ static double feed_forward_products(const model_config *c)
     return (gated ? 3.0 : 2.0) * (double)c->d_model * (double)c->d_ff;
 }
 
-/* Rows of norm, fused q k v, attention, its log-sums, out, sum; norm, feed-forward, out, sum. A gated
- * layer keeps both halves and their product, ReLU works in place. */
+/* Float32 rows that are kept: fused q k v, attention, its log-sums, sum; feed-forward, sum; 1 / rms of
+ * two norms. A gated layer keeps both halves, ReLU works in place. What a norm, a gate or the
+ * projection before a sum writes is given back (tape_forget). */
 static stack self_stack(const model_config *c, size_t n_layers)
 {
     double d = (double)c->d_model, q = (double)(c->n_heads * c->d_head),
@@ -80,8 +81,8 @@ static stack self_stack(const model_config *c, size_t n_layers)
         .n_layers = (double)n_layers,
         .products = d * (2 * q + 2 * kv) + feed_forward_products(c),
         .attended = 2 * q,
-        .activation = 6 * d + 2 * q + 2 * kv + (double)c->n_heads + 2 + (gated ? 3 : 1) * ff,
-        .widest = (q + 2 * kv > 2 * ff ? q + 2 * kv : 2 * ff) + 2 * d,
+        .activation = 2 * d + 2 * q + 2 * kv + (double)c->n_heads + 2 + (gated ? 2 : 1) * ff,
+        .widest = (q + 2 * kv > 2 * ff ? q + 2 * kv : 2 * ff) + ff + 3 * d,
     };
 }
 
@@ -126,7 +127,7 @@ static void cost_t5(const model_config *c, const model_workload *w, model_cost *
                            2 * inner * prompt) +
              head);
     double encoder = prompt * (2 * d + e.n_layers * e.activation + s.n_layers * 2 * inner);
-    double cross = 3 * d + 2 * inner + (double)c->n_heads + 1; /* norm, q, attention, out, sum */
+    double cross = d + 2 * inner + (double)c->n_heads + 1; /* q, attention, sum */
     double decoder = target * (d + s.n_layers * (s.activation + cross));
     cost->activation_bytes = BYTES * n * (encoder + decoder + (prompt + target) * e.widest);
     cost->cache_prompt_bytes = BYTES * s.n_layers * 2 * inner;

@@ -20,7 +20,7 @@ operand operand_of(tape *t, tensor *x)
 {
     compute_mode mode = tape_compute(t);
     if (mode == COMPUTE_F32)
-        return (operand){.f32 = x->data, .n_rows = x->n_rows, .n_cols = x->n_cols};
+        return (operand){.f32 = tape_recall(t, x), .n_rows = x->n_rows, .n_cols = x->n_cols};
     size_t n_rows = x->is_param ? x->n_rows : tape_padded_rows(x->n_rows);
     if (x->high == NULL) {
         bool split = mode == COMPUTE_BF16X3;
@@ -35,6 +35,13 @@ operand operand_of(tape *t, tensor *x)
     return (operand){.high = x->high, .low = x->low, .n_rows = n_rows, .n_cols = x->n_cols};
 }
 
+operand operand_of_grad(tape *t, const tensor *x)
+{
+    if (x->half_grad == NULL) return operand_borrow(t, x->grad, x->n_rows, x->n_cols);
+    return (operand){
+        .high = x->half_grad, .n_rows = tape_padded_rows(x->n_rows), .n_cols = x->n_cols};
+}
+
 operand operand_borrow(tape *t, const float *data, size_t n_rows, size_t n_cols)
 {
     compute_mode mode = tape_compute(t);
@@ -45,12 +52,13 @@ operand operand_borrow(tape *t, const float *data, size_t n_rows, size_t n_cols)
     if (high == NULL) return (operand){0};
     bf16 *low = split ? high + n : NULL;
     convert(data, n_rows, n_cols, high, low);
-    return (operand){.high = high, .low = low, .n_rows = n_padded, .n_cols = n_cols};
+    return (operand){
+        .high = high, .low = low, .n_rows = n_padded, .n_cols = n_cols, .borrowed = true};
 }
 
 void operand_give_back(tape *t, operand *x)
 {
-    if (x->high == NULL) return;
+    if (!x->borrowed) return;
     size_t n = x->n_rows * x->n_cols * (x->low == NULL ? 1 : 2);
     tape_give(t, (void *)(uintptr_t)x->high, n * sizeof *x->high);
     *x = (operand){0};
@@ -59,6 +67,7 @@ void operand_give_back(tape *t, operand *x)
 operand operand_rows(const operand *x, size_t first, size_t n)
 {
     operand rows = *x;
+    rows.borrowed = false;
     rows.n_rows = x->f32 != NULL ? n : tape_padded_rows(n);
     RT_ASSERT(first + rows.n_rows <= x->n_rows);
     if (x->f32 != NULL) rows.f32 += first * x->n_cols;
@@ -91,4 +100,11 @@ void operand_gemm(const tape *t, gemm_op op_a, gemm_op op_b, size_t m, size_t n,
     case COMPUTE_AUTO: break;
     }
     gemm(op_a, op_b, m, n, k, 1, a->f32, lda, b->f32, ldb, beta, c, ldc);
+}
+
+void operand_gemm_half(const tape *t, gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k,
+                       const operand *a, const operand *b, bf16 *c, size_t ldc)
+{
+    RT_ASSERT(tape_compute(t) == COMPUTE_BF16);
+    gemm_bf16_half(op_a, op_b, m, n, k, a->high, a->n_cols, b->high, b->n_cols, c, ldc);
 }

@@ -18,12 +18,16 @@ typedef struct operand {
     const bf16 *high, *low; /* set in the modes of bfloat16; low in bf16x3 alone */
     size_t n_rows; /* the tensor's; in the modes of bfloat16 rounded up, unless a parameter */
     size_t n_cols; /* also the distance of two rows */
+    bool borrowed; /* its numbers are a copy to give back */
 } operand;
 
-/* x->data, converted at the first call of a step. Valid until the next tape_begin(). Its fields are
- * NULL when memory ran out, which the tape remembers. */
+/* The numbers of x, converted at the first call of a step unless half. Valid until the next
+ * tape_begin(), in mode f32 until tape_forget(). Its fields are NULL when memory ran out, which the
+ * tape remembers. */
 operand operand_of(tape *t, tensor *x);
-/* `rows` rows of numbers that live for one operation, such as a gradient; give it back. */
+/* The gradient of x; give it back. */
+operand operand_of_grad(tape *t, const tensor *x);
+/* `rows` rows of numbers that live for one operation; give it back. */
 operand operand_borrow(tape *t, const float *data, size_t n_rows, size_t n_cols);
 void operand_give_back(tape *t, operand *x);
 /* Rows from `first` on, a multiple of GEMM_BF16_ROWS; n rows, rounded up likewise if they reach the
@@ -34,5 +38,8 @@ bool operand_ok(const operand *x);
 /* c = op(a) * op(b) + beta * c with beta 0 or 1, in the tape's compute mode. */
 void operand_gemm(const tape *t, gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k,
                   const operand *a, const operand *b, float beta, float *c, size_t ldc);
+/* The same into bfloat16 with beta 0, in mode bf16. */
+void operand_gemm_half(const tape *t, gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k,
+                       const operand *a, const operand *b, bf16 *c, size_t ldc);
 
 #endif

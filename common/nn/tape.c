@@ -108,16 +108,62 @@ static tensor *new_tensor(tape *t, float *data, float *grad, size_t n_rows, size
     return x;
 }
 
-tensor *tape_tensor(tape *t, size_t n_rows, size_t n_cols)
+/* A buffer for the whole blocks of rows; NULL when memory or the numbers of size_t do not reach. */
+static void *rows_buffer(tape *t, size_t n_rows, size_t n_cols, size_t size)
 {
     size_t n;
     if (n_rows > SIZE_MAX - TAPE_ROW_BLOCK ||
-        !rt_checked_mul(tape_padded_rows(n_rows), n_cols, &n)) {
+        !rt_checked_mul(tape_padded_rows(n_rows), n_cols, &n) || !rt_checked_mul(n, size, &n)) {
         t->failed = true;
         return NULL;
     }
-    float *data = tape_alloc(t, n, sizeof *data);
+    return tape_take(t, n);
+}
+
+tensor *tape_tensor(tape *t, size_t n_rows, size_t n_cols)
+{
+    float *data = rows_buffer(t, n_rows, n_cols, sizeof *data);
     return data == NULL ? NULL : new_tensor(t, data, NULL, n_rows, n_cols);
+}
+
+static void clear_rows_behind(uint16_t *half, size_t n_rows, size_t n_cols)
+{
+    size_t n = (tape_padded_rows(n_rows) - n_rows) * n_cols;
+    memset(half + n_rows * n_cols, 0, n * sizeof *half);
+}
+
+tensor *tape_activation(tape *t, size_t n_rows, size_t n_cols)
+{
+    if (t->compute != COMPUTE_BF16) return tape_tensor(t, n_rows, n_cols);
+    uint16_t *half = rows_buffer(t, n_rows, n_cols, sizeof *half);
+    tensor *x = half == NULL ? NULL : new_tensor(t, NULL, NULL, n_rows, n_cols);
+    if (x == NULL) return NULL;
+    clear_rows_behind(half, n_rows, n_cols);
+    x->half = half;
+    x->high = half;
+    return x;
+}
+
+static size_t data_bytes(const tensor *x)
+{
+    return tape_padded_rows(x->n_rows) * x->n_cols * sizeof *x->data;
+}
+
+void tape_forget(tape *t, tensor *x)
+{
+    if (x == NULL || x->data == NULL) return;
+    RT_ASSERT(!x->is_param);
+    tape_give(t, x->data, data_bytes(x));
+    x->data = NULL;
+}
+
+const float *tape_recall(tape *t, tensor *x)
+{
+    if (x->data != NULL) return x->data;
+    RT_ASSERT(x->remake != NULL);
+    x->data = tape_take(t, data_bytes(x));
+    if (x->data != NULL) x->remake(t, x);
+    return x->data;
 }
 
 tensor *tape_param(tape *t, float *weights, float *grads, size_t n_rows, size_t n_cols)
@@ -147,7 +193,8 @@ void tape_push(tape *t, tape_backward_fn *backward, void *args, tensor *out)
 
 void tape_push_in_place(tape *t, tape_backward_fn *backward, void *args, tensor *x)
 {
-    RT_ASSERT(x == NULL || x->high == NULL); /* or a product has read what was there before */
+    /* or a product has read what was there before */
+    RT_ASSERT(x == NULL || x->half != NULL || x->high == NULL);
     push(t, (node){.backward = backward, .args = args, .out = x, .in_place = true});
 }
 
@@ -175,23 +222,31 @@ void tape_give(tape *t, void *data, size_t n_bytes)
     t->spares = s;
 }
 
-static size_t grad_bytes(const tensor *x)
-{
-    return tape_padded_rows(x->n_rows) * x->n_cols * sizeof *x->grad;
-}
-
 static void give_grad(tape *t, tensor *x)
 {
-    if (x->grad == NULL || x->is_param) return;
-    tape_give(t, x->grad, grad_bytes(x));
+    if (x->is_param) return;
+    if (x->grad != NULL) tape_give(t, x->grad, data_bytes(x));
+    if (x->half_grad != NULL) tape_give(t, x->half_grad, data_bytes(x) / 2);
     x->grad = NULL;
+    x->half_grad = NULL;
     x->grad_written = false;
+}
+
+uint16_t *tape_half_grad(tape *t, tensor *x)
+{
+    RT_ASSERT(x->half != NULL && !x->grad_written); /* one reader */
+    x->half_grad = rows_buffer(t, x->n_rows, x->n_cols, sizeof *x->half_grad);
+    if (x->half_grad == NULL) return NULL;
+    clear_rows_behind(x->half_grad, x->n_rows, x->n_cols);
+    x->grad_written = true;
+    return x->half_grad;
 }
 
 float *tape_grad(tape *t, tensor *x, bool *add)
 {
+    RT_ASSERT(x->half == NULL);
     if (x->frozen) return NULL;
-    if (x->grad == NULL) x->grad = tape_take(t, grad_bytes(x));
+    if (x->grad == NULL) x->grad = tape_take(t, data_bytes(x));
     if (x->grad == NULL) return NULL;
     *add = x->grad_written;
     x->grad_written = true;
@@ -235,7 +290,7 @@ rt_status tape_backward(tape *t, rt_error *err)
     RT_ASSERT(t->record);
     for (node *n = t->last; n != NULL && !t->failed; n = n->before) {
         /* A tensor that nothing asked about has no gradient: its operation has nothing to do. */
-        if (n->out->grad == NULL || !n->out->grad_written) continue;
+        if (!n->out->grad_written) continue;
         n->backward(t, n->args, n->out);
         if (!n->in_place) give_grad(t, n->out);
     }

@@ -10,6 +10,13 @@
  * An operation that runs out of memory returns NULL, and every operation given NULL returns NULL,
  * so a forward pass is written straight down and checked once at its end.
  *
+ * In mode bf16 the numbers between a product and the next operation are bfloat16 alone, both ways
+ * (`tape_activation`): half the memory, and no conversion. Operations reach them row by row as
+ * float32 (rows.h).
+ *
+ * Values that backward does not need, or can make again for less than they cost to keep, are given
+ * back during the forward pass (`tape_forget`).
+ *
  * The gradient of a tensor is not zeroed first: the first operation to reach it overwrites, later
  * ones add (`tape_grad`). A gradient's buffer is taken back as soon as the operation that made its
  * tensor has run backward, so a step's gradients live in a few buffers that stay in cache.
@@ -23,18 +30,25 @@
  * write rows behind the last one (operand.h). Nothing may read them. */
 #define TAPE_ROW_BLOCK 32
 
-typedef struct tensor {
-    float *data; /* [n_rows, n_cols], row-major */
-    float *grad; /* the same shape; NULL until the first write, unless a parameter */
+typedef struct tape tape;
+typedef struct tensor tensor;
+
+/* Fill x->data again with what it held; called between operations of the backward. */
+typedef void tape_remake_fn(tape *t, tensor *x);
+
+struct tensor {
+    float *data;                /* [n_rows, n_cols], row-major; NULL when half, or forgotten */
+    float *grad;                /* the same shape; NULL until the first write, unless a parameter */
+    uint16_t *half, *half_grad; /* an activation in mode bf16: these instead of data and grad */
     size_t n_rows;
     size_t n_cols;
     bool grad_written;          /* grad holds a value that later writers add to */
     bool frozen;                /* a parameter without gradient */
     bool is_param;              /* grad belongs to the caller and outlives the tape */
     const uint16_t *high, *low; /* data as bfloat16 once a product asked for it (operand.h) */
-} tensor;
-
-typedef struct tape tape;
+    tape_remake_fn *remake;     /* how to fill data again; NULL: it is kept */
+    void *remake_args;
+};
 
 /* Inverts one operation: reads out->grad, adds to the gradients of its inputs. */
 typedef void tape_backward_fn(tape *t, void *args, tensor *out);
@@ -63,6 +77,14 @@ void tape_give(tape *t, void *data, size_t n_bytes);
 void *tape_alloc(tape *t, size_t n, size_t size);
 /* A new tensor with uninitialised data. */
 tensor *tape_tensor(tape *t, size_t n_rows, size_t n_cols);
+/* A tensor that one product writes or reads, and one other operation: in mode bf16 half, else as
+ * above. Its rows behind the last are zero when half. */
+tensor *tape_activation(tape *t, size_t n_rows, size_t n_cols);
+/* Nothing of this forward pass reads x->data any more. What backward reads of it must be in x->high,
+ * or come from x->remake. */
+void tape_forget(tape *t, tensor *x);
+/* x->data, made again if forgotten; tape_forget() gives it back. NULL when out of memory. */
+const float *tape_recall(tape *t, tensor *x);
 /* A tensor over the caller's weights and gradients. `grads` NULL: frozen. */
 tensor *tape_param(tape *t, float *weights, float *grads, size_t n_rows, size_t n_cols);
 /* Remember how to invert the operation that made `out`. Keeps args until the next tape_begin(). */
@@ -73,7 +95,9 @@ void tape_push_in_place(tape *t, tape_backward_fn *backward, void *args, tensor 
 /* Gradient buffer of x for a writer: *add tells whether to add (true) or to overwrite the whole of
  * it (false). NULL when x takes no gradient or memory ran out. */
 float *tape_grad(tape *t, tensor *x, bool *add);
-/* The same, zero-filled at first use, for writers that touch only some rows. */
+/* Gradient buffer of a half tensor, to overwrite. NULL when memory ran out. */
+uint16_t *tape_half_grad(tape *t, tensor *x);
+/* The same as tape_grad, zero-filled at first use, for writers that touch only some rows. */
 float *tape_grad_sparse(tape *t, tensor *x);
 /* Hand the gradient buffer of `from`, which is not needed any more, to x: no copy when x is free. */
 void tape_grad_move(tape *t, tensor *from, tensor *x);

@@ -15,7 +15,7 @@
 #ifndef RT_QUEUE_QUEUE_H
 #define RT_QUEUE_QUEUE_H
 
-#include "common/base/bytes.h"
+#include "common/queue/login.h"
 
 typedef struct queue queue;
 
@@ -39,12 +39,17 @@ typedef struct queue_entry {
 } queue_entry;
 void queue_entries_free(queue_entry *entries, size_t n);
 
-/* "redis://HOST:PORT" or "unix:PATH". Connects at once: RT_UNAVAILABLE, or RT_REFUSED for a wrong
- * password or a server older than 6.2. Every later call has a deadline of its own and reconnects
+/* "redis://HOST:PORT", "rediss://HOST:PORT" (TLS) or "unix:PATH". Connects at once: RT_UNAVAILABLE,
+ * RT_REFUSED for a wrong password, RT_UNSUPPORTED for a server older than 6.2 and for TLS without
+ * it. Every later call has a deadline of its own and reconnects
  * once; RT_UNAVAILABLE means try later. RT_NOTFOUND from any call means that the stream or its
  * group is gone (flushed): the coordinator calls queue_ensure() and re-sends. */
 RT_MUST_USE rt_status queue_open_redis(const char *url, const char *password, queue **out,
                                        rt_error *err);
+RT_MUST_USE rt_status queue_open_redis_as(const char *url, const queue_login *login, queue **out,
+                                          rt_error *err);
+/* What queue_open_redis_as() says before it connects: RT_INVALID, RT_UNSUPPORTED. */
+RT_MUST_USE rt_status queue_check_url(const char *url, const queue_login *login, rt_error *err);
 /* The in-memory twin: one process, one thread; same behaviour, driven by a fake clock for idle
  * times. */
 RT_MUST_USE rt_status queue_open_memory(const uint64_t *now_ms, queue **out, rt_error *err);

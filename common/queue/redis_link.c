@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/queue/redis_tls.h"
 #include "common/queue/server_info.h"
 
 #define CONNECT_MS    2000
@@ -25,7 +26,8 @@ struct redis_link {
     char name[160];        /* for messages: the URL, which holds no password */
     char address[128];     /* host or path */
     int port;              /* 0: address is a path */
-    char *password;
+    queue_login login;     /* its texts are our own copies */
+    bool uses_tls;
     uint64_t n_connects;
     bool warned; /* about eviction */
 };
@@ -73,37 +75,66 @@ static bool parse_host_port(redis_link *l, const char *text)
 static rt_status parse_url(redis_link *l, const char *url, rt_error *err)
 {
     bool good = false;
-    if (strchr(url, '@') != NULL && strncmp(url, "redis://", 8) == 0)
-        return rt_fail(err, RT_INVALID,
-                       "queue URL: it holds a user or password; give redis://HOST:PORT and the "
-                       "password through its file or the environment");
+    if (strchr(url, '@') != NULL && strncmp(url, "redis", 5) == 0)
+        return rt_fail(
+            err, RT_INVALID,
+            "queue URL: it holds a user or password; give redis://HOST:PORT, queue.user, "
+            "and the password through its file or the environment");
     if (strncmp(url, "unix:", 5) == 0) {
         size_t n = strlen(url + 5);
         good = n > 0 && n < sizeof l->address;
         if (good) memcpy(l->address, url + 5, n + 1);
     } else if (strncmp(url, "redis://", 8) == 0) {
         good = parse_host_port(l, url + 8);
+    } else if (strncmp(url, "rediss://", 9) == 0) {
+        l->uses_tls = true;
+        good = parse_host_port(l, url + 9);
     }
     if (!good)
         return rt_fail(err, RT_INVALID,
-                       "queue URL '%.100s': expected redis://HOST:PORT or unix:PATH (at most 107 "
-                       "bytes)",
+                       "queue URL '%.100s': expected redis://HOST:PORT, rediss://HOST:PORT or "
+                       "unix:PATH (at most 107 bytes)",
                        url);
+    if (l->uses_tls && !queue_has_tls()) return redis_tls_start(NULL, NULL, "", url, err);
     snprintf(l->name, sizeof l->name, "%s", url);
     return RT_OK;
 }
 
-rt_status redis_link_new(const char *url, const char *password, redis_link **out, rt_error *err)
+static const char *copy_text(const char *text, bool *ok)
+{
+    char *copy = rt_strndup(text != NULL ? text : "", text != NULL ? strlen(text) : 0);
+    *ok = *ok && copy != NULL;
+    return copy;
+}
+
+static bool copy_login(const queue_login *from, queue_login *out)
+{
+    bool ok = true;
+    out->read_password = from->read_password;
+    out->context = from->context;
+    out->user = copy_text(from->user, &ok);
+    out->password = copy_text(from->password, &ok);
+    out->ca_file = copy_text(from->ca_file, &ok);
+    out->cert_file = copy_text(from->cert_file, &ok);
+    out->key_file = copy_text(from->key_file, &ok);
+    return ok;
+}
+
+static bool has_password(const queue_login *login)
+{
+    return login->read_password != NULL || login->password[0] != '\0';
+}
+
+rt_status redis_link_new(const char *url, const queue_login *login, redis_link **out, rt_error *err)
 {
     rt_status st = RT_OK;
     redis_link *l = rt_calloc(1, sizeof *l);
-    if (password == NULL) password = "";
-    if (l == NULL || (l->password = rt_strndup(password, strlen(password))) == NULL) {
+    if (l == NULL || !copy_login(login, &l->login)) {
         st = rt_fail(err, RT_NOMEM, "queue");
         goto out;
     }
     if ((st = parse_url(l, url, err)) != RT_OK) goto out;
-    if (l->port != 0 && *password == '\0' && !host_is_local(l->address)) {
+    if (l->port != 0 && !has_password(&l->login) && !host_is_local(l->address)) {
         st = rt_fail(err, RT_INVALID,
                      "queue %s: beyond loopback Redis needs a password (requirepass); set "
                      "queue.password",
@@ -127,8 +158,13 @@ void redis_link_free(redis_link *l)
 {
     if (l == NULL) return;
     disconnect(l);
-    if (l->password != NULL) explicit_bzero(l->password, strlen(l->password));
-    free(l->password);
+    char *password = (char *)(uintptr_t)l->login.password;
+    if (password != NULL) explicit_bzero(password, strlen(password));
+    free(password);
+    free((char *)(uintptr_t)l->login.user);
+    free((char *)(uintptr_t)l->login.ca_file);
+    free((char *)(uintptr_t)l->login.cert_file);
+    free((char *)(uintptr_t)l->login.key_file);
     free(l);
 }
 
@@ -197,18 +233,41 @@ static bool set_timeout(redisContext *c, uint64_t timeout_ms)
     return redisSetTimeout(c, tv) == REDIS_OK;
 }
 
+static rt_status send_login(redis_link *l, const char *password, size_t n_password, rt_error *err)
+{
+    rt_status st = RT_OK;
+    const char *argv[3] = {"AUTH"};
+    size_t n_bytes[3] = {4};
+    int n = 1;
+    if (l->login.user[0] != '\0') {
+        argv[n] = l->login.user;
+        n_bytes[n++] = strlen(l->login.user);
+    }
+    argv[n] = password;
+    n_bytes[n++] = n_password;
+    redisReply *reply = redisCommandArgv(l->context, n, argv, n_bytes);
+    if (reply == NULL) return unavailable(l, "AUTH", err);
+    if (reply->type == REDIS_REPLY_ERROR)
+        st =
+            rt_fail(err, RT_REFUSED,
+                    "queue %s: %s%s%sthe password was not accepted: %.200s; mend queue.password or "
+                    "the server's",
+                    l->name, n == 3 ? "user '" : "", n == 3 ? l->login.user : "",
+                    n == 3 ? "': " : "", reply->str);
+    freeReplyObject(reply);
+    return st;
+}
+
 static rt_status authenticate(redis_link *l, rt_error *err)
 {
-    if (*l->password == '\0') return RT_OK;
-    const char *argv[] = {"AUTH", l->password};
-    size_t n_bytes[] = {4, strlen(l->password)};
-    redisReply *reply = redisCommandArgv(l->context, 2, argv, n_bytes);
-    if (reply == NULL) return unavailable(l, "AUTH", err);
+    rt_buf password = {0};
     rt_status st = RT_OK;
-    if (reply->type == REDIS_REPLY_ERROR)
-        st = rt_fail(err, RT_REFUSED, "queue %s: the password was not accepted: %.200s", l->name,
-                     reply->str);
-    freeReplyObject(reply);
+    if (!has_password(&l->login)) return RT_OK;
+    st = l->login.read_password != NULL ? l->login.read_password(l->login.context, &password, err)
+                                        : rt_buf_add_text(&password, l->login.password, err);
+    if (st == RT_OK && password.n > 0) st = send_login(l, password.data, password.n, err);
+    if (password.data != NULL) explicit_bzero(password.data, password.capacity);
+    rt_buf_free(&password);
     return st;
 }
 
@@ -218,9 +277,10 @@ static rt_status check_version(const redis_link *l, const char *info, rt_error *
     int major = 0, minor = 0;
     if (!queue_info_value(info, "redis_version", version, sizeof version) ||
         sscanf(version, "%d.%d", &major, &minor) != 2)
-        return rt_fail(err, RT_REFUSED, "queue %s: the server does not tell its version", l->name);
+        return rt_fail(err, RT_UNSUPPORTED, "queue %s: the server does not tell its version",
+                       l->name);
     if (major < VERSION_MAJOR || (major == VERSION_MAJOR && minor < VERSION_MINOR))
-        return rt_fail(err, RT_REFUSED, "queue %s: Redis %s, expected %d.%d or newer", l->name,
+        return rt_fail(err, RT_UNSUPPORTED, "queue %s: Redis %s, expected %d.%d or newer", l->name,
                        version, VERSION_MAJOR, VERSION_MINOR);
     return RT_OK;
 }
@@ -271,12 +331,18 @@ rt_status redis_link_connect(redis_link *l, rt_error *err)
         st = unavailable(l, "timeout", err);
         goto out;
     }
+    if (l->uses_tls) st = redis_tls_start(l->context, &l->login, l->address, l->name, err);
+    if (st != RT_OK) goto out;
     if ((st = authenticate(l, err)) != RT_OK) goto out;
     if ((st = check_server(l, err)) != RT_OK) goto out;
     l->pid = getpid();
     l->n_connects++;
 out:
     if (st != RT_OK) disconnect(l);
+    if (st != RT_OK && l->n_connects > 0) {
+        st = RT_UNAVAILABLE;
+        if (err != NULL) err->status = st;
+    }
     return st;
 }
 

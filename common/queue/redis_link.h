@@ -9,16 +9,18 @@
 
 #include <hiredis/hiredis.h>
 
-#include "common/base/bytes.h"
+#include "common/queue/login.h"
 
 typedef struct redis_link redis_link;
 
 /* Does not connect yet. RT_INVALID for a URL of another form, or for a host beyond loopback
- * without a password. */
-RT_MUST_USE rt_status redis_link_new(const char *url, const char *password, redis_link **out,
+ * without a password; RT_UNSUPPORTED for rediss:// without TLS. */
+RT_MUST_USE rt_status redis_link_new(const char *url, const queue_login *login, redis_link **out,
                                      rt_error *err);
 void redis_link_free(redis_link *l);
-/* Connect now; fine when connected. RT_UNAVAILABLE, or RT_REFUSED (password, version). */
+/* Connect now; fine when connected. RT_UNAVAILABLE, RT_REFUSED (user or password, certificate) or
+ * RT_UNSUPPORTED (version). A link that was connected once takes every failure for RT_UNAVAILABLE:
+ * what was right before will be put right again. */
 RT_MUST_USE rt_status redis_link_connect(redis_link *l, rt_error *err);
 /* Connections made so far: a reader learns that replies may have been lost. */
 uint64_t redis_link_connects(const redis_link *l);

@@ -383,6 +383,20 @@ static const queue_backend redis_backend = {
 
 rt_status queue_open_redis(const char *url, const char *password, queue **out, rt_error *err)
 {
+    queue_login login = {.password = password};
+    return queue_open_redis_as(url, &login, out, err);
+}
+
+rt_status queue_check_url(const char *url, const queue_login *login, rt_error *err)
+{
+    redis_link *l = NULL;
+    rt_status st = redis_link_new(url, login, &l, err);
+    redis_link_free(l);
+    return st;
+}
+
+rt_status queue_open_redis_as(const char *url, const queue_login *login, queue **out, rt_error *err)
+{
     rt_status st = RT_OK;
     redis_queue *q = rt_calloc(1, sizeof *q);
     if (q == NULL) {
@@ -390,7 +404,7 @@ rt_status queue_open_redis(const char *url, const char *password, queue **out, r
         goto out;
     }
     q->base.backend = &redis_backend;
-    if ((st = redis_link_new(url, password, &q->link, err)) != RT_OK) goto out;
+    if ((st = redis_link_new(url, login, &q->link, err)) != RT_OK) goto out;
     if ((st = redis_link_connect(q->link, err)) != RT_OK) goto out;
     q->n_connects_read = redis_link_connects(q->link);
     *out = &q->base;

@@ -48,17 +48,17 @@ static rt_status run_word(redis_link *l, const char *word, redisReply **out, rt_
     return redis_link_run(l, &c, 0, out, err);
 }
 
-rt_status queue_probe_redis(const char *url, const char *password, queue_server_info *out,
+rt_status queue_probe_redis(const char *url, const queue_login *login, queue_server_info *out,
                             rt_error *err)
 {
     redis_link *l = NULL;
     redisReply *pong = NULL, *info = NULL;
-    rt_status st = redis_link_new(url, password, &l, err);
+    rt_status st = redis_link_new(url, login, &l, err);
     if (st == RT_OK) st = redis_link_connect(l, err);
     if (st == RT_OK) st = run_word(l, "PING", &pong, err);
     if (st == RT_OK) st = run_word(l, "INFO", &info, err);
     if (st == RT_OK && info->type != REDIS_REPLY_STRING)
-        st = rt_fail(err, RT_REFUSED, "queue %s: INFO is not answered by a text", url);
+        st = rt_fail(err, RT_UNSUPPORTED, "queue %s: INFO is not answered by a text", url);
     if (st == RT_OK) *out = queue_server_info_read(info->str);
     if (pong != NULL) freeReplyObject(pong);
     if (info != NULL) freeReplyObject(info);

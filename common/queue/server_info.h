@@ -1,13 +1,13 @@
 /* What a Redis says about itself, for whoever checks it before a run.
  *
  *     queue_server_info info;
- *     if ((st = queue_probe_redis(url, password, &info, err)) != RT_OK) goto out;
+ *     if ((st = queue_probe_redis(url, &login, &info, err)) != RT_OK) goto out;
  *     printf("Redis %s, maxmemory %llu\n", info.version, (unsigned long long)info.maxmemory);
  */
 #ifndef RT_QUEUE_SERVER_INFO_H
 #define RT_QUEUE_SERVER_INFO_H
 
-#include "common/base/status.h"
+#include "common/queue/login.h"
 
 /* "" and 0 where it does not tell. */
 typedef struct queue_server_info {
@@ -17,9 +17,9 @@ typedef struct queue_server_info {
     uint64_t maxmemory, used_memory; /* bytes; maxmemory 0: no limit */
 } queue_server_info;
 
-/* Connects as queue_open_redis() does, with its failures (RT_REFUSED for a server older than 6.2),
+/* Connects as queue_open_redis() does, with its failures (RT_UNSUPPORTED for a server older than 6.2),
  * asks PING and INFO, and leaves. Nothing is written there. */
-RT_MUST_USE rt_status queue_probe_redis(const char *url, const char *password,
+RT_MUST_USE rt_status queue_probe_redis(const char *url, const queue_login *login,
                                         queue_server_info *out, rt_error *err);
 
 /* From the text of INFO. Pure, safe for any text. */

@@ -29,9 +29,9 @@ void id_list_free(id_list *list)
 static rt_status id_list_reserve(id_list *list, size_t n_more, rt_error *err)
 {
     size_t need, n_bytes;
+    if (n_more <= list->capacity - list->n) return RT_OK;
     if (!rt_checked_add(list->n, n_more, &need))
         return rt_fail(err, RT_NOMEM, "list of %zu + %zu ids", list->n, n_more);
-    if (need <= list->capacity) return RT_OK;
     size_t capacity = RT_MAX(RT_MAX(need, (size_t)16), list->capacity + list->capacity / 2);
     uint32_t *ids = NULL;
     if (rt_checked_mul(capacity, sizeof *ids, &n_bytes)) ids = realloc(list->ids, n_bytes);

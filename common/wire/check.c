@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/text/utf8.h"
+#include "common/wire/messages.h"
 
 /* Lists by message and field; a list that is not named here is short. */
 typedef struct list_limit {
@@ -22,6 +23,7 @@ static const list_limit list_limits[] = {
     {"retort.ServerReport", "param_index", WIRE_LIST_MAX},
     {"retort.ServerReport", "sum_squares", WIRE_LIST_MAX},
     {"retort.ServerReport", "saved_files", 64},
+    {"retort.ServerReport", "staleness", WIRE_STALE_MAX},
     {"retort.Rows", "ids", WIRE_LIST_MAX},
     {"retort.MicroBatch", "seqs", WIRE_LIST_MAX},
     {"retort.MicroBatch", "ids", WIRE_IDS_MAX},

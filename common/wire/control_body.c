@@ -244,6 +244,10 @@ static bool server_report_to_pb(const wire_server_report *in, arena *a, Retort__
     pb->saved_version = in->saved_version;
     pb->problem = in->problem;
     pb->diverged = in->diverged;
+    pb->mixed = in->mixed;
+    pb->staleness = (uint64_t *)(uintptr_t)in->staleness; /* only read */
+    for (size_t i = 0; i < WIRE_STALE_MAX; i++)
+        if (in->staleness[i] > 0) pb->n_staleness = i + 1;
     Retort__SavedFile *files = arena_array(a, in->n_saved_files, sizeof *files);
     pb->saved_files = arena_array(a, in->n_saved_files, sizeof(void *));
     if (pb->sums == NULL || files == NULL || pb->saved_files == NULL) return false;
@@ -292,6 +296,8 @@ static bool server_report_from_pb(const Retort__ServerReport *pb, wire_server_re
     out->has_saved = pb->has_saved;
     out->saved_version = pb->saved_version;
     out->diverged = pb->diverged;
+    out->mixed = pb->mixed;
+    for (size_t i = 0; i < pb->n_staleness; i++) out->staleness[i] = pb->staleness[i];
     wire_sums_from_pb(pb->sums, &out->sums);
     if (!report_lists_from_pb(pb, out) || !wire_take_text(&out->problem, pb->problem)) return false;
     for (size_t i = 0; i < pb->n_saved_files; i++) {
@@ -317,6 +323,7 @@ static void server_order_to_pb(const wire_server_order *in, Retort__ServerOrder 
     pb->bos_id = in->bos_id;
     pb->eos_id = in->eos_id;
     pb->pad_id = in->pad_id;
+    pb->limit = in->limit;
 }
 
 static bool server_order_from_pb(const Retort__ServerOrder *pb, wire_server_order *out)
@@ -331,6 +338,7 @@ static bool server_order_from_pb(const Retort__ServerOrder *pb, wire_server_orde
     out->bos_id = pb->bos_id;
     out->eos_id = pb->eos_id;
     out->pad_id = pb->pad_id;
+    out->limit = pb->limit;
     return wire_take_text(&out->folder, pb->folder);
 }
 

@@ -22,6 +22,7 @@
 #define WIRE_ENVELOPE_MAX (16u << 20) /* bytes */
 #define WIRE_FRAME_BYTES  (1u << 20)  /* a full payload frame of parameters or gradients */
 #define WIRE_ROWS_MAX     (1u << 17)  /* rows of one push */
+#define WIRE_STALE_MAX    32          /* versions behind a step, 0 included */
 
 typedef enum wire_type {
     WIRE_REGISTER = 10,
@@ -175,7 +176,9 @@ typedef struct wire_server_report {
     wire_saved_file *saved_files;
     size_t n_saved_files;
     char *problem;
-    bool diverged; /* a gradient of step `version` is not finite */
+    bool diverged;                      /* a gradient of step `version` is not finite */
+    uint64_t staleness[WIRE_STALE_MAX]; /* micro-batches of the step by versions behind it */
+    bool mixed; /* async: gradients of steps from `version` on are in the parameters */
 } wire_server_report;
 
 typedef struct wire_server_order {
@@ -185,12 +188,14 @@ typedef struct wire_server_order {
     uint64_t n_steps;
     char *folder;
     uint32_t n_shards, n_vocab, bos_id, eos_id, pad_id;
+    uint64_t limit; /* gradients of steps below may be taken; sync: not looked at */
 } wire_server_order;
 
 typedef struct wire_pull {
     uint64_t version;
     wire_element element;
-    bool shares; /* the student may read a shard's memory */
+    uint64_t staleness; /* parameters older by so many versions will do */
+    bool shares;        /* the student may read a shard's memory */
 } wire_pull;
 
 typedef struct wire_pulled {
@@ -199,6 +204,7 @@ typedef struct wire_pulled {
     uint64_t n_floats;
     uint64_t waited_ms; /* the version was not there yet; the rest is the way */
     wire_element element;
+    uint64_t generation;     /* of the shard */
     shared_block_ref shared; /* n_bytes 0: in frames */
 } wire_pulled;
 
@@ -218,6 +224,10 @@ typedef struct wire_push {
     uint64_t n_floats; /* of the whole slice */
     wire_element element;
     shared_block_ref shared; /* n_bytes 0: in frames */
+    /* Modes other than sync. */
+    uint64_t version;    /* of the parameters it was computed from */
+    uint64_t generation; /* of the shards then */
+    double norm;         /* of the whole gradient; 0: not clipped */
     wire_rows rows;
 } wire_push;
 

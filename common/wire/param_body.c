@@ -43,13 +43,16 @@ void wire_pull_to_pb(const wire_pull *in, Retort__Pull *pb)
 {
     pb->version = in->version;
     pb->element = (Retort__Element)in->element;
+    pb->staleness = in->staleness;
     pb->shares = in->shares;
 }
 
 void wire_pull_from_pb(const Retort__Pull *pb, wire_pull *out)
 {
-    *out = (wire_pull){
-        .version = pb->version, .element = (wire_element)pb->element, .shares = pb->shares};
+    *out = (wire_pull){.version = pb->version,
+                       .element = (wire_element)pb->element,
+                       .staleness = pb->staleness,
+                       .shares = pb->shares};
 }
 
 bool wire_pulled_to_pb(const wire_pulled *in, arena *a, Retort__Pulled *pb)
@@ -59,6 +62,7 @@ bool wire_pulled_to_pb(const wire_pulled *in, arena *a, Retort__Pulled *pb)
     pb->n_floats = in->n_floats;
     pb->waited_ms = in->waited_ms;
     pb->element = (Retort__Element)in->element;
+    pb->generation = in->generation;
     return shared_to_pb(&in->shared, a, &pb->shared);
 }
 
@@ -69,6 +73,7 @@ void wire_pulled_from_pb(const Retort__Pulled *pb, wire_pulled *out)
                          .n_floats = pb->n_floats,
                          .waited_ms = pb->waited_ms,
                          .element = (wire_element)pb->element,
+                         .generation = pb->generation,
                          .shared = shared_from_pb(pb->shared)};
 }
 
@@ -106,6 +111,9 @@ bool wire_push_to_pb(const wire_push *in, arena *a, Retort__Push *pb)
     pb->n_micro_batches = in->n_micro_batches;
     pb->n_floats = in->n_floats;
     pb->element = (Retort__Element)in->element;
+    pb->version = in->version;
+    pb->generation = in->generation;
+    pb->norm = in->norm;
     pb->sums = wire_sums_to_pb(&in->sums, a);
     return pb->sums != NULL && shared_to_pb(&in->shared, a, &pb->shared) &&
            rows_to_pb(&in->rows, a, &pb->rows);
@@ -118,6 +126,9 @@ bool wire_push_from_pb(const Retort__Push *pb, wire_push *out)
     out->n_micro_batches = pb->n_micro_batches;
     out->n_floats = pb->n_floats;
     out->element = (wire_element)pb->element;
+    out->version = pb->version;
+    out->generation = pb->generation;
+    out->norm = pb->norm;
     out->shared = shared_from_pb(pb->shared);
     wire_sums_from_pb(pb->sums, &out->sums);
     return rows_from_pb(pb->rows, &out->rows);

@@ -1,21 +1,25 @@
 #include "coordinator/http/server.h"
 
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/http_server/api_gate.h"
 #include "common/http_server/http_daemon.h"
 
 #define CONNECTIONS_MAX 64
+#define PER_ADDRESS_MAX 48 /* of one client: the rest is for the probes of others */
 #define TIMEOUT_S       10
 #define STALE_MS        30000 /* a loop that has not turned for so long is not healthy */
 
 struct http_server {
     struct MHD_Daemon *daemon;
     char address[HTTP_ADDRESS_SIZE];
+    api_gate *gate;        /* NULL: no key is needed */
     pthread_mutex_t mutex; /* guards pages and beat_ms */
     rt_buf pages[HTTP_PAGE_COUNT];
     uint64_t beat_ms;
@@ -65,6 +69,35 @@ static enum MHD_Result answer_health(http_server *h, struct MHD_Connection *conn
     return answer_text(connection, MHD_HTTP_OK, "ok\n");
 }
 
+static enum MHD_Result answer_no_key(struct MHD_Connection *connection)
+{
+    static const char text[] = "expected `Authorization: Bearer KEY` with a key of "
+                               "net.http_key_file\n";
+    struct MHD_Response *response = MHD_create_response_from_buffer(
+        sizeof text - 1, (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+    if (response == NULL) return MHD_NO;
+    MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+    enum MHD_Result done = MHD_queue_response(connection, MHD_HTTP_UNAUTHORIZED, response);
+    MHD_destroy_response(response);
+    return done;
+}
+
+static bool may_ask(http_server *h, struct MHD_Connection *connection)
+{
+    return h->gate == NULL ||
+           api_gate_allows(h->gate, MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                                                MHD_HTTP_HEADER_AUTHORIZATION));
+}
+
+static bool has_body(struct MHD_Connection *connection)
+{
+    const char *length =
+        MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    return (length != NULL && strcmp(length, "0") != 0) ||
+           MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+                                       MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+}
+
 static enum MHD_Result handle(void *context, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *upload,
                               size_t *n_upload, void **state)
@@ -72,6 +105,8 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     http_server *h = context;
     static int seen;
     (void)version, (void)upload;
+    if (*state == NULL && has_body(connection)) /* nothing here takes one: not a byte is read */
+        return answer_text(connection, MHD_HTTP_CONTENT_TOO_LARGE, "no body is expected\n");
     if (*state == NULL) { /* headers only: wait for the end of the request */
         *state = &seen;
         return MHD_YES;
@@ -83,6 +118,7 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET only\n");
     if (strcmp(url, "/healthz") == 0) return answer_health(h, connection);
+    if (!may_ask(h, connection)) return answer_no_key(connection);
     if (strcmp(url, "/api/stats") == 0)
         return answer_page(h, connection, HTTP_STATS, "application/json");
     if (strcmp(url, "/metrics") == 0)
@@ -123,11 +159,27 @@ static rt_status resolve(const char *address, struct addrinfo **out, rt_error *e
                      : rt_fail(err, RT_INVALID, "net.http: %s: %s", address, gai_strerror(code));
 }
 
-rt_status http_server_open(const char *address, http_server **out, rt_error *err)
+static bool is_loopback(const struct sockaddr *a)
+{
+    const struct sockaddr_in *v4 = (const void *)a;
+    const struct sockaddr_in6 *v6 = (const void *)a;
+    if (a->sa_family == AF_INET) return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+    return a->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+rt_status http_server_open(const char *address, const char *key_file, http_server **out,
+                           rt_error *err)
 {
     struct addrinfo *wanted = NULL;
     rt_status st = resolve(address, &wanted, err);
     if (st != RT_OK) return st;
+    if (key_file[0] == '\0' && !is_loopback(wanted->ai_addr)) {
+        freeaddrinfo(wanted);
+        return rt_fail(err, RT_INVALID,
+                       "net.http: '%.100s' is beyond loopback, which needs keys: set "
+                       "net.http_key_file to a file with one key a line",
+                       address);
+    }
     http_server *h = rt_calloc(1, sizeof *h);
     if (h == NULL) {
         freeaddrinfo(wanted);
@@ -135,11 +187,18 @@ rt_status http_server_open(const char *address, http_server **out, rt_error *err
     }
     pthread_mutex_init(&h->mutex, NULL);
     h->beat_ms = rt_clock_mono_ms();
+    if (key_file[0] != '\0' && (st = api_gate_open(key_file, &h->gate, err)) != RT_OK) {
+        st = rt_wrap(err, st, "net.http_key_file");
+        freeaddrinfo(wanted);
+        http_server_close(h);
+        return st;
+    }
     http_daemon_settings how = {.socket = wanted->ai_addr,
                                 .flags = MHD_USE_INTERNAL_POLLING_THREAD,
                                 .handle = handle,
                                 .context = h,
                                 .connections_max = CONNECTIONS_MAX,
+                                .per_address_max = PER_ADDRESS_MAX,
                                 .timeout_s = TIMEOUT_S};
     st = http_daemon_start(&how, &h->daemon, h->address, err);
     if (st != RT_OK) st = rt_wrap(err, st, "net.http: %s", address);
@@ -156,6 +215,7 @@ void http_server_close(http_server *h)
 {
     if (h == NULL) return;
     if (h->daemon != NULL) MHD_stop_daemon(h->daemon);
+    api_gate_close(h->gate);
     for (int i = 0; i < HTTP_PAGE_COUNT; i++) rt_buf_free(&h->pages[i]);
     pthread_mutex_destroy(&h->mutex);
     free(h);
@@ -164,6 +224,11 @@ void http_server_close(http_server *h)
 const char *http_server_address(const http_server *h)
 {
     return h->address;
+}
+
+uint64_t http_server_refused(const http_server *h)
+{
+    return h->gate == NULL ? 0 : api_gate_refused(h->gate);
 }
 
 void http_server_publish(http_server *h, http_page page, rt_buf *text)

@@ -106,3 +106,26 @@ YAML
   "$RETORT" run --config retort.yaml --dry-run --json $both > dry.json
   [ "$(of '(lambda b, p: abs(b[0]["cost"] - p["prompt_tokens"] / 1e6) < 1e-9 and b[0]["cost"] < b[1]["cost"] < b[2]["cost"])(d["projection"]["second"]["both"], d["projection"])')" = True ] || { cat dry.json; false; }
 }
+
+@test "rows that the teacher is asked about for the score are priced too, in a run and not in labelling" {
+  make_recorded 60
+  write_config
+  sed -i 's/^teacher:.*/teacher: {backend: openai, base_url: "http:\/\/127.0.0.1:9\/v1", model: m, max_new_tokens: 100, attempts_max: 1}/' retort.yaml
+  priced="--set limits.price_input=3 --set limits.price_output=15"
+  # shellcheck disable=SC2086
+  "$RETORT" run --config retort.yaml --dry-run --json $priced > dry.json
+  alone=$(of 'd["projection"]["cost"]')
+  [ "$(of '"evaluation" in d["projection"]')" = False ]
+  # shellcheck disable=SC2086
+  timeout 20 "$RETORT" run --config retort.yaml --dry-run --json $priced --set eval.teacher=true --set eval.rows_max=7 > dry.json
+  [ "$(of 'd["projection"]["evaluation"]["rows"]')" -eq 7 ] || { cat dry.json; false; }
+  [ "$(of 'd["projection"]["evaluation"]["completion_tokens_max"]')" -eq 700 ]
+  [ "$(of '(lambda e: e["prompt_tokens"] > 70 and abs(e["cost"] - (3 * e["prompt_tokens"] + 15 * e["completion_tokens"]) / 1e6) < 1e-9)(d["projection"]["evaluation"])')" = True ]
+  [ "$(of "abs(d['projection']['cost'] - $alone - d['projection']['evaluation']['cost']) < 1e-9")" = True ] || { cat dry.json; false; }
+  # shellcheck disable=SC2086
+  run "$RETORT" run --config retort.yaml --dry-run $priced --set eval.teacher=true --set eval.rows_max=7
+  [[ "$output" == *"evaluation  7 rows of eval.files, because of eval.teacher: about 0.0"* ]] || { echo "$output"; false; }
+  # shellcheck disable=SC2086
+  "$RETORT" label --config retort.yaml --dry-run --json $priced --set eval.teacher=true > dry.json
+  [ "$(of "d['projection']['cost'] == $alone")" = True ]
+}

@@ -82,6 +82,7 @@ YAML
   sed -i 's/files: \[recorded.jsonl\], match: input/files: [cheap.jsonl], match: input/' retort.yaml
   label --set escalate.config=strong.yaml || { cat label.err; show_logs; false; }
   [ "$(labelled)" -eq 120 ]
+  [ "$(json run/spend.json requests)" -eq 120 ]             # counted, though the first teacher asks nobody
   label --set escalate.config=strong.yaml --set run_dir=again --set name=again || { cat label.err; false; }
   [ "$(wc -l < again/dataset/labels.jsonl)" -eq 120 ]
   stop_teacher

@@ -11,7 +11,6 @@
 
 #define SHARDS_MAX   4
 #define PARAMS_MAX   256
-#define LOOKAHEAD    2
 #define EVAL_BATCHES 2
 #define SEQS         4
 
@@ -21,6 +20,7 @@ typedef struct toy_shard {
     char endpoint[128];
     uint64_t incarnation, generation, version;
     wire_sums sums;
+    uint64_t staleness[WIRE_STALE_MAX];
     ckpt_file files[2];
 } toy_shard;
 
@@ -37,6 +37,7 @@ struct toy_coordinator {
     bool scored[EVAL_BATCHES];
     wire_sums scores;
     bool applying;
+    uint64_t n_counted, staleness_max;
     double norm;
     double squares[PARAMS_MAX];
     size_t n_params;
@@ -125,7 +126,7 @@ static void publish(toy_coordinator *t, micro_batch_kind kind, uint64_t step, ui
 
 static void feed(toy_coordinator *t)
 {
-    uint64_t limit = RT_MIN(t->version + LOOKAHEAD, t->n_steps);
+    uint64_t limit = RT_MIN(t->version + TOY_LOOKAHEAD, t->n_steps);
     for (; t->fed < limit; t->fed++)
         for (uint32_t i = 0; i < TOY_MICRO_BATCHES; i++)
             publish(t, MICRO_BATCH_TRAIN, t->fed, i, TOY_MICRO_BATCHES);
@@ -160,7 +161,8 @@ static wire_server_order order_for(const toy_coordinator *t, const toy_shard *s)
                                .n_vocab = t->n_vocab,
                                .bos_id = 1,
                                .eos_id = 2,
-                               .pad_id = 3};
+                               .pad_id = 3,
+                               .limit = t->n_steps};
     if (!s->has_params || s->generation < t->generation)
         order.kind = ORDER_RESTORE;
     else if (t->applying && s->version == t->version)
@@ -189,12 +191,26 @@ static void send_orders(toy_coordinator *t)
     }
 }
 
+static void count_step(toy_coordinator *t)
+{
+    for (uint32_t i = 0; i < t->n_shards; i++) {
+        uint64_t n = 0;
+        for (uint64_t k = 0; k < WIRE_STALE_MAX; k++) {
+            n += t->shards[i].staleness[k];
+            if (t->shards[i].staleness[k] > 0) t->staleness_max = RT_MAX(t->staleness_max, k);
+        }
+        RT_ASSERT(n == 0 || n == TOY_MICRO_BATCHES); /* mode sync counts none */
+        if (i == 0) t->n_counted += n;
+    }
+}
+
 static void advance(toy_coordinator *t)
 {
     if (!t->applying && t->version < t->n_steps && all_hold(t, t->version, true)) {
         double sum = 0;
         for (size_t i = 0; i < t->n_params; i++) sum += t->squares[i];
         t->norm = sqrt(sum);
+        count_step(t);
         t->applying = true;
         send_orders(t);
     }
@@ -219,6 +235,7 @@ static void take_report(toy_coordinator *t, const net_incoming *in)
     s->gathered = r->gathered;
     s->has_saved = r->has_saved && r->saved_version == t->n_steps;
     s->sums = r->sums;
+    memcpy(s->staleness, r->staleness, sizeof s->staleness);
     if (r->problem[0] != '\0') fprintf(stderr, "shard %u: %s\n", r->shard, r->problem);
     for (size_t i = 0; i < r->n_params; i++) {
         RT_ASSERT(r->param_index[i] < PARAMS_MAX);
@@ -348,6 +365,7 @@ void toy_rewind(toy_coordinator *t)
     t->generation++;
     t->version = 0;
     t->fed = 0;
+    t->n_counted = 0;
     t->applying = false;
     t->evaluating = false;
     send_orders(t);
@@ -367,6 +385,16 @@ const char *toy_student_busy(const toy_coordinator *t)
 {
     const char *busy = t->beat.message.heartbeat.busy_with;
     return busy == NULL ? "" : busy;
+}
+
+uint64_t toy_n_counted(const toy_coordinator *t)
+{
+    return t->n_counted;
+}
+
+uint64_t toy_staleness_max(const toy_coordinator *t)
+{
+    return t->staleness_max;
 }
 
 double toy_student_counter(const toy_coordinator *t, const char *name)

@@ -13,6 +13,7 @@
 #include "common/queue/queue.h"
 
 #define TOY_MICRO_BATCHES 5
+#define TOY_LOOKAHEAD     4 /* steps in the stream; train.staleness_max is below */
 
 typedef struct toy_coordinator toy_coordinator;
 
@@ -41,5 +42,9 @@ double toy_student_counter(const toy_coordinator *t, const char *name);
 /* What student-0 was doing then. */
 const char *toy_student_busy(const toy_coordinator *t);
 double toy_last_norm(const toy_coordinator *t);
+/* Since the newest start from version 0, by any shard: micro-batches of applied steps, each of which had
+ * all of its own, and how many versions one was behind its step at most. */
+uint64_t toy_n_counted(const toy_coordinator *t);
+uint64_t toy_staleness_max(const toy_coordinator *t);
 
 #endif

@@ -1,5 +1,6 @@
 /* Students and parameter-server shards as real processes: whatever their number, whichever of them
- * is killed, and if the queue is emptied in mid-run, the weights have the same bits.
+ * is killed, and if the queue is emptied in mid-run, the weights have the same bits. In modes ssp and
+ * async they have not, and every micro-batch counts once all the same.
  *
  * With "bench [N_VOCAB [N_STEPS [SPIN_US]]]", the time of steps that compute next to nothing, for a student of a
  * million parameters and more: what a step costs beyond computing.
@@ -9,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,21 +45,33 @@ typedef struct scenario {
     uint64_t kill_student_at, flush_at, kill_shard_at, stop_student_at; /* versions; 0: never */
     uint64_t kill_pushing_at; /* the same: with one gradient on its way and the next one computed */
     bool in_frames;           /* net.shared_memory is off */
+    const char *mode;         /* NULL: sync */
 } scenario;
 
 static const scenario scenarios[] = {
-    {"one student, one shard", 1, 1, 0, 0, 0, 0, 0, false},
-    {"three students, two shards", 2, 3, 0, 0, 0, 0, 0, false},
-    {"the same in frames", 2, 3, 0, 0, 0, 0, 0, true},
-    {"killed students, emptied queue", 2, 2, 7, 12, 0, 17, 0, false},
-    {"killed while pushing", 2, 1, 0, 0, 0, 0, 9, false},
-    {"killed while pushing frames", 2, 2, 0, 0, 0, 0, 9, true},
-    {"killed shard", 3, 2, 0, 0, 11, 0, 0, false},
+    {"one student, one shard", 1, 1, 0, 0, 0, 0, 0, false, NULL},
+    {"three students, two shards", 2, 3, 0, 0, 0, 0, 0, false, NULL},
+    {"the same in frames", 2, 3, 0, 0, 0, 0, 0, true, NULL},
+    {"killed students, emptied queue", 2, 2, 7, 12, 0, 17, 0, false, NULL},
+    {"killed while pushing", 2, 1, 0, 0, 0, 0, 9, false, NULL},
+    {"killed while pushing frames", 2, 2, 0, 0, 0, 0, 9, true, NULL},
+    {"killed shard", 3, 2, 0, 0, 11, 0, 0, false, NULL},
+};
+
+/* Their bits are their own: what is checked is that everything counted, once. */
+#define STALENESS_MAX 3
+static const scenario other_modes[] = {
+    {"ssp, three students, two shards", 2, 3, 0, 0, 0, 0, 0, false, "ssp"},
+    {"ssp, killed students, emptied queue", 2, 2, 7, 12, 0, 17, 0, false, "ssp"},
+    {"async, three students, two shards", 2, 3, 0, 0, 0, 0, 0, false, "async"},
+    {"async, killed students, emptied queue", 2, 2, 7, 12, 0, 17, 0, false, "async"},
+    {"async, killed shard", 3, 2, 0, 0, 11, 0, 0, false, "async"},
 };
 
 typedef struct outcome {
     char weights[RT_ID_HEX_SIZE];
     double loss, norm;
+    uint64_t n_counted, staleness_max;
 } outcome;
 
 static void check(bool good, const char *what)
@@ -118,11 +132,13 @@ static void write_config(cluster *c)
                  "teacher: {files: [none.jsonl], match_field: \"{input}\"}\n"
                  "student: {d_model: %" PRIu32 ", n_layers: 2, n_heads: 4, n_kv_heads: 2, "
                  "d_ff: 64, seq_len_max: 64, dropout: 0.1, tied: false}\n"
-                 "train: {steps: %" PRIu64 ", micro_batches: %d, lr: 0.01, clip_norm: 1.0}\n"
+                 "train: {steps: %" PRIu64 ", micro_batches: %d, lr: 0.01, clip_norm: 1.0, "
+                 "mode: %s, staleness_max: %d}\n"
                  "queue: {url: \"%s\"}\n"
                  "net: {coordinator: \"%s\", heartbeat_ms: 100, dead_after_ms: 2000, "
                  "shared_memory: %s%s}\n",
-                 c->size->d_model, c->size->n_steps, TOY_MICRO_BATCHES, url,
+                 c->size->d_model, c->size->n_steps, TOY_MICRO_BATCHES,
+                 c->what->mode == NULL ? "sync" : c->what->mode, STALENESS_MAX, url,
                  toy_endpoint(c->coordinator), c->what->in_frames ? "false" : "true", spin_text);
     snprintf(c->config, sizeof c->config, "%s/retort.yaml", c->folder);
     check(rt_fs_write_atomic(c->config, text, (size_t)n, NULL) == RT_OK, "write the config");
@@ -304,6 +320,8 @@ static outcome run(const scenario *what, const size *size_of, size_t i_scenario)
     hash_checkpoint(checkpoint, out.weights);
     out.loss = toy_scores(c.coordinator).loss[0];
     out.norm = toy_last_norm(c.coordinator);
+    out.n_counted = toy_n_counted(c.coordinator);
+    out.staleness_max = toy_staleness_max(c.coordinator);
     printf("%-32s %s  norm %.17g  loss %.6f  %.2f s\n", what->name, out.weights, out.norm, out.loss,
            seconds);
     printf("    student-0: %.0f micro-batches, %.2f s computing, %.2f s waiting for versions and "
@@ -326,6 +344,17 @@ static void clean_up(void)
     if (redis_pid > 0) kill_worker(redis_pid);
     if (getenv("RT_KEEP") == NULL && rt_fs_remove_tree(root, NULL) != RT_OK)
         fprintf(stderr, "left behind: %s\n", root);
+}
+
+static void check_other_mode(const scenario *what, const outcome *sync, size_t i_scenario)
+{
+    outcome o = run(what, &small, i_scenario);
+    printf("    %" PRIu64 " micro-batches, at most %" PRIu64 " versions behind\n", o.n_counted,
+           o.staleness_max);
+    check(o.n_counted == small.n_steps * TOY_MICRO_BATCHES, "every micro-batch counted once");
+    check(o.staleness_max <= STALENESS_MAX, "staleness is bounded");
+    check(fabs(o.loss - sync->loss) < 0.2 * sync->loss,
+          "the student learns what it learns in sync");
 }
 
 int main(int argc, char **argv)
@@ -352,5 +381,7 @@ int main(int argc, char **argv)
         check(first.norm == other.norm, "the gradient's norm has the same bits");
         check(first.loss == other.loss, "the scores are the same");
     }
+    for (size_t i = 0; i < (bench ? 0 : RT_COUNT(other_modes)); i++)
+        check_other_mode(&other_modes[i], &first, RT_COUNT(scenarios) + i);
     return 0;
 }

@@ -177,6 +177,31 @@ static void add_in_order(gather *g)
     }
 }
 
+static rt_status check_finite(const wire_push *push, const float *grad, size_t n, rt_error *err)
+{
+    if (all_finite(grad, n)) return RT_OK;
+    return rt_fail(err, RT_INVALID,
+                   "non-finite gradient: step %" PRIu64 " micro-batch %" PRIu32
+                   ": lower train.lr or train.clip_norm",
+                   push->step, push->index);
+}
+
+rt_status gather_note(gather *g, const wire_push *push, const float *grad, wire_push_status *status,
+                      rt_error *err)
+{
+    wire_push_status found = PUSH_STALE;
+    rt_status st = gather_check(g, push, &found, err);
+    if (st == RT_OK && found == PUSH_ACCEPTED) st = check_finite(push, grad, g->n_floats, err);
+    if (st != RT_OK) return st;
+    *status = found;
+    if (found != PUSH_ACCEPTED) return RT_OK;
+    g->n = push->n_micro_batches;
+    g->n_next++; /* whatever their order */
+    g->received[push->index / 8] |= (uint8_t)(1u << (push->index % 8));
+    add_sums(&g->sums, &push->sums);
+    return RT_OK;
+}
+
 /* Keep it until its turn, which may be now. */
 static rt_status keep(gather *g, const wire_push *push, const slice_rows *rows, float **grad,
                       rt_error *err)
@@ -203,11 +228,7 @@ rt_status gather_add(gather *g, const wire_push *push, const slice_rows *rows, f
     if (st != RT_OK) return st;
     RT_ASSERT(rows->n_floats == g->n_floats);
     if (found == PUSH_ACCEPTED) {
-        if (!all_finite(*grad, slice_rows_packed(rows)))
-            return rt_fail(err, RT_INVALID,
-                           "non-finite gradient: step %" PRIu64 " micro-batch %" PRIu32
-                           ": lower train.lr or train.clip_norm",
-                           push->step, push->index);
+        if ((st = check_finite(push, *grad, slice_rows_packed(rows), err)) != RT_OK) return st;
         if ((st = keep(g, push, rows, grad, err)) != RT_OK) return st;
         add_in_order(g);
     }
@@ -233,6 +254,11 @@ const wire_sums *gather_loss_sums(const gather *g)
 uint32_t gather_n_micro_batches(const gather *g)
 {
     return g->n;
+}
+
+uint32_t gather_n_added(const gather *g)
+{
+    return g->n_next;
 }
 
 const uint8_t *gather_received(const gather *g, size_t *n_bytes)

@@ -40,6 +40,10 @@ void gather_give_back(gather *g, float *buffer);
 RT_MUST_USE rt_status gather_add(gather *g, const wire_push *push, const slice_rows *rows,
                                  float **grad, wire_push_status *status, rt_error *err);
 
+/* The same for a gradient that is used at once: it is checked and counted, and not kept. */
+RT_MUST_USE rt_status gather_note(gather *g, const wire_push *push, const float *grad,
+                                  wire_push_status *status, rt_error *err);
+
 /* Whether a push would be accepted, from its header alone. The same refusals as gather_add(). */
 RT_MUST_USE rt_status gather_check(const gather *g, const wire_push *push, wire_push_status *status,
                                    rt_error *err);
@@ -50,6 +54,7 @@ float *gather_sum(gather *g);
 /* Over the micro-batches added so far. */
 const wire_sums *gather_loss_sums(const gather *g);
 uint32_t gather_n_micro_batches(const gather *g); /* 0 until the first push */
+uint32_t gather_n_added(const gather *g);
 /* Bit i of byte i / 8: micro-batch i is here. Valid until the next call. */
 const uint8_t *gather_received(const gather *g, size_t *n_bytes);
 

@@ -15,9 +15,9 @@
 typedef struct parked_pull {
     net_peer peer;
     uint64_t message_id;
-    uint64_t version;
+    wire_pull pull;
+    uint64_t version; /* that answers it */
     uint64_t since_ms, until_ms;
-    bool shares; /* the peer may read this process's memory */
 } parked_pull;
 
 /* Zero-initialise; owns nothing. */

@@ -23,6 +23,7 @@
 typedef struct shard_process {
     const config *config;
     uint32_t shard;
+    net_keyring *ring; /* of the students' socket; NULL without keys */
     runtime *rt;
     net_client *coordinator;
     parked_pulls parked;
@@ -144,6 +145,7 @@ static void tell_heartbeat(shard_process *p, const wire_server_report *r)
     const net_counts *net = net_server_counts(p->desk.net);
     runtime_gauge(p->rt, "messages_dropped", (double)net->n_dropped);
     runtime_gauge(p->rt, "connections_failed", (double)net->n_foreign);
+    runtime_gauge(p->rt, "connections_denied", (double)net->n_denied);
     if (r->problem[0] != '\0')
         runtime_busy(p->rt, "%.120s", r->problem);
     else if (!r->has_params)
@@ -219,13 +221,12 @@ static rt_status bind_students(shard_process *p, const net_identity *identity, r
                                rt_error *err)
 {
     const net_config *n = &p->config->net;
-    net_keys keys = {0};
     rt_buf bind = {0};
-    bool has_keys = n->curve_key_file[0] != '\0';
-    rt_status st = RT_OK;
-    if (has_keys && (st = net_keys_read(n->curve_key_file, &keys, err)) != RT_OK) goto out;
+    rt_status st = net_keyring_open(n->keys, n->curve_key_file, NET_ROLE_SERVER, &p->ring, err);
+    if (st != RT_OK) goto out;
     if ((st = endpoint_fill(n->server_bind, p->shard, "", &bind, err)) != RT_OK) goto out;
-    st = net_server_open(identity, bind.data, has_keys ? &keys : NULL, &p->desk.net, err);
+    net_lock lock = {p->ring, NET_BIT(NET_ROLE_STUDENT)};
+    st = net_server_open(identity, bind.data, &lock, &p->desk.net, err);
     if (st != RT_OK) {
         st = rt_wrap(err, st, "net.server_bind");
         goto out;
@@ -234,7 +235,6 @@ static rt_status bind_students(shard_process *p, const net_identity *identity, r
     st = endpoint_fill(n->server_advertise[0] != '\0' ? n->server_advertise : bound, p->shard,
                        bound, endpoint, err);
 out:
-    explicit_bzero(&keys, sizeof keys);
     rt_buf_free(&bind);
     return st;
 }
@@ -266,6 +266,7 @@ rt_status param_server_run(const config *c, uint32_t shard, rt_error *err)
 out:
     runtime_close(p->rt);
     net_server_close(p->desk.net);
+    net_keyring_free(p->ring);
     shard_state_free(p->desk.state);
     free(p->desk.scratch);
     rt_buf_free(&endpoint);

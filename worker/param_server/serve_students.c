@@ -73,6 +73,7 @@ static void send_weights(student_desk *desk, const net_peer *to, uint64_t messag
     wire_message m = {.type = WIRE_PULLED,
                       .pulled = {.status = PULL_OK,
                                  .version = shard_state_version(desk->state),
+                                 .generation = shard_state_generation(desk->state),
                                  .n_floats = w->n_floats,
                                  .waited_ms = waited_ms,
                                  .element = desk->element}};
@@ -84,12 +85,13 @@ static void send_weights(student_desk *desk, const net_peer *to, uint64_t messag
 static bool tell_where(student_desk *desk, const parked_pull *pull, uint64_t waited_ms)
 {
     shard_weights *w = shard_state_model(desk->state)->weights;
-    if (!desk->shares || !pull->shares) return false;
+    if (!desk->shares || !pull->pull.shares) return false;
     const shared_block_ref *where = shard_weights_where(w, desk->element == WIRE_ELEMENT_BF16);
     if (where == NULL) return false;
     wire_message m = {.type = WIRE_PULLED,
                       .pulled = {.status = PULL_OK,
                                  .version = shard_state_version(desk->state),
+                                 .generation = shard_state_generation(desk->state),
                                  .n_floats = w->n_floats,
                                  .waited_ms = waited_ms,
                                  .element = desk->element,
@@ -101,7 +103,8 @@ static bool tell_where(student_desk *desk, const parked_pull *pull, uint64_t wai
 
 static void answer_pull(student_desk *desk, const parked_pull *pull, uint64_t now_ms)
 {
-    wire_pull_status status = shard_state_pull(desk->state, pull->version);
+    uint64_t needed = 0;
+    wire_pull_status status = shard_state_pull(desk->state, &pull->pull, &needed);
     uint64_t waited_ms = now_ms > pull->since_ms ? now_ms - pull->since_ms : 0;
     if (status == PULL_OK && tell_where(desk, pull, waited_ms)) return;
     if (status == PULL_OK) {
@@ -119,17 +122,16 @@ static void handle_pull(student_desk *desk, const net_incoming *in, uint64_t now
 {
     parked_pull pull = {.peer = in->peer,
                         .message_id = in->message.message_id,
-                        .version = in->message.pull.version,
+                        .pull = in->message.pull,
                         .since_ms = now_ms,
-                        .until_ms = now_ms + PULL_PARK_MS,
-                        .shares = in->message.pull.shares};
+                        .until_ms = now_ms + PULL_PARK_MS};
     rt_error err = {0};
     desk->n_pulls++;
     if (check_element(desk, in, in->message.pull.element, &err) != RT_OK) {
         refuse(desk, in, &err);
         return;
     }
-    if (shard_state_pull(desk->state, pull.version) == PULL_NOT_YET &&
+    if (shard_state_pull(desk->state, &pull.pull, &pull.version) == PULL_NOT_YET &&
         parked_pulls_add(desk->parked, &pull))
         return;
     answer_pull(desk, &pull, now_ms);

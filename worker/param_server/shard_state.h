@@ -13,6 +13,10 @@
  *     }
  *     shard_state_report(s, &report);
  *
+ * In modes other than sync gradients of a few later steps are taken too (gather_window.h), below the
+ * limit that orders tell: nothing of what lies behind a mark may be in its checkpoint. Mode ssp keeps
+ * them until their step is applied. Mode async applies each when it arrives, and APPLY moves on.
+ *
  * Orders repeat and come late: one for another generation or version is ignored. What is reported
  * is the whole state, so nothing depends on one message arriving.
  */
@@ -31,6 +35,8 @@
 typedef struct shard_settings {
     uint32_t shard;
     uint32_t micro_batches_max;
+    train_mode mode;
+    uint64_t n_ahead; /* steps behind the version that are gathered too; sync: 0 */
     double clip_norm; /* 0: off */
     adamw_settings adamw;
     lr_schedule schedule; /* n_steps comes with each order */
@@ -73,8 +79,8 @@ void shard_state_forget_saved(shard_state *s);
 /* Folder of the newest save, or NULL. */
 const char *shard_state_saved_folder(const shard_state *s);
 
-/* What a pull of `version` gets. */
-wire_pull_status shard_state_pull(const shard_state *s, uint64_t version);
+/* What a pull gets. *needed is the version that answers it, UINT64_MAX when it waits for an order. */
+wire_pull_status shard_state_pull(const shard_state *s, const wire_pull *pull, uint64_t *needed);
 
 /* A buffer to receive a gradient of shard_state_n_floats() into; NULL without parameters or memory.
  * Given to shard_state_push() or back with shard_state_give_back(). */

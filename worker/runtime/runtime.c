@@ -49,8 +49,7 @@ struct runtime {
     char fingerprint[33];
     char *endpoint;
     net_identity identity;
-    bool has_keys;
-    net_keys keys;
+    net_keyring *ring;       /* NULL without keys */
     net_client *coordinator; /* main thread only */
     net_client *pulse;       /* heartbeat thread only, once it runs */
     pthread_t thread;
@@ -76,6 +75,7 @@ typedef struct pulse_state {
     uint64_t next_ms;
     uint64_t answered_ms;
     uint64_t away_logged_ms;
+    uint64_t key_log_ms; /* a key of another role is mentioned again from then on */
 } pulse_state;
 
 static bool is_closing(runtime *rt)
@@ -154,8 +154,15 @@ static bool refusal_is_temporary(const char *status)
 static void take_refusal(runtime *rt, pulse_state *p, const wire_refused *refused)
 {
     const char *text = refused->text != NULL ? refused->text : "";
+    uint64_t now_ms = rt_clock_mono_ms();
     if (refused->register_again) {
-        if (p->registered) {
+        bool wrong_key =
+            refused->status != NULL && strcmp(refused->status, rt_status_name(RT_REFUSED)) == 0;
+        if (wrong_key && now_ms >= p->key_log_ms) {
+            rt_log_error("runtime.wrong_key", "coordinator=%s text=\"%s\", trying again",
+                         rt->config->net.coordinator, text);
+            p->key_log_ms = now_ms + AWAY_LOG_MS;
+        } else if (p->registered && !wrong_key) {
             rt_log_info("runtime.register_again", "coordinator=%s why=\"%s\"",
                         rt->config->net.coordinator, text);
             p->next_ms = 0;
@@ -187,13 +194,29 @@ static void note_answer(runtime *rt, pulse_state *p, uint64_t now_ms)
     p->answered_ms = now_ms;
 }
 
+static net_lock to_coordinator(const runtime *rt)
+{
+    return (net_lock){rt->ring, NET_BIT(NET_ROLE_COORDINATOR)};
+}
+
+static net_role key_role_of(wire_role role)
+{
+    switch (role) {
+    case ROLE_TEACHER: return NET_ROLE_TEACHER;
+    case ROLE_STUDENT: return NET_ROLE_STUDENT;
+    case ROLE_SERVER: return NET_ROLE_SERVER;
+    case ROLE_UNKNOWN: break;
+    }
+    return NET_ROLE_NONE;
+}
+
 /* ZeroMQ does not try again after a denied handshake; a socket made anew does. */
 static void reopen_pulse(runtime *rt)
 {
     rt_error err = {0};
     net_client *fresh = NULL;
-    rt_status st =
-        net_client_open(&rt->identity, rt->config->net.coordinator, runtime_keys(rt), &fresh, &err);
+    net_lock lock = to_coordinator(rt);
+    rt_status st = net_client_open(&rt->identity, rt->config->net.coordinator, &lock, &fresh, &err);
     if (st != RT_OK) {
         rt_log_warn("runtime.reopen", "%s", err.text);
         return;
@@ -312,6 +335,7 @@ rt_status runtime_open(const config *c, wire_role role, const char *name, uint32
 {
     rt_status st = RT_OK;
     runtime *rt = NULL;
+    net_lock lock;
     if (c->net.coordinator[0] == '\0')
         return rt_fail(err, RT_INVALID,
                        "net.coordinator: is empty, expected the endpoint of the coordinator, such "
@@ -332,14 +356,12 @@ rt_status runtime_open(const config *c, wire_role role, const char *name, uint32
     }
     if ((st = make_locks(rt, err)) != RT_OK) goto out;
     if ((st = config_fingerprint(c, rt->fingerprint, err)) != RT_OK) goto out;
-    if (c->net.curve_key_file[0] != '\0') {
-        if ((st = net_keys_read(c->net.curve_key_file, &rt->keys, err)) != RT_OK) goto out;
-        rt->has_keys = true;
-    }
-    st =
-        net_client_open(&rt->identity, c->net.coordinator, runtime_keys(rt), &rt->coordinator, err);
+    st = net_keyring_open(c->net.keys, c->net.curve_key_file, key_role_of(role), &rt->ring, err);
     if (st != RT_OK) goto out;
-    st = net_client_open(&rt->identity, c->net.coordinator, runtime_keys(rt), &rt->pulse, err);
+    lock = to_coordinator(rt);
+    st = net_client_open(&rt->identity, c->net.coordinator, &lock, &rt->coordinator, err);
+    if (st != RT_OK) goto out;
+    st = net_client_open(&rt->identity, c->net.coordinator, &lock, &rt->pulse, err);
     if (st != RT_OK) goto out;
     if ((st = start_thread(rt, err)) != RT_OK) goto out;
     if ((st = wait_registered(rt, err)) != RT_OK) goto out;
@@ -369,7 +391,7 @@ void runtime_close(runtime *rt)
     }
     runtime_view_free(&rt->view);
     free(rt->endpoint);
-    explicit_bzero(&rt->keys, sizeof rt->keys);
+    net_keyring_free(rt->ring);
     free(rt);
 }
 
@@ -383,9 +405,9 @@ const net_identity *runtime_identity(const runtime *rt)
     return &rt->identity;
 }
 
-const net_keys *runtime_keys(const runtime *rt)
+net_keyring *runtime_keyring(const runtime *rt)
 {
-    return rt->has_keys ? &rt->keys : NULL;
+    return rt->ring;
 }
 
 net_client *runtime_coordinator(runtime *rt)
@@ -507,20 +529,24 @@ static rt_status queue_url(runtime *rt, char **out, rt_error *err)
 rt_status runtime_open_queue(runtime *rt, queue **out, rt_error *err)
 {
     rt_status st = RT_OK;
-    rt_buf password = {0};
     char *url = NULL;
     uint64_t logged_ms = 0;
-    st = config_secret("queue.password", rt->config->queue.password, &password, err);
-    if (st != RT_OK) goto out;
-    if ((st = rt_buf_add_text(&password, "", err)) != RT_OK) goto out;
+    const queue_config *c = &rt->config->queue;
+    const queue_login login = {.user = c->user,
+                               .read_password =
+                                   c->password[0] != '\0' ? config_queue_password : NULL,
+                               .context = rt->config,
+                               .ca_file = c->ca_file,
+                               .cert_file = c->cert_file,
+                               .key_file = c->key_file};
     for (;;) {
         rt_error why = {0};
         free(url);
         url = NULL;
         if ((st = queue_url(rt, &url, err)) != RT_OK) goto out;
         st = url[0] == '\0' ? rt_fail(&why, RT_UNAVAILABLE, "no queue.url is known yet")
-                            : queue_open_redis(url, password.data, out, &why);
-        if (st != RT_UNAVAILABLE && st != RT_TIMEOUT) {
+                            : queue_open_redis_as(url, &login, out, &why);
+        if (st == RT_OK || st == RT_NOMEM || st == RT_INVALID || st == RT_UNSUPPORTED) {
             if (st != RT_OK && err != NULL) *err = why;
             goto out;
         }
@@ -537,7 +563,5 @@ rt_status runtime_open_queue(runtime *rt, queue **out, rt_error *err)
     }
 out:
     free(url);
-    if (password.data != NULL) explicit_bzero(password.data, password.capacity);
-    rt_buf_free(&password);
     return st;
 }

@@ -12,7 +12,7 @@
 #define RT_WORKER_RUNTIME_RUNTIME_H
 
 #include "common/conf/config.h"
-#include "common/net/endpoint.h"
+#include "common/net/keyring.h"
 #include "common/queue/queue.h"
 #include "worker/runtime/run_path.h"
 
@@ -42,7 +42,7 @@ void runtime_close(runtime *rt);
 
 const config *runtime_config(const runtime *rt);
 const net_identity *runtime_identity(const runtime *rt);
-const net_keys *runtime_keys(const runtime *rt); /* NULL without net.curve_key_file */
+net_keyring *runtime_keyring(const runtime *rt); /* NULL without net.keys and the like */
 /* The main thread's client to the coordinator. */
 net_client *runtime_coordinator(runtime *rt);
 
@@ -63,7 +63,9 @@ void runtime_count(runtime *rt, const char *counter, double add);
 void runtime_gauge(runtime *rt, const char *gauge, double value);
 
 /* Opens the queue at the URL of config or RunState, waiting while Redis is away. The connection is
- * the caller's own. RT_REFUSED for a wrong password, RT_CANCELLED when stopping. */
+ * the caller's own. A wrong password, or a file of it that is missing, is waited out too: the log says
+ * what is wrong, and each try reads it anew. RT_CANCELLED when stopping, RT_INVALID and RT_UNSUPPORTED
+ * for what waiting cannot mend. */
 RT_MUST_USE rt_status runtime_open_queue(runtime *rt, queue **out, rt_error *err);
 
 #endif

@@ -299,8 +299,8 @@ static bool check_headers(exchange *x, const char *url, const char *method)
     bool reads = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
     const char *length = header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t n_body = 0;
-    if (with->keys != NULL && strncmp(url, "/v1", 3) == 0 &&
-        !api_keys_allow(with->keys, header(x, MHD_HTTP_HEADER_AUTHORIZATION)))
+    if (with->gate != NULL && strncmp(url, "/v1", 3) == 0 &&
+        !api_gate_allows(with->gate, header(x, MHD_HTTP_HEADER_AUTHORIZATION)))
         return api_refuse(&x->why, API_NO_KEY, NULL,
                           "expected `Authorization: Bearer KEY` with a key of this server");
     if (x->route == ROUTE_NONE)
@@ -413,7 +413,7 @@ rt_status http_open(const http_context *context, const char *address, uint64_t p
     listen_address a;
     rt_status st = listen_address_parse(address, port, &a, err);
     if (st != RT_OK) return st;
-    if (!a.is_loopback && context->keys == NULL)
+    if (!a.is_loopback && context->gate == NULL)
         return rt_fail(err, RT_INVALID,
                        "--bind %s: others than this machine could ask; needs --api-key-file",
                        address);

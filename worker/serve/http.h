@@ -7,7 +7,7 @@
 #ifndef RT_WORKER_SERVE_HTTP_H
 #define RT_WORKER_SERVE_HTTP_H
 
-#include "worker/serve/api_keys.h"
+#include "common/http_server/api_gate.h"
 #include "worker/serve/engine.h"
 
 typedef struct http_side http_side;
@@ -17,7 +17,7 @@ typedef struct http_context {
     const served_model *model;
     engine *engine;
     serve_stats *stats;
-    const api_keys *keys; /* NULL: none needed */
+    api_gate *gate; /* NULL: no key is needed */
     serve_limits limits;
     size_t n_body_bytes_max;
     uint64_t timeout_ms;

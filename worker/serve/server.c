@@ -15,7 +15,7 @@
 
 struct server {
     served_model *model;
-    api_keys *keys;
+    api_gate *gate;
     serve_stats stats;
     engine *engine;
     http_side *http;
@@ -31,7 +31,7 @@ void server_close(server *s)
     http_close(s->http);
     engine_close(s->engine);
     serve_stats_close(&s->stats);
-    api_keys_free(s->keys);
+    api_gate_close(s->gate);
     served_model_close(s->model);
     free(s);
 }
@@ -45,7 +45,7 @@ rt_status server_open(const server_settings *how, server **out, rt_error *err)
                                   .timeout_ms = how->timeout_ms};
     server *s = rt_calloc(1, sizeof *s);
     if (s == NULL) return rt_fail(err, RT_NOMEM, "server");
-    if (how->key_file != NULL && (st = api_keys_load(how->key_file, &s->keys, err)) != RT_OK)
+    if (how->key_file != NULL && (st = api_gate_open(how->key_file, &s->gate, err)) != RT_OK)
         goto out;
     if ((st = serve_stats_open(&s->stats, err)) != RT_OK) goto out;
     if ((st = served_model_open(how->model, how->name, &s->model, err)) != RT_OK) goto out;
@@ -53,14 +53,14 @@ rt_status server_open(const server_settings *how, server **out, rt_error *err)
     http_context context = {.model = s->model,
                             .engine = s->engine,
                             .stats = &s->stats,
-                            .keys = s->keys,
+                            .gate = s->gate,
                             .limits = {.max_tokens = how->n_tokens_max},
                             .n_body_bytes_max = how->n_body_bytes_max,
                             .timeout_ms = how->timeout_ms,
                             .started_s = (int64_t)time(NULL)};
     if ((st = http_open(&context, how->bind, how->port, &s->http, err)) != RT_OK) goto out;
     rt_log_info("serve.open", "model=%s address=%s slots=%" PRIu64 " keys=%s", s->model->id,
-                http_address(s->http), how->n_slots, s->keys != NULL ? "needed" : "none");
+                http_address(s->http), how->n_slots, s->gate != NULL ? "needed" : "none");
     *out = s;
     s = NULL;
 out:

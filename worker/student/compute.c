@@ -51,6 +51,18 @@ static wire_sums sums_of(const loss_sums *from)
     return to;
 }
 
+/* In float32 whatever the training multiplies: validation compares versions, and runs. */
+static rt_status evaluate(model *m, const packed_batch *packed, const loss_spec *spec,
+                          loss_sums *found, rt_error *err)
+{
+    compute_mode training = model_compute(m);
+    rt_status st = model_set_compute(m, COMPUTE_F32, err);
+    if (st == RT_OK) st = model_evaluate(m, packed, spec, found, err);
+    if (training == COMPUTE_F32) return st;
+    rt_status back = model_set_compute(m, training, st == RT_OK ? err : NULL);
+    return st == RT_OK ? back : st;
+}
+
 rt_status compute_batch(model *m, const micro_batch *batch, compute_space *space, wire_sums *sums,
                         rt_error *err)
 {
@@ -62,7 +74,7 @@ rt_status compute_batch(model *m, const micro_batch *batch, compute_space *space
     for (size_t i = 0; i < TASK_COUNT; i++)
         spec.tasks[i] = (loss_task){.weight = batch->task_weight[i], .count = batch->task_count[i]};
     if (batch->kind == MICRO_BATCH_EVALUATE)
-        st = model_evaluate(m, &packed, &spec, &found, err);
+        st = evaluate(m, &packed, &spec, &found, err);
     else
         st = model_gradient(m, &packed, &spec, &found, err);
     if (st == RT_OK) *sums = sums_of(&found);

@@ -10,7 +10,8 @@
 
 typedef struct cached_slice {
     bool whole;
-    uint64_t version;
+    uint64_t asked; /* the version that was asked for */
+    uint64_t version, generation;
     bool unread;       /* what the last answer referred to could not be read: frames, this time */
     bool wants_frames; /* it never can */
 } cached_slice;
@@ -26,6 +27,7 @@ struct weight_cache {
     shard_ask *asks;      /* [n] */
     uint32_t n;
     uint64_t wanted;
+    pull_terms terms;
     wire_pull_status worst;
     uint64_t waited_ms;
     uint64_t n_shared;
@@ -127,6 +129,15 @@ static void take_numbers(weight_cache *cache, uint32_t shard, size_t first, cons
                              first, n, data, model_weights(cache->model));
 }
 
+static void has_slice(weight_cache *cache, uint32_t shard, const wire_pulled *pulled)
+{
+    cached_slice *slice = &cache->slices[shard];
+    slice->whole = true;
+    slice->asked = cache->wanted;
+    slice->version = pulled->version;
+    slice->generation = pulled->generation;
+}
+
 /* Frames of the answer into the model; their sizes are checked before a float is written. */
 static rt_status take_frames(weight_cache *cache, uint32_t shard, const net_incoming *in,
                              rt_error *err)
@@ -139,8 +150,7 @@ static rt_status take_frames(weight_cache *cache, uint32_t shard, const net_inco
         const void *data = net_frame_data(in, i, &n);
         take_numbers(cache, shard, at, data, n / n_each);
     }
-    cache->slices[shard].whole = true;
-    cache->slices[shard].version = cache->wanted;
+    has_slice(cache, shard, &in->message.pulled);
     return RT_OK;
 }
 
@@ -177,14 +187,30 @@ static rt_status take_shared(weight_cache *cache, uint32_t shard, const wire_pul
         (void)rt_fail(&why, st, "it does not hold %zu %s numbers", n_floats,
                       wire_element_name(cache->element));
     if (st == RT_NOMEM) return rt_fail(err, st, "%s", why.text);
-    cache->n_shared += st == RT_OK;
-    slice->whole = st == RT_OK;
-    slice->version = cache->wanted;
-    slice->unread = st != RT_OK;
+    if (st == RT_OK) {
+        cache->n_shared++;
+        has_slice(cache, shard, pulled);
+        return RT_OK;
+    }
+    slice->unread = true;
     slice->wants_frames = st == RT_UNAVAILABLE;
-    if (st != RT_OK)
+    /* In mode async a shard goes on all the time: that is no news. */
+    if (slice->wants_frames || cache->terms.staleness == 0)
         rt_log_info("student.not_shared", "shard=%" PRIu32 " why=\"%s\"", shard, why.text);
     return RT_OK;
+}
+
+static bool will_do(const weight_cache *cache, uint64_t version)
+{
+    return version <= cache->wanted && cache->wanted - version <= cache->terms.staleness;
+}
+
+/* Shards that were asked while the run went back: some before, some after. */
+static bool is_of_one_time(const weight_cache *cache)
+{
+    for (uint32_t i = 1; i < cache->n; i++)
+        if (cache->slices[i].generation != cache->slices[0].generation) return false;
+    return true;
 }
 
 static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *in, rt_error *err)
@@ -194,7 +220,7 @@ static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *
     if (m->type == WIRE_REFUSED)
         return rt_fail(err, RT_REFUSED, "shard %" PRIu32 ": %s", shard, m->refused.text);
     cache->waited_ms = RT_MAX(cache->waited_ms, m->pulled.waited_ms);
-    if (m->pulled.status == PULL_OK && m->pulled.version == cache->wanted)
+    if (m->pulled.status == PULL_OK && will_do(cache, m->pulled.version))
         return m->pulled.shared.n_bytes > 0 ? take_shared(cache, shard, &m->pulled, err)
                                             : take_frames(cache, shard, in, err);
     if (m->pulled.status == PULL_GONE || cache->worst == PULL_GONE)
@@ -204,23 +230,26 @@ static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *
     return RT_OK;
 }
 
-/* One question to each shard whose slice is not there, or none. */
-static rt_status ask_missing(weight_cache *cache, uint64_t timeout_ms, rt_error *err)
+/* One question to each shard whose slice is not there, or none. `again`: to those whose answer could
+ * not be read. */
+static rt_status ask_missing(weight_cache *cache, bool again, uint64_t timeout_ms, rt_error *err)
 {
-    bool all_there = true;
+    bool any = false;
     for (uint32_t i = 0; i < cache->n; i++) {
         cached_slice *slice = &cache->slices[i];
-        bool there = slice->whole && slice->version == cache->wanted;
+        bool there = slice->whole && slice->asked == cache->wanted && !cache->terms.anew &&
+                     will_do(cache, slice->version);
         bool shares = cache->share && !slice->wants_frames && !slice->unread;
-        cache->asks[i] = (shard_ask){
-            .skip = there,
-            .ask = {
-                .type = WIRE_PULL,
-                .pull = {.version = cache->wanted, .element = cache->element, .shares = shares}}};
+        cache->asks[i] = (shard_ask){.skip = again ? !slice->unread : there,
+                                     .ask = {.type = WIRE_PULL,
+                                             .pull = {.version = cache->wanted,
+                                                      .element = cache->element,
+                                                      .staleness = cache->terms.staleness,
+                                                      .shares = shares}}};
         slice->unread = false;
-        all_there = all_there && there;
+        any = any || !cache->asks[i].skip;
     }
-    if (all_there) return RT_OK;
+    if (!any) return RT_OK;
     shard_listener listener = {.awaited = WIRE_PULLED, .hear = hear_pulled, .context = cache};
     question_terms terms = {
         .timeout_ms = timeout_ms, .again_ms = PULL_AGAIN_MS, .may_cancel = true};
@@ -236,20 +265,37 @@ static bool any_unread(const weight_cache *cache)
     return any;
 }
 
-rt_status weight_cache_pull(weight_cache *cache, uint64_t version, uint64_t timeout_ms,
-                            wire_pull_status *status, rt_error *err)
+rt_status weight_cache_pull(weight_cache *cache, uint64_t version, pull_terms terms,
+                            uint64_t timeout_ms, wire_pull_status *status, rt_error *err)
 {
     rt_status st = fit_to_links(cache, err);
     if (st != RT_OK) return st;
     cache->wanted = version;
+    cache->terms = terms;
     cache->worst = PULL_OK;
     cache->waited_ms = 0;
-    st = ask_missing(cache, timeout_ms, err);
-    if (st == RT_OK && any_unread(cache)) st = ask_missing(cache, timeout_ms, err);
-    if (st == RT_OK && any_unread(cache)) /* it refers although it was asked for frames */
-        st = rt_fail(err, RT_CORRUPT, "a shard did not send the parameters that it was asked for");
-    if (st == RT_OK) *status = cache->worst;
-    return st;
+    st = ask_missing(cache, false, timeout_ms, err);
+    if (st == RT_OK && any_unread(cache)) st = ask_missing(cache, true, timeout_ms, err);
+    if (st != RT_OK) return st;
+    if (any_unread(cache)) /* it refers although it was asked for frames */
+        return rt_fail(err, RT_CORRUPT,
+                       "a shard did not send the parameters that it was asked for");
+    if (cache->worst == PULL_OK && terms.staleness > 0 && !is_of_one_time(cache)) {
+        weight_cache_forget(cache);
+        cache->worst = PULL_NOT_YET;
+    }
+    *status = cache->worst;
+    return RT_OK;
+}
+
+weight_origin weight_cache_origin(const weight_cache *cache)
+{
+    weight_origin origin = {.version = cache->wanted};
+    for (uint32_t i = 0; i < cache->n; i++) {
+        origin.version = RT_MIN(origin.version, cache->slices[i].version);
+        origin.generation = cache->slices[i].generation;
+    }
+    return origin;
 }
 
 uint64_t weight_cache_waited_ms(const weight_cache *cache)

@@ -29,6 +29,8 @@ struct gradient_pusher {
     uint32_t n_asks;
     uint64_t timeout_ms;
     push_told told;
+    uint64_t version, generation; /* of the parameters; modes other than sync */
+    double norm;
 };
 
 static void *block_bytes(const gradient_pusher *p)
@@ -80,6 +82,14 @@ void gradient_pusher_free(gradient_pusher *p)
     free(p->frames);
     free(p->asks);
     free(p);
+}
+
+void gradient_pusher_describe(gradient_pusher *p, uint64_t version, uint64_t generation,
+                              double norm)
+{
+    p->version = version;
+    p->generation = generation;
+    p->norm = norm;
 }
 
 static rt_status fit_to_links(gradient_pusher *p, rt_error *err)
@@ -235,7 +245,10 @@ rt_status gradient_pusher_begin(gradient_pusher *p, const micro_batch *batch, co
                           .n_micro_batches = batch->n_micro_batches,
                           .sums = *sums,
                           .n_floats = slice->n_floats,
-                          .element = p->element};
+                          .element = p->element,
+                          .version = p->version,
+                          .generation = p->generation,
+                          .norm = p->norm};
         if (kept.present && holds(slice, kept.param)) push.rows = kept;
         st = gather_part(p, i, &push.rows, at, grads, err);
         if (st != RT_OK) return st;

@@ -25,6 +25,9 @@ RT_MUST_USE rt_status gradient_pusher_new(shard_links *links, const param_table 
                                           wire_element element, bool share, gradient_pusher **out,
                                           rt_error *err);
 void gradient_pusher_free(gradient_pusher *p);
+/* What the next gradient was computed from, and the norm of all of it: modes other than sync. */
+void gradient_pusher_describe(gradient_pusher *p, uint64_t version, uint64_t generation,
+                              double norm);
 
 /* grads [table->n_total] and rows are borrowed during the call. With `rows` (NULL: dense) the embedding
  * travels as those rows, where that is shorter. None may be under way. */

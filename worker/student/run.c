@@ -1,12 +1,14 @@
 #include "worker/student/run.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
+#include "common/nn/optim/adamw.h"
 #include "worker/model_shape/large_blocks.h"
 #include "worker/model_shape/model_shape.h"
 #include "worker/runtime/runtime.h"
@@ -242,6 +244,20 @@ static rt_status forgive_shards(student *s, rt_status st, const rt_error *why, r
     }
 }
 
+/* Modes other than sync tell a gradient's parameters, and async its norm: no shard sees all of it. */
+static void describe_gradient(student *s)
+{
+    const train_config *t = &s->config->train;
+    double norm = 0;
+    if (t->mode == TRAIN_SYNC) return;
+    weight_origin origin = weight_cache_origin(s->cache);
+    if (t->mode == TRAIN_ASYNC && t->clip_norm > 0)
+        norm = sqrt(grad_sum_squares(model_grads(s->model), model_table(s->model)->n_total));
+    /* One that is not finite is refused for what it holds. */
+    gradient_pusher_describe(s->pusher, origin.version, origin.generation,
+                             isfinite(norm) ? norm : 0);
+}
+
 /* ---- the gradient that is on its way ---- */
 
 /* The shards' work on it went on beside ours until we had nothing else to do. */
@@ -313,6 +329,7 @@ static rt_status deliver_gradient(student *s, held_batch *held, const wire_sums 
     rt_status st = settle(s, true, &lost, err);
     if (st != RT_OK || lost || rt_stop_requested() == RT_STOP_NOW) return st;
     bool has_rows = model_grad_rows(s->model, &rows);
+    describe_gradient(s);
     spend_on(s, STEP_PUSH);
     st = gradient_pusher_begin(s->pusher, &held->batch, sums, model_grads(s->model),
                                has_rows ? &rows : NULL, s->config->net.request_timeout_ms, &why);
@@ -368,14 +385,22 @@ static rt_status work_on(student *s, held_batch *held, rt_error *err)
     return evaluate ? deliver_losses(s, held, &sums, err) : deliver_gradient(s, held, &sums, err);
 }
 
+/* A score is that of one version, in every mode. */
+static pull_terms terms_of(const student *s, const micro_batch *b)
+{
+    const train_config *t = &s->config->train;
+    if (t->mode == TRAIN_SYNC || b->kind == MICRO_BATCH_EVALUATE) return (pull_terms){0};
+    return (pull_terms){.staleness = t->staleness_max, .anew = t->mode == TRAIN_ASYNC};
+}
+
 static rt_status advance(student *s, held_batch *held, rt_error *err)
 {
     rt_error why = {0};
     bool lost = false;
     wire_pull_status status = PULL_NOT_YET;
     spend_on(s, STEP_PULL);
-    rt_status st = weight_cache_pull(s->cache, held->batch.step, s->config->net.request_timeout_ms,
-                                     &status, &why);
+    rt_status st = weight_cache_pull(s->cache, held->batch.step, terms_of(s, &held->batch),
+                                     s->config->net.request_timeout_ms, &status, &why);
     spend_on(s, STEP_WAIT);
     step_time_move(&s->time, STEP_PULL, STEP_WAIT, (double)weight_cache_waited_ms(s->cache) / 1000);
     if (st != RT_OK) return forgive_shards(s, st, &why, err);

@@ -94,8 +94,8 @@ static rt_status connect_one(shard_links *links, uint32_t shard, const char *end
     shard_link *link = &links->items[shard];
     char *copy = strdup(endpoint);
     if (copy == NULL) return rt_fail(err, RT_NOMEM, "endpoint of shard %" PRIu32, shard);
-    rt_status st =
-        net_client_open(runtime_identity(links->rt), endpoint, runtime_keys(links->rt), &net, err);
+    net_lock lock = {runtime_keyring(links->rt), NET_BIT(NET_ROLE_SERVER)};
+    rt_status st = net_client_open(runtime_identity(links->rt), endpoint, &lock, &net, err);
     if (st != RT_OK) {
         free(copy);
         return rt_wrap(err, st, "shard %" PRIu32, shard);

@@ -22,6 +22,7 @@ enum {
     BACKEND_CAN_GENERATE = 1, /* writes text for a prompt; another sample may differ */
     BACKEND_CAN_SCORE = 2,    /* log-probability of a given text */
     BACKEND_CAN_LOGPROBS = 4, /* answers carry the log-probability of what was written */
+    BACKEND_ASKS_SERVER = 16, /* limits and prices of somebody else, and maybe a bill */
     BACKEND_FIXED_UNIT = 8,   /* bits depend on the batch: the same shard must come whole */
 };
 

@@ -167,6 +167,12 @@ rt_status labeller_open(const config *c, labeller *out, rt_error *err)
     return RT_OK;
 }
 
+bool labeller_asks_server(const labeller *l)
+{
+    return backend_can(l->backend, BACKEND_ASKS_SERVER) ||
+           (l->second != NULL && backend_can(l->second->backend, BACKEND_ASKS_SERVER));
+}
+
 /* Answers that cost something are kept where other runs find them too. */
 rt_status labeller_open_cache(const config *c, answer_cache **out, rt_error *err)
 {

@@ -46,14 +46,14 @@ static rt_status complete_openai(void *context, const backend_request *requests,
 
 static const backend_ops plain_ops = {
     .name = "openai",
-    .flags = BACKEND_CAN_GENERATE,
+    .flags = BACKEND_CAN_GENERATE | BACKEND_ASKS_SERVER,
     .complete = complete_openai,
     .close = close_openai,
     .use = use_means,
 };
 static const backend_ops logprob_ops = {
     .name = "openai",
-    .flags = BACKEND_CAN_GENERATE | BACKEND_CAN_LOGPROBS,
+    .flags = BACKEND_CAN_GENERATE | BACKEND_CAN_LOGPROBS | BACKEND_ASKS_SERVER,
     .complete = complete_openai,
     .close = close_openai,
     .use = use_means,

@@ -127,10 +127,11 @@ static rt_status work_until_finished(teacher *t, rt_error *err)
     }
 }
 
-/* A server may tell limits that nobody set. */
-static bool shares_limits(const config *c)
+/* A server may tell limits that nobody set, and what it is asked is counted for all; also where it is
+ * the second teacher alone. */
+static bool has_account(const teacher *t)
 {
-    return config_has_limits(c) || c->teacher.backend == TEACHER_OPENAI;
+    return config_has_limits(runtime_config(t->rt)) || labeller_asks_server(&t->labeller);
 }
 
 rt_status teacher_run(const config *c, const char *name, rt_error *err)
@@ -145,8 +146,7 @@ rt_status teacher_run(const config *c, const char *name, rt_error *err)
     if ((st = labeller_open_cache(c, &t.cache, err)) != RT_OK) goto out;
     t.labeller.should_leave = should_leave;
     t.labeller.leave_context = t.rt;
-    if (shares_limits(c) && (st = shared_allowance_open(t.rt, &t.allowance, err)) != RT_OK)
-        goto out;
+    if (has_account(&t) && (st = shared_allowance_open(t.rt, &t.allowance, err)) != RT_OK) goto out;
     labeller_use(&t.labeller, &(backend_means){.allowance = t.allowance,
                                                .cache = t.cache,
                                                .report = report_trouble,

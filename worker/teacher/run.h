@@ -19,6 +19,8 @@ RT_MUST_USE rt_status teacher_run(const config *c, const char *name, rt_error *e
  * their own. Keeps config. labeller_close() frees what it opened. */
 RT_MUST_USE rt_status labeller_open(const config *c, labeller *out, rt_error *err);
 void labeller_close(labeller *l);
+/* Whether the first or the second teacher is a server of somebody else. */
+bool labeller_asks_server(const labeller *l);
 /* Its prompts alone, without a backend. Returns new; prompt_profile_free(). */
 RT_MUST_USE rt_status labeller_prompts(const config *c, prompt_profile **out, rt_error *err);
 /* The cache of paid answers, shared by runs; *out stays NULL where the teacher costs nothing or

@@ -1,11 +1,10 @@
 #include "worker/teacher/shared_allowance.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "worker/teacher/allowance_account.h"
+#include "worker/teacher/run_account.h"
 
 #define GOODBYE_MS 1000 /* to hear that the last report has come */
 #define POLL_MS    20
@@ -14,7 +13,6 @@ typedef struct shared_allowance {
     allowance base;
     runtime *rt;
     allowance_account account;
-    uint64_t n_overruns_logged;
     bool spent_logged;
 } shared_allowance;
 
@@ -27,14 +25,7 @@ static allowance_verdict take(void *self, allowance_need *need, uint64_t now_ms,
 static void settle(void *self, const allowance_need *need, allowance_use *use, uint64_t now_ms)
 {
     shared_allowance *s = self;
-    allowance_account_settle(&s->account, need, use, now_ms);
-    if (s->account.n_overruns == s->n_overruns_logged) return;
-    s->n_overruns_logged = s->account.n_overruns;
-    rt_log_warn("allowance.overrun",
-                "expected_tokens=%" PRIu64 " used_tokens=%" PRIu64
-                " why=\"the server used more than the request allowed; limits count it late\"",
-                need->n_prompt_tokens + need->n_completion_tokens,
-                use->n_prompt_tokens + use->n_completion_tokens);
+    run_account_settle(&s->account, need, use, now_ms);
 }
 
 static void hear(void *self, const allowance_limit *requests, const allowance_limit *tokens,
@@ -108,9 +99,7 @@ rt_status shared_allowance_open(runtime *rt, allowance **out, rt_error *err)
     if (s == NULL) return rt_fail(err, RT_NOMEM, "allowance");
     s->base = (allowance){&shared_ops, s};
     s->rt = rt;
-    s->account = (allowance_account){.prices = price_table_of(c),
-                                     .tokens_per_minute = c->limits.tokens_per_minute,
-                                     .stale_ms = c->net.dead_after_ms / 2};
+    s->account = run_account_of(c, c->net.dead_after_ms / 2);
     turn(s, rt_clock_mono_ms());
     *out = &s->base;
     return RT_OK;

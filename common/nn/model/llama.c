@@ -103,36 +103,69 @@ static float init_deviation(const model_config *c, const param *p)
     return into_residual ? deviation / sqrtf(2.0f * (float)c->n_layers) : deviation;
 }
 
-/* x + attention(norm(x)). */
-static tensor *attention_block(model *m, const model_input *input, size_t i_layer, tensor *x,
+static tensor *drop(model *m, const model_input *input, uint32_t site, tensor *y)
+{
+    return op_dropout(m->tape, y, input->dropout, site, input->spans, input->dropout_keys,
+                      input->n_spans);
+}
+
+/* attention(h), where h is normed. */
+static tensor *attention_block(model *m, const model_input *input, size_t i_layer, tensor *h,
                                tensor **fused)
 {
     tape *t = m->tape;
     head_shape shape = llama_shape(&m->config);
-    tensor *gain = model_param(m, llama_param(i_layer, LLAMA_NORM_1), 1);
-    tensor *h = op_rms_norm(t, x, gain, m->config.norm_eps);
-    tensor *qkv = op_linear(t, h, model_param(m, llama_param(i_layer, LLAMA_Q), 3));
+    tensor *qkv = op_linear_activation(t, h, model_param(m, llama_param(i_layer, LLAMA_Q), 3));
+    tape_forget(t, h);
     qkv = op_rope(t, qkv, shape, m->angles, input->positions);
     *fused = qkv;
     tensor *y = op_attention(t, qkv, shape, input->spans, input->n_spans);
-    y = op_linear(t, y, model_param(m, llama_param(i_layer, LLAMA_O), 1));
-    y = op_dropout(t, y, input->dropout, (uint32_t)(2 * i_layer + 1), input->spans,
-                   input->dropout_keys, input->n_spans);
-    return op_add(t, x, y);
+    y = op_linear_activation(t, y, model_param(m, llama_param(i_layer, LLAMA_O), 1));
+    return drop(m, input, (uint32_t)(2 * i_layer + 1), y);
 }
 
-/* x + down(swiglu(norm(x))). */
-static tensor *feed_forward_block(model *m, const model_input *input, size_t i_layer, tensor *x)
+/* down(swiglu(h)), where h is normed. */
+static tensor *feed_forward_block(model *m, const model_input *input, size_t i_layer, tensor *h)
 {
     tape *t = m->tape;
-    tensor *gain = model_param(m, llama_param(i_layer, LLAMA_NORM_2), 1);
-    tensor *h = op_rms_norm(t, x, gain, m->config.norm_eps);
-    h = op_linear(t, h, model_param(m, llama_param(i_layer, LLAMA_GATE), 2));
-    h = op_swiglu(t, h);
-    tensor *y = op_linear(t, h, model_param(m, llama_param(i_layer, LLAMA_DOWN), 1));
-    y = op_dropout(t, y, input->dropout, (uint32_t)(2 * i_layer + 2), input->spans,
-                   input->dropout_keys, input->n_spans);
-    return op_add(t, x, y);
+    tensor *wide = op_linear_activation(t, h, model_param(m, llama_param(i_layer, LLAMA_GATE), 2));
+    tape_forget(t, h);
+    tensor *inner = op_swiglu(t, wide);
+    tensor *y = op_linear_activation(t, inner, model_param(m, llama_param(i_layer, LLAMA_DOWN), 1));
+    tape_forget(t, inner);
+    return drop(m, input, (uint32_t)(2 * i_layer + 2), y);
+}
+
+/* *x += y, which nothing else reads; returns the norm of the sum. */
+static tensor *add_norm(model *m, tensor **x, tensor *y, size_t i_layer, llama_layer_param which)
+{
+    tensor *gain = model_param(m, llama_param(i_layer, which), 1), *sum = NULL;
+    tensor *h = op_add_rms_norm(m->tape, *x, y, gain, m->config.norm_eps, &sum);
+    tape_forget(m->tape, y);
+    *x = sum;
+    return h;
+}
+
+/* All layers over x; each norm belongs to the layer that reads it, but is made with the sum. */
+static tensor *run_layers(model *m, const model_input *input, tensor *x, model_trace *out)
+{
+    tape *t = m->tape;
+    size_t n_layers = m->config.n_layers;
+    tensor *gain = model_param(m, llama_param(0, LLAMA_NORM_1), 1);
+    tensor *h = op_rms_norm_activation(t, x, gain, m->config.norm_eps);
+    for (size_t i = 0; i < n_layers; i++) {
+        tensor *y = attention_block(m, input, i, h, &out->fused[i]);
+        h = add_norm(m, &x, y, i, LLAMA_NORM_2);
+        y = feed_forward_block(m, input, i, h);
+        if (i + 1 < n_layers) {
+            h = add_norm(m, &x, y, i + 1, LLAMA_NORM_1);
+        } else {
+            x = op_add(t, x, y);
+            tape_forget(t, y);
+        }
+        out->layers[i + 1] = x;
+    }
+    return x;
 }
 
 static bool forward(model *m, const model_input *input, model_trace *out)
@@ -148,12 +181,7 @@ static bool forward(model *m, const model_input *input, model_trace *out)
         x = op_linear(t, x, model_param(m, llama_embed_proj(&m->config), 1));
     x = op_dropout(t, x, input->dropout, 0, input->spans, input->dropout_keys, input->n_spans);
     out->layers[0] = x;
-    for (size_t i = 0; i < n_layers; i++) {
-        x = attention_block(m, input, i, x, &out->fused[i]);
-        x = feed_forward_block(m, input, i, x);
-        out->layers[i + 1] = x;
-    }
-    return x != NULL;
+    return run_layers(m, input, x, out) != NULL;
 }
 
 static tensor *final_norm(model *m, tensor *layer_output, const uint32_t *rows, size_t n_rows)

@@ -7,6 +7,7 @@
 #include "common/nn/model/kv_memory.h"
 #include "common/nn/model/llama.h"
 #include "common/nn/parallel.h"
+#include "common/nn/rows.h"
 #include "common/nn/vec.h"
 
 /* Decoding: one token for each live sequence at a time, keys and values of the past kept.
@@ -102,11 +103,10 @@ rt_status llama_prefill(decoder *d, size_t n, const uint32_t *i_seqs,
     RT_ASSERT(last != NULL);
     memcpy(hidden, last->data, n * model_head_width(m) * sizeof *hidden);
     for (size_t l = 0; l < m->config.n_layers; l++) {
-        const tensor *fused = trace.fused[l];
+        rows fused = rows_of(trace.fused[l]);
         for (size_t i = 0; i < n; i++)
             for (size_t j = 0; j < in.spans[i].n; j++)
-                keep_token(d, l, i_seqs[i], j,
-                           fused->data + (in.spans[i].first + j) * fused->n_cols);
+                keep_token(d, l, i_seqs[i], j, rows_load(&fused, in.spans[i].first + j, d->fused));
     }
     for (size_t i = 0; i < n; i++) d->lengths[i_seqs[i]] = in.spans[i].n;
     return RT_OK;

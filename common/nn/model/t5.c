@@ -38,11 +38,6 @@ static tensor *weight(model *m, const axis *a, size_t i_layer, t5_layer_param wh
     return model_param(m, t5_param(&m->config, a->stack, i_layer, which), n);
 }
 
-static tensor *norm(model *m, const axis *a, size_t i_layer, t5_layer_param which, tensor *x)
-{
-    return op_rms_norm(m->tape, x, weight(m, a, i_layer, which, 1), m->config.norm_eps);
-}
-
 static tensor *drop(model *m, const axis *a, uint32_t site, tensor *x)
 {
     const model_input *in = a->input;
@@ -50,12 +45,48 @@ static tensor *drop(model *m, const axis *a, uint32_t site, tensor *x)
                       in->n_spans);
 }
 
-/* attention(norm(x)) over the stack itself. */
-static tensor *self_attention(model *m, const axis *a, size_t i_layer, tensor *x)
+/* A stack while its layers run: the sum so far and its norm, which the next block reads. */
+typedef struct stream {
+    tensor *x, *h;
+} stream;
+
+static stream stream_begin(model *m, const axis *a, tensor *x)
+{
+    tensor *gain = weight(m, a, 0, T5_NORM_1, 1);
+    return (stream){x, op_rms_norm_activation(m->tape, x, gain, m->config.norm_eps)};
+}
+
+/* x += dropout(y), which nothing else reads, and the norm that the next block wants. */
+static void stream_add(model *m, const axis *a, stream *s, uint32_t site, tensor *y, size_t i_layer,
+                       t5_layer_param next)
+{
+    tensor *sum = NULL;
+    y = drop(m, a, site, y);
+    s->h =
+        op_add_rms_norm(m->tape, s->x, y, weight(m, a, i_layer, next, 1), m->config.norm_eps, &sum);
+    tape_forget(m->tape, y);
+    s->x = sum;
+}
+
+/* The last block of a layer: behind the last layer the sum has no norm of this stack. */
+static void stream_end_layer(model *m, const axis *a, stream *s, uint32_t site, tensor *y,
+                             size_t i_layer, size_t n_layers)
+{
+    if (i_layer + 1 < n_layers) {
+        stream_add(m, a, s, site, y, i_layer + 1, T5_NORM_1);
+        return;
+    }
+    y = drop(m, a, site, y);
+    s->x = op_add(m->tape, s->x, y);
+    tape_forget(m->tape, y);
+}
+
+/* attention(h) over the stack itself. */
+static tensor *self_attention(model *m, const axis *a, size_t i_layer, tensor *h)
 {
     tape *t = m->tape;
-    tensor *h = norm(m, a, i_layer, T5_NORM_1, x);
-    tensor *qkv = op_linear(t, h, weight(m, a, i_layer, T5_Q, 3));
+    tensor *qkv = op_linear_activation(t, h, weight(m, a, i_layer, T5_Q, 3));
+    tape_forget(t, h);
     rel_bias bias = {.table = model_param(m, t5_bias_param(a->stack), 1),
                      .bidirectional = a->stack == T5_ENCODER,
                      .distance_max = m->config.rel_distance_max};
@@ -63,17 +94,17 @@ static tensor *self_attention(model *m, const axis *a, size_t i_layer, tensor *x
     spec.causal = a->stack == T5_DECODER;
     spec.bias = &bias;
     tensor *y = op_attention_over(t, qkv, qkv, &spec);
-    return op_linear(t, y, weight(m, a, i_layer, T5_O, 1));
+    return op_linear_activation(t, y, weight(m, a, i_layer, T5_O, 1));
 }
 
-/* attention(norm(x)) over the encoder's output. */
-static tensor *cross_attention(model *m, const axis *a, size_t i_layer, tensor *x, tensor *encoded)
+/* attention(h) over the encoder's output. */
+static tensor *cross_attention(model *m, const axis *a, size_t i_layer, tensor *h, tensor *encoded)
 {
     tape *t = m->tape;
     head_shape shape = t5_shape(&m->config);
-    tensor *h = norm(m, a, i_layer, T5_NORM_CROSS, x);
-    tensor *q = op_linear(t, h, weight(m, a, i_layer, T5_CROSS_Q, 1));
-    tensor *kv = op_linear(t, encoded, weight(m, a, i_layer, T5_CROSS_K, 2));
+    tensor *q = op_linear_activation(t, h, weight(m, a, i_layer, T5_CROSS_Q, 1));
+    tape_forget(t, h);
+    tensor *kv = op_linear_activation(t, encoded, weight(m, a, i_layer, T5_CROSS_K, 2));
     attention_spec spec = {.shape = shape,
                            .v_first = shape.n_heads * shape.d_head,
                            .q_spans = a->spans,
@@ -81,18 +112,20 @@ static tensor *cross_attention(model *m, const axis *a, size_t i_layer, tensor *
                            .n_spans = a->input->n_spans,
                            .scale = 1};
     tensor *y = op_attention_over(t, q, kv, &spec);
-    return op_linear(t, y, weight(m, a, i_layer, T5_CROSS_O, 1));
+    return op_linear_activation(t, y, weight(m, a, i_layer, T5_CROSS_O, 1));
 }
 
-/* wo(act(wi norm(x))). */
-static tensor *feed_forward(model *m, const axis *a, size_t i_layer, tensor *x)
+/* wo(act(wi h)). */
+static tensor *feed_forward(model *m, const axis *a, size_t i_layer, tensor *h)
 {
     tape *t = m->tape;
     bool gated = m->config.ff_act == MODEL_FF_GATED_GELU;
-    tensor *h = norm(m, a, i_layer, T5_NORM_2, x);
-    h = op_linear(t, h, weight(m, a, i_layer, T5_WI, gated ? 2 : 1));
-    h = gated ? op_gated_gelu(t, h) : op_relu(t, h);
-    return op_linear(t, h, weight(m, a, i_layer, T5_WO, 1));
+    tensor *wide = op_linear_activation(t, h, weight(m, a, i_layer, T5_WI, gated ? 2 : 1));
+    tape_forget(t, h);
+    tensor *inner = gated ? op_gated_gelu(t, wide) : op_relu(t, wide);
+    tensor *y = op_linear_activation(t, inner, weight(m, a, i_layer, T5_WO, 1));
+    if (gated) tape_forget(t, inner);
+    return y;
 }
 
 static tensor *embed(model *m, const axis *a, const uint32_t *ids, size_t n)
@@ -100,21 +133,18 @@ static tensor *embed(model *m, const axis *a, const uint32_t *ids, size_t n)
     return drop(m, a, 0, op_embed(m->tape, model_param(m, 0, 1), ids, n));
 }
 
-static tensor *add_block(model *m, const axis *a, uint32_t site, tensor *x, tensor *y)
-{
-    return op_add(m->tape, x, drop(m, a, site, y));
-}
-
 tensor *t5_encode(model *m, const model_input *input)
 {
     axis a = encoder_axis(input);
-    tensor *x = embed(m, &a, input->source_ids, input->n_source_tokens);
-    for (size_t i = 0; i < m->config.n_layers; i++) {
+    size_t n_layers = m->config.n_layers;
+    stream s = stream_begin(m, &a, embed(m, &a, input->source_ids, input->n_source_tokens));
+    for (size_t i = 0; i < n_layers; i++) {
         uint32_t site = (uint32_t)(2 * i);
-        x = add_block(m, &a, site + 1, x, self_attention(m, &a, i, x));
-        x = add_block(m, &a, site + 2, x, feed_forward(m, &a, i, x));
+        stream_add(m, &a, &s, site + 1, self_attention(m, &a, i, s.h), i, T5_NORM_2);
+        stream_end_layer(m, &a, &s, site + 2, feed_forward(m, &a, i, s.h), i, n_layers);
     }
-    return norm(m, &a, m->config.n_layers, T5_NORM_1, x);
+    /* Each layer of the decoder reads it: their gradients add up in float32. */
+    return op_rms_norm(m->tape, s.x, weight(m, &a, n_layers, T5_NORM_1, 1), m->config.norm_eps);
 }
 
 static bool forward(model *m, const model_input *input, model_trace *out)
@@ -125,16 +155,16 @@ static bool forward(model *m, const model_input *input, model_trace *out)
                          .n_layers = n_layers};
     if (out->layers == NULL) return false;
     tensor *encoded = t5_encode(m, input);
-    tensor *x = embed(m, &a, input->ids, input->n_tokens);
-    out->layers[0] = x;
+    stream s = stream_begin(m, &a, embed(m, &a, input->ids, input->n_tokens));
+    out->layers[0] = s.x;
     for (size_t i = 0; i < n_layers; i++) {
         uint32_t site = (uint32_t)(3 * i);
-        x = add_block(m, &a, site + 1, x, self_attention(m, &a, i, x));
-        x = add_block(m, &a, site + 2, x, cross_attention(m, &a, i, x, encoded));
-        x = add_block(m, &a, site + 3, x, feed_forward(m, &a, i, x));
-        out->layers[i + 1] = x;
+        stream_add(m, &a, &s, site + 1, self_attention(m, &a, i, s.h), i, T5_NORM_CROSS);
+        stream_add(m, &a, &s, site + 2, cross_attention(m, &a, i, s.h, encoded), i, T5_NORM_2);
+        stream_end_layer(m, &a, &s, site + 3, feed_forward(m, &a, i, s.h), i, n_layers);
+        out->layers[i + 1] = s.x;
     }
-    return x != NULL;
+    return s.x != NULL;
 }
 
 static tensor *final_norm(model *m, tensor *layer_output, const uint32_t *rows, size_t n_rows)

@@ -1,4 +1,5 @@
 #include "common/nn/ops/ops.h"
+#include "common/nn/rows.h"
 
 typedef struct dropout_args {
     tensor *x;
@@ -6,17 +7,23 @@ typedef struct dropout_args {
     float scale;
 } dropout_args;
 
-static void apply_mask(const dropout_args *a, float *x)
+static void apply_mask(tape *t, const dropout_args *a, rows x)
 {
-    size_t n = a->x->n_rows * a->x->n_cols;
-    for (size_t i = 0; i < n; i++) x[i] = a->keep[i] ? x[i] * a->scale : 0.0f;
+    float *work = rows_work(t, x.n_cols);
+    if (work == NULL) return;
+    for (size_t i = 0; i < a->x->n_rows; i++) {
+        const uint16_t *keep = a->keep + i * x.n_cols;
+        float *row = rows_load(&x, i, work);
+        for (size_t c = 0; c < x.n_cols; c++) row[c] = keep[c] ? row[c] * a->scale : 0.0f;
+        rows_close(&x, i, row);
+    }
+    rows_work_give(t, work, x.n_cols);
 }
 
 /* d_x = keep ? d_y / (1 - p) : 0, in place like the forward. */
 static void dropout_backward(tape *t, void *args, tensor *out)
 {
-    (void)t;
-    apply_mask(args, out->grad);
+    apply_mask(t, args, rows_of_grad(out));
 }
 
 /* Eight decisions of 16 bits from each block of random words; a row starts a block of its own. */
@@ -52,7 +59,7 @@ tensor *op_dropout(tape *t, tensor *x, float p, uint32_t site, const row_span *s
             draw_row(keys[s], site, i, threshold, x->n_cols,
                      keep + (spans[s].first + i) * x->n_cols);
     *a = (dropout_args){.x = x, .keep = keep, .scale = 65536.0f / (65536.0f - (float)threshold)};
-    apply_mask(a, x->data);
+    apply_mask(t, a, rows_of(x));
     tape_push_in_place(t, dropout_backward, a, x);
     return x;
 }

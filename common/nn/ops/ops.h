@@ -3,7 +3,7 @@
  * One file per operation: forward, backward, and the plain reference loop the tests compare with.
  * Rows are the tokens of a packed batch; a span is one sequence on that axis. Every operation
  * returns NULL when given NULL or when memory runs out (see tape.h). Inputs must outlive the tape's
- * step. Checked by: tests/unit/nn/test_ops.c (values, gradients), test_attention.c.
+ * step. Inputs and results are float32 but for activations, which some take or give as said. Checked by: tests/unit/nn/test_ops.c (values, gradients), test_attention.c.
  */
 #ifndef RT_NN_OPS_H
 #define RT_NN_OPS_H
@@ -39,12 +39,18 @@ tensor *op_embed(tape *t, tensor *table, const uint32_t *ids, size_t n);
  * Source: Zhang & Sennrich 2019, arXiv:1910.07467.
  */
 tensor *op_rms_norm(tape *t, tensor *x, tensor *gain, float eps);
+/* The same with an activation (tape.h) as its result, which can be made again. */
+tensor *op_rms_norm_activation(tape *t, tensor *x, tensor *gain, float eps);
+/* *sum = x + branch, and its norm as above, in one pass both ways. *sum is NULL like the result when
+ * memory ran out. */
+tensor *op_add_rms_norm(tape *t, tensor *x, tensor *branch, tensor *gain, float eps, tensor **sum);
 /* One row, for decoding; also the forward of the above. Returns 1 / rms. */
 float rms_norm_row(const float *x, const float *gain, float eps, size_t d, float *y);
 void rms_norm_reference(const float *x, const float *gain, float eps, size_t n, size_t d, float *y);
 
 /* y = x w^T. w is [d_out, d_in], as in the files of Hugging Face. */
 tensor *op_linear(tape *t, tensor *x, tensor *w);
+tensor *op_linear_activation(tape *t, tensor *x, tensor *w);
 
 /**
  * Rotary positions, in place, on the q and k columns of a fused matrix (halves layout):
@@ -89,8 +95,8 @@ attention_spec attention_spec_fused(head_shape shape, const row_span *spans, siz
  * Only one block of query rows of p exists at a time; the backward computes it again from the
  * saved log-sum-exp of each row. The gradient of the table is summed span by span.
  * @param q   [n_queries, ...].  @param kv  [n_keys, ...], which may be q itself. Both are read by
- *            this operation alone.
- * @return [n_queries, n_heads * d_head].
+ *            this operation alone, and may be activations.
+ * @return [n_queries, n_heads * d_head], an activation if they are.
  */
 tensor *op_attention_over(tape *t, tensor *q, tensor *kv, const attention_spec *spec);
 /* Llama's: causal, over [q | k | v], with scale d_head^-1/2. */
@@ -115,8 +121,10 @@ tensor *op_relu(tape *t, tensor *x);
 /* x = a x, in place; the operation that made x must not need its values again. */
 tensor *op_scale(tape *t, tensor *x, float a);
 
-/* y = a + b. */
+/* y = a + b, where b may be an activation. */
 tensor *op_add(tape *t, tensor *a, tensor *b);
+/* The same without its values, for an operation that fills them in and is the first to read them. */
+tensor *op_sum_begin(tape *t, tensor *a, tensor *b);
 
 /* y[i, :] = x[rows[i], :]. Rows must be distinct. */
 tensor *op_gather_rows(tape *t, tensor *x, const uint32_t *rows, size_t n);

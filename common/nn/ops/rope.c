@@ -1,6 +1,8 @@
 #include <math.h>
 
 #include "common/nn/ops/ops.h"
+#include "common/nn/parallel.h"
+#include "common/nn/rows.h"
 
 #define ROWS_PER_JOB 64
 
@@ -42,20 +44,25 @@ void rope_row(float *row, size_t n_heads, size_t d_head, const float *angles, fl
     }
 }
 
-static void rotate_rows(const rope_args *a, float *x, size_t n_rows, size_t n_cols, float sign)
+static void rotate_rows(tape *t, const rope_args *a, rows x, size_t n_rows, float sign)
 {
     size_t n_heads = a->shape.n_heads + a->shape.n_kv_heads, d = a->shape.d_head;
+    float *work = rows_work(t, x.n_cols);
+    if (work == NULL) return;
 #pragma omp parallel for schedule(static) if (n_rows > ROWS_PER_JOB)
-    for (size_t i = 0; i < n_rows; i++)
-        rope_row(x + i * n_cols, n_heads, d, a->angles + a->positions[i] * d, sign);
+    for (size_t i = 0; i < n_rows; i++) {
+        float *row = rows_load(&x, i, work + parallel_thread() * x.n_cols);
+        rope_row(row, n_heads, d, a->angles + a->positions[i] * d, sign);
+        rows_close(&x, i, row);
+    }
+    rows_work_give(t, work, x.n_cols);
 }
 
 /* The output of an operation in place is its input, so its gradient is rotated back in place too
  * and stays where the operation before looks for it. */
 static void rope_backward(tape *t, void *args, tensor *out)
 {
-    (void)t;
-    rotate_rows(args, out->grad, out->n_rows, out->n_cols, -1);
+    rotate_rows(t, args, rows_of_grad(out), out->n_rows, -1);
 }
 
 tensor *op_rope(tape *t, tensor *x, head_shape shape, const float *angles,
@@ -66,7 +73,7 @@ tensor *op_rope(tape *t, tensor *x, head_shape shape, const float *angles,
     rope_args *a = tape_alloc(t, 1, sizeof *a);
     if (a == NULL) return NULL;
     *a = (rope_args){.shape = shape, .angles = angles, .positions = positions};
-    rotate_rows(a, x->data, x->n_rows, x->n_cols, 1);
+    rotate_rows(t, a, rows_of(x), x->n_rows, 1);
     tape_push_in_place(t, rope_backward, a, x);
     return x;
 }

@@ -257,6 +257,32 @@ Test(step_control, rewinds_all_shards_when_one_comes_back_empty)
     cr_expect_eq(step_control_n_rewinds(sc), 1);
 }
 
+/* A process that hung until another took its place comes back under its name. */
+Test(step_control, rewinds_when_a_shard_comes_back_with_parameters_of_another_generation)
+{
+    toy_shard s[2];
+    start_two(s, 0, 9);
+    apply_both(s);
+    s[1] = (toy_shard){.session = 7, .generation = 0, .version = 2, .has_params = true};
+    toy_report(&s[1], 1, 2);
+    expect_action(STEP_ACTION_REWIND);
+    step_control_restore(sc, 0);
+    cr_expect_eq(order_of(1), ORDER_RESTORE);
+}
+
+Test(step_control, rewinds_when_a_shard_comes_back_with_an_older_version)
+{
+    toy_shard s[2];
+    start_two(s, 0, 9);
+    apply_both(s);
+    s[1] = (toy_shard){
+        .session = 7, .generation = step_control_generation(sc), .version = 0, .has_params = true};
+    toy_report(&s[1], 1, 2);
+    expect_action(STEP_ACTION_REWIND);
+    step_control_restore(sc, 0);
+    cr_expect_eq(order_of(1), ORDER_RESTORE);
+}
+
 Test(step_control, ignores_reports_that_were_overtaken)
 {
     toy_shard s[2];

@@ -429,7 +429,7 @@ Test(endpoint, beyond_loopback_nothing_opens_without_keys)
     rt_error err = {0};
     for (size_t i = 0; i < RT_COUNT(endpoints); i++) {
         cr_assert_eq(net_server_open(&coordinator, endpoints[i], NULL, &s, &err), RT_INVALID);
-        cr_assert_not_null(strstr(err.text, "retort keygen"), "%s", err.text);
+        cr_assert_not_null(strstr(err.text, "retort keys"), "%s", err.text);
     }
     cr_assert_eq(net_client_open(&student, "tcp://10.0.0.1:7100", NULL, &c, &err), RT_INVALID);
     cr_assert_eq(net_client_open(&student, "http://127.0.0.1:1", NULL, &c, &err), RT_INVALID);

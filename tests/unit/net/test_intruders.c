@@ -1,4 +1,4 @@
-/* What comes from strangers: raw bytes, HTTP, foreign ZeroMQ peers, and wrong keys. */
+/* What comes from strangers: raw bytes, HTTP and foreign ZeroMQ peers. Wrong keys: test_curve.c. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <pthread.h>
@@ -18,19 +18,19 @@
 static const net_identity coordinator = {"run-1", "coordinator", 1};
 static const net_identity student = {"run-1", "student-0", 7};
 
-static net_server *serve_at(const char *endpoint, const net_keys *keys)
+static net_server *serve_at(const char *endpoint)
 {
     net_server *s = NULL;
     rt_error err = {0};
-    cr_assert_eq(net_server_open(&coordinator, endpoint, keys, &s, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(net_server_open(&coordinator, endpoint, NULL, &s, &err), RT_OK, "%s", err.text);
     return s;
 }
 
-static net_client *ask_at(const char *endpoint, const net_keys *keys)
+static net_client *ask_at(const char *endpoint)
 {
     net_client *c = NULL;
     rt_error err = {0};
-    cr_assert_eq(net_client_open(&student, endpoint, keys, &c, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(net_client_open(&student, endpoint, NULL, &c, &err), RT_OK, "%s", err.text);
     return c;
 }
 
@@ -51,13 +51,6 @@ static void *run_echo(void *arg)
         net_incoming_free(&in);
     }
     return NULL;
-}
-
-static void start(echoer *e, const char *endpoint, const net_keys *keys)
-{
-    e->server = serve_at(endpoint, keys);
-    atomic_store(&e->stop, false);
-    cr_assert_eq(pthread_create(&e->thread, NULL, run_echo, e), 0);
 }
 
 static void stop(echoer *e)
@@ -103,8 +96,8 @@ Test(intruders, random_bytes_and_http_are_counted_and_others_go_on)
     static const char http[] = "GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: x\r\n\r\n";
     /* A greeting of ZMTP 3.0 with the NULL mechanism, then rubbish. */
     unsigned char zmtp[64 + 100] = {0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0, 'N', 'U', 'L', 'L'};
-    net_server *s = serve_at("tcp://127.0.0.1:*", NULL);
-    net_client *c = ask_at(net_server_endpoint(s), NULL);
+    net_server *s = serve_at("tcp://127.0.0.1:*");
+    net_client *c = ask_at(net_server_endpoint(s));
     rng_key key = rng_key_make(1, "intruders", (rt_id){0, 0}, 0);
     echoer e = {.server = s};
     cr_assert_eq(pthread_create(&e.thread, NULL, run_echo, &e), 0);
@@ -150,7 +143,7 @@ static void expect_dropped(net_server *s, uint64_t n)
 
 Test(intruders, messages_of_a_foreign_zeromq_peer_are_dropped_one_by_one)
 {
-    net_server *s = serve_at("tcp://127.0.0.1:*", NULL);
+    net_server *s = serve_at("tcp://127.0.0.1:*");
     void *context = zmq_ctx_new(), *z = foreign_dealer(context, net_server_endpoint(s));
     zmq_send(z, "hello", 5, 0);
     zmq_send(z, "", 0, 0);
@@ -164,7 +157,7 @@ Test(intruders, messages_of_a_foreign_zeromq_peer_are_dropped_one_by_one)
 
 Test(intruders, another_number_of_frames_than_announced_is_dropped)
 {
-    net_server *s = serve_at("tcp://127.0.0.1:*", NULL);
+    net_server *s = serve_at("tcp://127.0.0.1:*");
     void *context = zmq_ctx_new(), *z = foreign_dealer(context, net_server_endpoint(s));
     wire_message m = {.type = WIRE_PULL, .run_id = "run-1", .sender = "student-0"};
     static const uint32_t announced[] = {0, 2, 4, 1u << 31};
@@ -197,7 +190,7 @@ Test(intruders, another_number_of_frames_than_announced_is_dropped)
 
 Test(intruders, a_frame_beyond_the_limit_is_dropped)
 {
-    net_server *s = serve_at("tcp://127.0.0.1:*", NULL);
+    net_server *s = serve_at("tcp://127.0.0.1:*");
     void *context = zmq_ctx_new(), *z = foreign_dealer(context, net_server_endpoint(s));
     wire_message m = {.type = WIRE_PULL, .run_id = "run-1", .sender = "student-0", .n_frames = 1};
     rt_buf bytes = {0};
@@ -212,143 +205,4 @@ Test(intruders, a_frame_beyond_the_limit_is_dropped)
     zmq_close(z);
     zmq_ctx_term(context);
     net_server_close(s);
-}
-
-static net_keys new_keys(void)
-{
-    net_keys keys;
-    cr_assert_eq(net_keys_generate(&keys, NULL), RT_OK);
-    return keys;
-}
-
-Test(curve, the_cluster_key_opens_and_no_key_or_another_one_does_not)
-{
-    net_keys ours = new_keys(), theirs = new_keys();
-    /* Knows whom to ask, but has a key of its own: the doorkeeper must stop it. */
-    net_keys mixed = theirs;
-    rt_error err = {0};
-    echoer e = {0};
-    start(&e, "tcp://127.0.0.1:*", &ours);
-    const char *endpoint = net_server_endpoint(e.server);
-    net_client *good = ask_at(endpoint, &ours);
-    net_client *plain = ask_at(endpoint, NULL);
-    net_client *other = ask_at(endpoint, &mixed);
-    cr_assert_eq(ask(good, LONG_MS, &err), RT_OK, "%s", err.text);
-    cr_assert_eq(ask(plain, 200, &err), RT_TIMEOUT);
-    cr_assert_eq(ask(other, 200, &err), RT_TIMEOUT);
-    cr_assert_eq(ask(good, LONG_MS, &err), RT_OK, "%s", err.text);
-    net_client_close(plain);
-    net_client_close(other);
-    net_client_close(good);
-    stop(&e);
-    net_incoming in = {0};
-    cr_assert_eq(net_server_receive(e.server, 0, &in, NULL), RT_TIMEOUT);
-    cr_assert_gt(net_server_counts(e.server)->n_foreign, 0);
-    cr_assert_eq(net_server_counts(e.server)->n_received, 2);
-    net_server_close(e.server);
-}
-
-Test(curve, a_stranger_who_knows_the_public_key_is_denied_and_counted)
-{
-    net_keys ours = new_keys(), theirs = new_keys();
-    net_server *s = serve_at("tcp://127.0.0.1:*", &ours);
-    void *context = zmq_ctx_new(), *z = zmq_socket(context, ZMQ_DEALER);
-    int zero = 0;
-    zmq_setsockopt(z, ZMQ_LINGER, &zero, sizeof zero);
-    zmq_setsockopt(z, ZMQ_CURVE_SERVERKEY, ours.public_key, 41);
-    zmq_setsockopt(z, ZMQ_CURVE_PUBLICKEY, theirs.public_key, 41);
-    zmq_setsockopt(z, ZMQ_CURVE_SECRETKEY, theirs.secret_key, 41);
-    cr_assert_eq(zmq_connect(z, net_server_endpoint(s)), 0);
-    zmq_send(z, "hello", 5, 0);
-    net_incoming in = {0};
-    for (int i = 0; i < 500 && net_server_counts(s)->n_denied == 0; i++)
-        cr_assert_eq(net_server_receive(s, 20, &in, NULL), RT_TIMEOUT);
-    cr_assert_eq(net_server_counts(s)->n_denied, 1);
-    cr_assert_eq(net_server_counts(s)->n_dropped, 0, "its message came in");
-    zmq_close(z);
-    zmq_ctx_term(context);
-    net_server_close(s);
-}
-
-Test(curve, a_client_heals_when_the_server_gets_the_right_key)
-{
-    net_keys ours = new_keys(), old = new_keys();
-    char endpoint[128];
-    rt_error err = {0};
-    echoer e = {0};
-    start(&e, "tcp://127.0.0.1:*", &old);
-    strcpy(endpoint, net_server_endpoint(e.server));
-    net_client *c = ask_at(endpoint, &ours);
-    cr_assert_eq(ask(c, 300, &err), RT_TIMEOUT);
-    stop(&e);
-    net_server_close(e.server);
-    start(&e, endpoint, &ours);
-    cr_assert_eq(ask(c, LONG_MS, &err), RT_OK, "%s", err.text);
-    net_client_close(c);
-    stop(&e);
-    net_server_close(e.server);
-}
-
-/* A doorkeeper that denies the first connections, as during the rotation of a key: ZeroMQ's own
- * socket would never try again. */
-typedef struct moody_door {
-    void *context;
-    void *socket;
-    pthread_t thread;
-    int n_denials;
-} moody_door;
-
-static void *keep_moody_door(void *arg)
-{
-    moody_door *d = arg;
-    for (;;) {
-        char id[64], part[256];
-        int n_id = 0, more = 1, n = 0;
-        size_t size = sizeof more;
-        for (int i = 0; more; i++) {
-            n = zmq_recv(d->socket, i == 1 ? id : part, i == 1 ? sizeof id : sizeof part, 0);
-            if (n < 0) break;
-            if (i == 1) n_id = n;
-            zmq_getsockopt(d->socket, ZMQ_RCVMORE, &more, &size);
-        }
-        if (n < 0) break;
-        zmq_send(d->socket, "1.0", 3, ZMQ_SNDMORE);
-        zmq_send(d->socket, id, (size_t)n_id, ZMQ_SNDMORE);
-        zmq_send(d->socket, d->n_denials > 0 ? "400" : "200", 3, ZMQ_SNDMORE);
-        zmq_send(d->socket, "", 0, ZMQ_SNDMORE);
-        zmq_send(d->socket, "", 0, ZMQ_SNDMORE);
-        zmq_send(d->socket, "", 0, 0);
-        if (d->n_denials > 0) d->n_denials--;
-    }
-    zmq_close(d->socket);
-    return NULL;
-}
-
-Test(curve, a_client_heals_after_a_denial_within_one_request)
-{
-    net_keys ours = new_keys();
-    moody_door d = {.context = zmq_ctx_new(), .n_denials = 1};
-    char endpoint[128];
-    size_t n_endpoint = sizeof endpoint;
-    int one = 1;
-    d.socket = zmq_socket(d.context, ZMQ_REP);
-    cr_assert_eq(zmq_bind(d.socket, "inproc://zeromq.zap.01"), 0);
-    cr_assert_eq(pthread_create(&d.thread, NULL, keep_moody_door, &d), 0);
-    void *router = zmq_socket(d.context, ZMQ_ROUTER);
-    zmq_setsockopt(router, ZMQ_CURVE_SERVER, &one, sizeof one);
-    zmq_setsockopt(router, ZMQ_ZAP_DOMAIN, "x", 1);
-    zmq_setsockopt(router, ZMQ_CURVE_SECRETKEY, ours.secret_key, 41);
-    cr_assert_eq(zmq_bind(router, "tcp://127.0.0.1:*"), 0);
-    cr_assert_eq(zmq_getsockopt(router, ZMQ_LAST_ENDPOINT, endpoint, &n_endpoint), 0);
-    net_client *c = ask_at(endpoint, &ours);
-    rt_error err = {0};
-    cr_assert_eq(ask(c, 2500, &err), RT_TIMEOUT); /* nobody answers, but the message must arrive */
-    zmq_pollitem_t item = {.socket = router, .events = ZMQ_POLLIN};
-    cr_assert_eq(zmq_poll(&item, 1, 0), 1, "the client never came back");
-    cr_assert_geq(net_client_counts(c)->n_foreign, 1);
-    net_client_close(c);
-    zmq_close(router);
-    zmq_ctx_shutdown(d.context);
-    pthread_join(d.thread, NULL);
-    zmq_ctx_term(d.context);
 }

@@ -63,6 +63,33 @@ ParameterizedTest(gemm_case *c, gemm_bf16, agrees_with_the_plain_loops)
     free(start);
 }
 
+/* An ulp apart at most: a sum that lies between two may go to either. */
+static bool near_half(bf16 x, bf16 y)
+{
+    int apart = (int)x - (int)y;
+    return fabs((double)bf16_to_f32(x) - (double)bf16_to_f32(y)) < 1e-3 ||
+           (apart >= -1 && apart <= 1);
+}
+
+Test(gemm_bf16, sums_may_be_written_as_bfloat16)
+{
+    enum { M = 33, N = 40, K = 65, LD = 70 };
+    bf16 *a = halves(LD * LD, 1), *b = halves(LD * LD, 2);
+    for (int way = 0; way < 4; way++) {
+        gemm_op op_a = way & 1 ? GEMM_T : GEMM_N, op_b = way & 2 ? GEMM_T : GEMM_N;
+        bf16 *y = halves(LD * LD, 3), *z = halves(LD * LD, 3);
+        gemm_bf16_half(op_a, op_b, M, N, K, a, LD, b, LD, y, LD);
+        gemm_bf16_half_reference(op_a, op_b, M, N, K, a, LD, b, LD, z, LD);
+        for (size_t i = 0; i < LD * LD; i++)
+            cr_assert(near_half(y[i], z[i]), "way %d, element %zu: %g, expected %g", way, i,
+                      (double)bf16_to_f32(y[i]), (double)bf16_to_f32(z[i]));
+        free(y);
+        free(z);
+    }
+    free(a);
+    free(b);
+}
+
 /* More shapes than a thread keeps kernels for, each used again after others took its place. */
 Test(gemm_bf16, shapes_may_come_and_go)
 {

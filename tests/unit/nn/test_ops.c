@@ -24,11 +24,12 @@ typedef enum kind {
     GATED_GELU,
     RELU,
     SCALE,
+    ADD_NORM,
 } kind;
 
-static const char *const names[] = {"embed",   "gather",     "linear", "norm",
-                                    "rope",    "attention",  "swiglu", "add",
-                                    "dropout", "gated gelu", "relu",   "scale"};
+static const char *const names[] = {"embed",     "gather", "linear",  "norm",    "rope",
+                                    "attention", "swiglu", "add",     "dropout", "gated gelu",
+                                    "relu",      "scale",  "add norm"};
 
 /* n rows; d columns, or heads for those that have them. */
 typedef struct op_case {
@@ -64,7 +65,7 @@ static void set_shapes(op_inputs *in)
                                                            : c->d;
     if (c->op == LINEAR) in->rows[1] = c->d_out, in->cols[1] = c->d;
     if (c->op == NORM) in->rows[1] = 1, in->cols[1] = c->d;
-    if (c->op == ADD) in->rows[1] = c->n, in->cols[1] = c->d;
+    if (c->op == ADD || c->op == ADD_NORM) in->rows[1] = c->n, in->cols[1] = c->d;
 }
 
 static op_inputs inputs_new(const op_case *c)
@@ -111,6 +112,14 @@ static void inputs_free(op_inputs *in)
     tape_free(in->t);
 }
 
+/* Both results of the operation, added up. */
+static tensor *sum_and_norm(op_inputs *in, tensor *x, tensor *branch)
+{
+    tensor *gain = tape_param(in->t, in->r, NULL, 1, in->c->d), *sum = NULL;
+    tensor *h = op_add_rms_norm(in->t, x, branch, gain, 1e-5f, &sum);
+    return op_add(in->t, sum, h);
+}
+
 /* Run forward on copies, since some operations work in place. */
 static tensor *run(op_inputs *in, bool record)
 {
@@ -135,6 +144,7 @@ static tensor *run(op_inputs *in, bool record)
     case RELU: return op_relu(in->t, x[0]);
     case SCALE: return op_scale(in->t, x[0], -0.7f);
     case ADD: return op_add(in->t, x[0], x[1]);
+    case ADD_NORM: return sum_and_norm(in, x[0], x[1]);
     case DROPOUT: return op_dropout(in->t, x[0], 0.3f, 7, in->spans, in->keys, in->n_spans);
     }
     return NULL;
@@ -191,6 +201,8 @@ ParameterizedTestParameters(ops, gradient_matches_central_difference)
         {RELU, 4, 7},
         {SCALE, 3, 5},
         {ADD, 4, 7},
+        {ADD_NORM, 1, 5},
+        {ADD_NORM, 140, 9},
         {DROPOUT, 6, 11, 0, 0, 0, 0, 2},
     };
     return cr_make_param_array(op_case, cases, RT_COUNT(cases));
@@ -247,6 +259,27 @@ Test(ops, frozen_inputs_take_no_gradient)
     cr_expect_null(w->grad);
     cr_expect_neq(in.grads[0][0], 0);
     inputs_free(&in);
+}
+
+/* What a forward pass gives back to save memory comes again to the last bit. */
+Test(ops, forgotten_values_are_made_again)
+{
+    op_case cases[] = {{NORM, 70, 9}, {SWIGLU, 70, 6}, {GATED_GELU, 3, 40}};
+    for (size_t i = 0; i < RT_COUNT(cases); i++) {
+        op_inputs in = inputs_new(&cases[i]);
+        tensor *y = run(&in, true);
+        size_t n = y->n_rows * y->n_cols;
+        float *before = rt_calloc(n, sizeof *before);
+        memcpy(before, y->data, n * sizeof *before);
+        tape_forget(in.t, y);
+        cr_assert_null(y->data);
+        float *taken = tape_take(in.t, tape_padded_rows(y->n_rows) * y->n_cols * sizeof *taken);
+        memset(taken, 0xff, n * sizeof *taken);
+        cr_assert_neq(tape_recall(in.t, y), taken);
+        cr_expect_eq(memcmp(y->data, before, n * sizeof *before), 0);
+        free(before);
+        inputs_free(&in);
+    }
 }
 
 static void expect_close(const float *a, const float *b, size_t n, double tolerance)

@@ -263,6 +263,70 @@ Test(password, only_the_right_one_opens_and_none_is_ever_quoted)
     redis_fixture_stop(&f);
 }
 
+static rt_status read_word(const void *context, rt_buf *out, rt_error *err)
+{
+    const char *word = *(const char *const *)context;
+    if (word == NULL) return rt_fail(err, RT_NOTFOUND, "no password file");
+    return rt_buf_add_text(out, word, err);
+}
+
+/* The server's password changes, and ours a little later. */
+Test(password, a_link_waits_until_a_changed_password_is_mended)
+{
+    redis_fixture f;
+    queue *q = NULL;
+    rt_error err = {0};
+    const char *word = "first";
+    queue_login login = {.read_password = read_word, .context = &word};
+    redis_fixture_start(&f, "first");
+    cr_assert_eq(queue_open_redis_as(f.url, &login, &q, &err), RT_OK, "%s", err.text);
+    redis_fixture_kill(&f);
+    strcpy(f.password, "second");
+    redis_fixture_again(&f);
+    cr_expect_eq(queue_ensure(q, "s", NULL, &err), RT_UNAVAILABLE);
+    cr_expect_not_null(strstr(err.text, "password was not accepted"), "%s", err.text);
+    cr_expect_null(strstr(err.text, "first"), "%s", err.text);
+    word = NULL; /* the file is being replaced */
+    cr_expect_eq(queue_ensure(q, "s", NULL, &err), RT_UNAVAILABLE);
+    word = "second";
+    cr_expect_eq(queue_ensure(q, "s", NULL, &err), RT_OK, "%s", err.text);
+    queue_close(q);
+    redis_fixture_stop(&f);
+}
+
+Test(password, a_user_of_the_acl_comes_in_with_his_own_password_only)
+{
+    redis_fixture f;
+    queue *q = NULL;
+    rt_error err = {0};
+    queue_login login = {.user = "retort", .password = "his own"};
+    redis_fixture_start(&f, "tell-nobody");
+    freeReplyObject(redis_fixture_command(
+        &f, "ACL SETUSER retort on >his-other ~retort:* +@all -@dangerous +info"));
+    cr_assert_eq(queue_open_redis_as(f.url, &login, &q, &err), RT_REFUSED, "%s", err.text);
+    cr_assert_not_null(strstr(err.text, "user 'retort'"), "%s", err.text);
+    freeReplyObject(redis_fixture_command(&f, "ACL SETUSER retort resetpass >his-own"));
+    login.password = "his-own";
+    cr_assert_eq(queue_open_redis_as(f.url, &login, &q, &err), RT_OK, "%s", err.text);
+    cr_expect_eq(queue_ensure(q, "retort:{x}:labels", NULL, &err), RT_OK, "%s", err.text);
+    cr_expect_eq(queue_ensure(q, "another", NULL, &err), RT_REFUSED);
+    queue_close(q);
+    login.user = "nobody";
+    cr_expect_eq(queue_open_redis_as(f.url, &login, &q, &err), RT_REFUSED);
+    redis_fixture_stop(&f);
+}
+
+Test(url, tls_is_spoken_or_refused_and_never_left_out)
+{
+    queue *q = NULL;
+    rt_error err = {0};
+    rt_status st = queue_open_redis("rediss://127.0.0.1:1", "p", &q, &err);
+    cr_expect_eq(st, queue_has_tls() ? RT_UNAVAILABLE : RT_UNSUPPORTED, "%s", err.text);
+    if (!queue_has_tls()) cr_expect_not_null(strstr(err.text, "hiredis_ssl"), "%s", err.text);
+    cr_expect_eq(queue_open_redis("rediss://u:hunter2@127.0.0.1:1", "", &q, &err), RT_INVALID);
+    cr_expect_null(strstr(err.text, "hunter2"), "%s", err.text);
+}
+
 Test(url, wrong_ones_are_refused_without_a_try)
 {
     static const char *const urls[] = {

@@ -36,16 +36,17 @@ Test(server_info, a_server_is_probed_and_nothing_is_written_there)
     redis_fixture f;
     queue_server_info i = {0};
     rt_error err = {0};
+    const queue_login right = {.password = "secret"}, wrong = {.password = "wrong"};
     redis_fixture_start(&f, "secret");
-    cr_assert_eq(queue_probe_redis(f.url, "secret", &i, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(queue_probe_redis(f.url, &right, &i, &err), RT_OK, "%s", err.text);
     cr_expect_neq(i.version[0], '\0');
     cr_expect_str_eq(i.role, "master");
     cr_expect_str_eq(i.policy, "noeviction");
     redisReply *size = redis_fixture_command(&f, "DBSIZE");
     cr_expect_eq(size->integer, 0);
     freeReplyObject(size);
-    cr_expect_eq(queue_probe_redis(f.url, "wrong", &i, &err), RT_REFUSED);
+    cr_expect_eq(queue_probe_redis(f.url, &wrong, &i, &err), RT_REFUSED);
     redis_fixture_kill(&f);
-    cr_expect_eq(queue_probe_redis(f.url, "secret", &i, &err), RT_UNAVAILABLE);
+    cr_expect_eq(queue_probe_redis(f.url, &right, &i, &err), RT_UNAVAILABLE);
     redis_fixture_stop(&f);
 }

@@ -132,17 +132,26 @@ Test(shard_state, pushes_for_other_steps_are_told_so)
     toy_cluster_free(t);
 }
 
+static wire_pull_status pull_of(const shard_state *s, uint64_t version)
+{
+    uint64_t needed = 0;
+    wire_pull pull = {.version = version};
+    wire_pull_status status = shard_state_pull(s, &pull, &needed);
+    cr_expect_eq(needed, version);
+    return status;
+}
+
 Test(shard_state, pulls_are_answered_by_version)
 {
     toy_cluster *t = toy_cluster_new(1);
     toy_step(t, 1, NULL);
-    cr_expect_eq(shard_state_pull(t->shards[0], 0), PULL_GONE);
-    cr_expect_eq(shard_state_pull(t->shards[0], 1), PULL_OK);
-    cr_expect_eq(shard_state_pull(t->shards[0], 2), PULL_NOT_YET);
+    cr_expect_eq(pull_of(t->shards[0], 0), PULL_GONE);
+    cr_expect_eq(pull_of(t->shards[0], 1), PULL_OK);
+    cr_expect_eq(pull_of(t->shards[0], 2), PULL_NOT_YET);
     shard_state *empty = NULL;
     shard_settings settings = shard_settings_of(&t->settings, 0);
     cr_assert_eq(shard_state_new(&settings, &empty, NULL), RT_OK);
-    cr_expect_eq(shard_state_pull(empty, 0), PULL_NOT_YET);
+    cr_expect_eq(pull_of(empty, 0), PULL_NOT_YET);
     shard_state_free(empty);
     toy_cluster_free(t);
 }

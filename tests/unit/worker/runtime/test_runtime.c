@@ -80,7 +80,7 @@ Test(runtime, registers_and_knows_the_state_of_the_run)
     cr_assert_eq(config_fingerprint(s.config, fingerprint, &err), RT_OK);
     cr_expect_str_eq(heard.fingerprint, fingerprint);
     cr_expect_eq(heard.incarnation, runtime_identity(s.runtime)->incarnation);
-    cr_expect_null(runtime_keys(s.runtime));
+    cr_expect_null(runtime_keyring(s.runtime));
     cr_expect_not(runtime_stopping(s.runtime));
     stage_free(&s);
 }

@@ -1,5 +1,6 @@
 /* A request for text from its JSON: what is read, and what is refused by name. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/serve/request.h"
@@ -139,6 +140,22 @@ Test(request, refuses_by_name_and_writes_nothing)
         cr_expect_gt(strlen(why.message), 0);
         cr_expect_eq(r.n, 77);
     }
+}
+
+/* Deeper than any parser should follow: the limit is the JSON library's own, 2,048. */
+Test(request, a_body_nested_without_end_is_bad_json)
+{
+    enum { N = 300000 };
+    char *body = malloc(N + 1);
+    serve_request r = {0};
+    api_error why = {0};
+    cr_assert_not_null(body);
+    memset(body, '[', N);
+    body[N] = '\0';
+    cr_expect_not(parse(SERVE_CHAT, body, &r, &why));
+    cr_expect_eq(why.problem, API_BAD_JSON);
+    cr_expect_not_null(strstr(why.message, "depth"), "%s", why.message);
+    free(body);
 }
 
 Test(api_error, is_json_with_nulls_for_what_is_not_there)

@@ -97,6 +97,48 @@ Test(compute, evaluation_gives_the_same_losses_and_leaves_the_gradient)
     model_free(m);
 }
 
+/* Without instructions for bfloat16 the products are the reference loops: this runs everywhere. */
+Test(compute, validation_is_float32_whatever_the_training_multiplies)
+{
+    model *m = toy_model();
+    compute_space space = {0};
+    wire_sums f32, bf16, trained;
+    micro_batch b = toy_batch(MICRO_BATCH_EVALUATE, 0, 2);
+    cr_assert_eq(compute_batch(m, &b, &space, &f32, NULL), RT_OK);
+    cr_assert_eq(model_set_compute(m, COMPUTE_BF16, NULL), RT_OK);
+    cr_assert_eq(compute_batch(m, &b, &space, &bf16, NULL), RT_OK);
+    cr_expect_eq(model_compute(m), COMPUTE_BF16);
+    cr_expect_eq(f32.loss[TASK_EXPLAIN], bf16.loss[TASK_EXPLAIN]);
+    b.kind = MICRO_BATCH_TRAIN;
+    cr_assert_eq(compute_batch(m, &b, &space, &trained, NULL), RT_OK);
+    cr_expect_neq(trained.loss[TASK_EXPLAIN], f32.loss[TASK_EXPLAIN]);
+    compute_space_free(&space);
+    model_free(m);
+}
+
+/* What promise 4 asks of a student in bfloat16: the gradient of a micro-batch depends on weights and
+ * batch alone, not on what the replica did before. */
+Test(compute, in_bfloat16_another_replica_gives_the_same_gradient)
+{
+    compute_space space = {0};
+    wire_sums sums;
+    model *one = toy_model(), *other = toy_model();
+    size_t n = model_table(one)->n_total;
+    cr_assert_eq(model_set_compute(one, COMPUTE_BF16, NULL), RT_OK);
+    cr_assert_eq(model_set_compute(other, COMPUTE_BF16, NULL), RT_OK);
+    micro_batch b = toy_batch(MICRO_BATCH_TRAIN, 1, 1);
+    cr_assert_eq(compute_batch(other, &b, &space, &sums, NULL), RT_OK);
+    b = toy_batch(MICRO_BATCH_EVALUATE, 0, 2);
+    cr_assert_eq(compute_batch(other, &b, &space, &sums, NULL), RT_OK);
+    b.kind = MICRO_BATCH_TRAIN;
+    cr_assert_eq(compute_batch(one, &b, &space, &sums, NULL), RT_OK);
+    cr_assert_eq(compute_batch(other, &b, &space, &sums, NULL), RT_OK);
+    cr_expect_eq(memcmp(model_grads(one), model_grads(other), n * sizeof(float)), 0);
+    compute_space_free(&space);
+    model_free(one);
+    model_free(other);
+}
+
 Test(compute, refuses_what_does_not_fit_the_model)
 {
     model *m = toy_model();

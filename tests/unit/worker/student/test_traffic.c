@@ -144,7 +144,7 @@ static void *pull_one(void *context)
 {
     stage *s = context;
     rt_error err = {0};
-    s->pull_st = weight_cache_pull(s->cache, 7, LONG_MS, &s->pulled, &err);
+    s->pull_st = weight_cache_pull(s->cache, 7, (pull_terms){0}, LONG_MS, &s->pulled, &err);
     return NULL;
 }
 

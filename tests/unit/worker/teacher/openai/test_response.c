@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/teacher/openai/response.h"
@@ -199,4 +200,16 @@ Test(openai_response, every_prefix_of_an_answer_is_refused)
         cr_expect_eq(st, n + 2 > sizeof whole ? RT_OK : RT_CORRUPT, "%zu bytes", n);
         openai_reply_free(&reply);
     }
+}
+
+Test(response, an_answer_nested_without_end_is_refused)
+{
+    enum { N = 300000 };
+    char *body = malloc(N + 1);
+    openai_reply reply = {0};
+    cr_assert_not_null(body);
+    for (size_t i = 0; i < N; i++) body[i] = "{\"a\":"[i % 5];
+    body[N] = '\0';
+    cr_expect_neq(read_text(body, &reply), RT_OK);
+    free(body);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The whole way on this machine: recorded answers in, dataset and student out.
 #
-#     bench/pipeline.sh [N_ROWS=20000]
+#     bench/bench_pipeline.sh [N_ROWS=20000]
 #
 # One line of JSON: rows labelled a second with one and with two teachers, training tokens a second, and the shares of a
 # student's time. Everything is made here; Redis, coordinator, shards, teachers and student are the real processes.

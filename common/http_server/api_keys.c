@@ -1,4 +1,4 @@
-#include "worker/serve/api_keys.h"
+#include "common/http_server/api_keys.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +69,29 @@ rt_status api_keys_load(const char *path, api_keys **out, rt_error *err)
         st = api_keys_parse(text.data != NULL ? text.data : "", text.n, out, err);
         if (st != RT_OK) st = rt_wrap(err, st, "%s", path);
     }
+    if (text.data != NULL) explicit_bzero(text.data, text.capacity);
+    rt_buf_free(&text);
+    return st;
+}
+
+rt_status api_keys_first(const char *path, rt_buf *out, rt_error *err)
+{
+    rt_buf text = {0};
+    api_keys *keys = NULL;
+    rt_status st = rt_fs_read(path, FILE_BYTES_MAX, &text, err);
+    if (st == RT_OK && text.n == 0) st = rt_fail(err, RT_INVALID, "%s holds no key", path);
+    if (st == RT_OK) {
+        st = api_keys_parse(text.data, text.n, &keys, err);
+        if (st != RT_OK) st = rt_wrap(err, st, "%s", path);
+    }
+    const char *line = text.data;
+    while (st == RT_OK && (*line == '#' || *line == '\n' || *line == '\r'))
+        line += strcspn(line, "\n") + 1; /* a key is there: the end is never passed */
+    if (st == RT_OK) {
+        rt_buf_clear(out);
+        st = rt_buf_printf(out, err, "Bearer %.*s", (int)strcspn(line, "\r\n"), line);
+    }
+    api_keys_free(keys);
     if (text.data != NULL) explicit_bzero(text.data, text.capacity);
     rt_buf_free(&text);
     return st;

@@ -1,10 +1,10 @@
 /* Requests and tokens per second of a served model, by the number of clients.
  *
- *     bench_serve [model=FOLDER] [seconds=3] [slots=64] [threads=1] [n=1] [words=0] [tokens=200]
+ *     bench_server [model=FOLDER] [seconds=3] [slots=64] [threads=1] [n=1] [words=0] [tokens=200]
  *                 [busy=0]
  *
  * The server runs in this process and so do the clients: each sends its next request on the same
- * connection as soon as it has its answer. Prints one line for 1, 8 and 64 clients, with the
+ * connection as soon as it has its answer. Prints one line of JSON for 1, 8 and 64 clients, with the
  * processor time of a request: that of the clients is in it, but it does not depend on who else
  * uses the machine, as long as nobody waits by spinning.
  *
@@ -116,9 +116,9 @@ static bool run(const char *url, const setup *s, size_t n)
         if (n_running > 0) curl_multi_poll(all, NULL, 0, 10, NULL);
     }
     double took = rt_clock_mono_s() - start;
-    printf("%3zu clients: %8.1f requests/s %9.0f tokens/s %8.2f processor ms/request, %" PRIu64
-           " failed\n",
-           n, (double)n_requests / took, (double)n_tokens / took,
+    printf("{\"bench\":\"server\",\"clients\":%zu,\"threads\":%" PRIu64 ",\"slots\":%" PRIu64
+           ",\"requests_s\":%.1f,\"tok_s\":%.0f,\"cpu_ms_request\":%.2f,\"failed\":%" PRIu64 "}\n",
+           n, s->threads, s->slots, (double)n_requests / took, (double)n_tokens / took,
            1000 * (cpu_s() - cpu_before_s) / (double)n_requests, n_failed);
     fflush(stdout);
     for (size_t i = 0; i < n; i++) {
@@ -177,7 +177,7 @@ int main(int argc, char **argv)
         if (!read_argument(&s, argv[i])) {
             fprintf(
                 stderr,
-                "bench_serve: %s? model=FOLDER seconds=N slots=N threads=N n=N words=N tokens=N busy=N\n",
+                "bench_server: %s? model=FOLDER seconds=N slots=N threads=N n=N words=N tokens=N busy=N\n",
                 argv[i]);
             return 2;
         }
@@ -193,7 +193,7 @@ int main(int argc, char **argv)
                            .timeout_ms = 60000};
     curl_global_init(CURL_GLOBAL_DEFAULT);
     if (server_open(&how, &served, &err) != RT_OK) {
-        fprintf(stderr, "bench_serve: %s\n", err.text);
+        fprintf(stderr, "bench_server: %s\n", err.text);
         return 1;
     }
     snprintf(url, sizeof url, "%s/v1/chat/completions", server_address(served));

@@ -1,0 +1,163 @@
+/* What the coordinator does between two looks at its socket: decisions in their order, no socket and
+ * no clock of its own (co->now_ms), so a simulation can run it.
+ *
+ * Deaths are looked for only after every message that had arrived was handled, so a turn that took
+ * long (a slow disk, a Redis that hangs) kills nobody.
+ */
+#include <inttypes.h>
+
+#include "common/base/log.h"
+#include "common/base/stop.h"
+#include "coordinator/shell.h"
+
+#define DRAIN_MS          2000 /* after a request to stop */
+#define LEAVE_MS          3000 /* until members must have left at the end */
+#define SHARE_CHECKED_MIN 100  /* archived examples before the share of rejected ones counts */
+
+static void bury_the_dead(coordinator *co)
+{
+    const member *dead;
+    while ((dead = membership_next_dead(co->members, co->now_ms)) != NULL) {
+        rt_log_warn("member.dead", "name=%s role=%s silent_ms=%" PRIu64, dead->name,
+                    wire_role_name(dead->role), co->now_ms - dead->seen_ms);
+        if (dead->role == ROLE_TEACHER) {
+            lease_table_return(co->leases, dead->name);
+            quota_bury(co->money.book.quota, dead->name, co->now_ms);
+        }
+        if (dead->role == ROLE_STUDENT) train_stage_requeue(co, dead->name);
+    }
+    size_t n = lease_table_expire(co->leases, co->now_ms);
+    if (n > 0) rt_log_info("lease.expired", "shards=%zu", n);
+}
+
+static rt_status archive_labels(coordinator *co, bool *busy, bool *is_empty, rt_error *err)
+{
+    size_t n = 0;
+    *is_empty = false;
+    if (labelling_is_done(co)) {
+        quota_stage_turn(&co->money, false, co->now_ms);
+        return RT_OK;
+    }
+    rt_status st = archive_stage_pump(&co->archiving, co->now_ms, &n, is_empty, err);
+    if (st != RT_OK) return st;
+    if (n > 0) *busy = true;
+    uint64_t n_labelled = archive_n_labelled(co->archive);
+    uint64_t n_rejected = archive_n_rejected(co->archive), n_all = n_labelled + n_rejected;
+    progress_rate_see(&co->label_rate, (double)n_all, co->now_ms);
+    size_t n_back = *is_empty ? lease_table_stream_empty(co->leases) : 0;
+    if (n_back > 0 && !lease_table_is_closed(co->leases))
+        rt_log_warn("lease.redelivered", "why=\"records of a finished shard vanished\"");
+    if ((st = smoke_turn(co, err)) != RT_OK) return st;
+    quota_stage_turn(&co->money, *is_empty, co->now_ms);
+    double share_max = co->config->label.rejected_share_max;
+    bool may_check = n_all >= SHARE_CHECKED_MIN || lease_table_all_done(co->leases);
+    if (share_max >= 1 || !may_check || (double)n_rejected <= share_max * (double)n_all)
+        return RT_OK;
+    return rt_fail(err, RT_CORRUPT,
+                   "%" PRIu64 " of %" PRIu64
+                   " examples were rejected, more than label.rejected_share_max = %g allows; "
+                   "dataset/rejected.jsonl says why, docs/parsing.md explains the reasons",
+                   n_rejected, n_all, share_max);
+}
+
+static void run_timers_turn(coordinator *co)
+{
+    run_timers *t = &co->timers;
+    bool labels = !labelling_is_done(co) && co->ending == RUN_GOES_ON;
+    bool trains = co->steps_ready && !train_stage_is_done(co) && co->ending == RUN_GOES_ON;
+    bool scores = trains && step_control_state(co->steps) == STEP_EVALUATING;
+    bool reads = trains && co->batches_known && co->n_batches_in_stream == 0;
+    lease_counts l;
+    lease_table_count(co->leases, &l);
+    progress_timer_run(&t->label, labels, co->now_ms);
+    progress_timer_run(&t->tokenizer,
+                       co->tokenizer != NULL && tokenizer_stage_is_training(co->tokenizer),
+                       co->now_ms);
+    progress_timer_run(&t->train, trains && !scores, co->now_ms);
+    progress_timer_run(&t->evaluate, scores, co->now_ms);
+    progress_timer_run(&t->students_starved,
+                       reads && membership_n_alive(co->members, ROLE_STUDENT) > 0, co->now_ms);
+    progress_timer_run(&t->teachers_starved,
+                       labels && l.n_shards_pending == 0 &&
+                           membership_n_alive(co->members, ROLE_TEACHER) > l.n_shards_leased,
+                       co->now_ms);
+    seconds_save(co);
+}
+
+static void claim_idle(coordinator *co)
+{
+    if (co->stage == STAGE_LABEL || co->now_ms < co->claim_next_ms) return;
+    co->claim_next_ms = co->now_ms + RT_MAX(co->config->queue.claim_ms / 4, 1000);
+    train_stage_requeue(co, NULL);
+}
+
+/* Labels, training, feeding. */
+static rt_status work(coordinator *co, bool *busy, bool *is_empty, rt_error *err)
+{
+    rt_status st = archive_labels(co, busy, is_empty, err);
+    if (st != RT_OK || co->ending != RUN_GOES_ON) return st;
+    if ((st = train_stage_turn(co, busy, err)) != RT_OK) return st;
+    if ((st = feed_batches(co, busy, err)) != RT_OK) return st;
+    claim_idle(co);
+    return RT_OK;
+}
+
+static void end_run(coordinator *co, run_ending ending)
+{
+    co->ending = ending;
+    co->ending_ms = co->now_ms;
+    co->shown_ms = 0;
+}
+
+static void fail_run(coordinator *co, rt_status st, const rt_error *why)
+{
+    if (co->ending == RUN_FAILED) return;
+    co->why_status = st;
+    co->why = *why;
+    rt_log_error("run.failed", "%s", why->text);
+    end_run(co, RUN_FAILED);
+}
+
+static void look_at_end(coordinator *co)
+{
+    rt_error why = {0};
+    if (co->ending != RUN_GOES_ON) return;
+    if (rt_stop_requested() != RT_STOP_NONE) {
+        rt_log_info("coordinator.drain", "deadline_ms=%d", DRAIN_MS);
+        end_run(co, RUN_DRAINING);
+    } else if (labelling_is_done(co) && train_stage_is_done(co)) {
+        end_run(co, RUN_COMPLETE);
+        seconds_save(co);
+        rt_status st = RT_OK;
+        if (co->stage != STAGE_LABEL) st = checkpoint_note_best(co, &why);
+        if (st == RT_OK) st = result_write(co, &why);
+        if (st != RT_OK) fail_run(co, st, &why);
+    }
+}
+
+void coordinator_turn(coordinator *co, bool read_empty, coordinator_turn_state *turn)
+{
+    rt_error why = {0};
+    turn->busy = !read_empty;
+    bool works = co->ending == RUN_GOES_ON || co->ending == RUN_DRAINING;
+    rt_status st = works ? work(co, &turn->busy, &turn->stream_is_empty, &why) : RT_OK;
+    if (st != RT_OK) fail_run(co, st, &why);
+    if (read_empty) bury_the_dead(co);
+    look_at_end(co);
+    run_timers_turn(co);
+}
+
+bool coordinator_is_over(const coordinator *co, const coordinator_turn_state *turn)
+{
+    uint64_t past_ms = co->now_ms - co->ending_ms;
+    if (co->ending == RUN_GOES_ON) return false;
+    if (rt_stop_requested() == RT_STOP_NOW) return true;
+    if (co->ending == RUN_DRAINING) {
+        bool archived = turn->stream_is_empty || co->stage == STAGE_TRAIN || labelling_is_done(co);
+        /* Each member has heard of it after one heartbeat; late records get the rest. */
+        bool heard = past_ms >= RT_MIN(2 * co->config->net.heartbeat_ms, (uint64_t)DRAIN_MS);
+        return past_ms >= DRAIN_MS || (archived && heard);
+    }
+    uint64_t silent_ms = co->config->net.heartbeat_ms * 3 / 2;
+    return past_ms >= LEAVE_MS || membership_all_left(co->members, co->now_ms, silent_ms);
+}
