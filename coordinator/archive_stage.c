@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "common/wire/messages.h"
+#include "common/wire/seal.h"
 
 #define CONSUMER      "coordinator"
 #define DISK_RETRY_MS 1000
@@ -33,7 +35,9 @@ static outcome append_entry(archive_stage *s, const queue_entry *entry, size_t *
 {
     label_record r = {0};
     outcome result = BAD;
-    rt_status st = wire_decode_label(entry->bytes, entry->n_bytes, &r, why);
+    size_t n = entry->n_bytes;
+    rt_status st = wire_unseal(entry->bytes, &n, why);
+    if (st == RT_OK) st = wire_decode_label(entry->bytes, n, &r, why);
     if (st != RT_OK) return st == RT_NOMEM ? DISK_TROUBLE : BAD;
     *i_example = corpus_source_find(s->corpus, r.id);
     if (*i_example == SIZE_MAX) {
@@ -101,6 +105,7 @@ static rt_status pump(archive_stage *s, queue *q, batch *b, uint64_t now_ms, boo
     if (b->n_good == 0) return appended;
     if ((st = archive_sync(s->archive, err)) != RT_OK) return st == RT_UNAVAILABLE ? RT_IO : st;
     for (size_t i = 0; i < b->n_good; i++) lease_table_archived(s->leases, b->examples[i]);
+    fault_point("coordinator.before_ack");
     st = queue_ack(q, stream, b->good, b->n_good, err);
     return appended != RT_OK ? appended : st;
 }

@@ -2,7 +2,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
+#include "common/wire/seal.h"
 #include "coordinator/shell.h"
 
 #define STEPS_A_TURN  4
@@ -25,6 +27,7 @@ static void parcel_free(parcel *p, size_t n_max)
 static rt_status add_to_parcel(parcel *p, micro_batch *b, rt_error *err)
 {
     rt_status st = wire_encode_micro_batch(b, &p->items[p->n], err);
+    if (st == RT_OK) st = wire_seal(&p->items[p->n], err);
     if (st == RT_OK) p->n++;
     micro_batch_free(b);
     return st;
@@ -111,7 +114,8 @@ static rt_status look_at_lengths(coordinator *co, queue *q, rt_error *err)
     const queue_names *names = queue_link_names(co->link);
     if (co->now_ms < co->lengths_next_ms) return RT_OK;
     co->lengths_next_ms = co->now_ms + LENGTHS_MS;
-    rt_status st = queue_length(q, names->batches, &co->n_batches_in_stream, &why);
+    rt_status st = queue_length(q, names->batches, &co->n_batches_measured, &why);
+    if (st == RT_OK) co->n_batches_in_stream = co->n_batches_measured;
     if (st == RT_OK) st = queue_length(q, names->labels, &co->n_labels_in_stream, &why);
     if (st == RT_OK) st = queue_length(q, names->dead, &co->n_dead_in_stream, &why);
     co->batches_known = st == RT_OK;
@@ -162,6 +166,7 @@ rt_status feed_batches(coordinator *co, bool *busy, rt_error *err)
             return RT_OK;
         if ((st = publish_step(co, q, step, &sent, err)) != RT_OK) return st;
         if (!sent) return RT_OK;
+        fault_point("coordinator.published");
         feeder_published(&co->feeder);
     }
     *busy = true;

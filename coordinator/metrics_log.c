@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/base/fs.h"
+#include "common/base/line_check.h"
 #include "common/base/log.h"
 
 #define FILE_BYTES_MAX ((size_t)4 << 30)
@@ -69,20 +70,33 @@ static rt_status take_line(metrics_log *log, const json_t *line, eval_board *boa
     return RT_OK;
 }
 
-/* Take every whole line; *n_good is where the last one that is JSON ends. */
+static rt_status load_line(metrics_log *log, const char *text, size_t n, eval_board *board,
+                           rt_error *err)
+{
+    json_error_t where;
+    rt_status st = line_check_verify(text, n, err);
+    if (st != RT_OK) return st;
+    json_t *line = json_loadb(text, n, 0, &where);
+    if (line == NULL)
+        return rt_fail(err, RT_CORRUPT, "invalid JSON: %s at column %d", where.text, where.column);
+    st = take_line(log, line, board, err);
+    json_decref(line);
+    return st;
+}
+
+/* Take every whole line; *n_good is where the last one ends. Scores decide which version is the best,
+ * so a whole line that is not as it was written is no torn one: nothing may be made of it. */
 static rt_status load(metrics_log *log, const rt_buf *text, eval_board *board, size_t *n_good,
                       rt_error *err)
 {
     rt_status st = RT_OK;
     size_t at = 0;
-    while (st == RT_OK && at < text->n) {
+    for (size_t i_line = 1; at < text->n; i_line++) {
         const char *end = memchr(text->data + at, '\n', text->n - at);
         if (end == NULL) break;
         size_t n = (size_t)(end - text->data) - at;
-        json_t *line = json_loadb(text->data + at, n, 0, NULL);
-        if (line == NULL) break;
-        st = take_line(log, line, board, err);
-        json_decref(line);
+        st = load_line(log, text->data + at, n, board, err);
+        if (st != RT_OK) return rt_wrap(err, st, "%s:%zu", log->path, i_line);
         at += n + 1;
     }
     *n_good = at;
@@ -102,6 +116,7 @@ static rt_status open_file(metrics_log *log, eval_board *board, rt_error *err)
         st = rt_fail(err, RT_IO, "open %s: %s", log->path, strerror(errno));
         goto out;
     }
+    if (text.n == 0) st = rt_fs_sync_parent(log->path, err); /* perhaps it is new */
     if (n_good < text.n) {
         rt_log_warn("metrics.torn", "file=%s bytes_cut=%zu", log->path, text.n - n_good);
         if (ftruncate(log->fd, (off_t)n_good) != 0)
@@ -160,7 +175,8 @@ static rt_status write_line(metrics_log *log, json_t *line, rt_error *err)
     json_decref(line);
     if (dump == NULL) return rt_fail(err, RT_NOMEM, "%s", log->path);
     off_t before = lseek(log->fd, 0, SEEK_END);
-    st = rt_buf_printf(&text, err, "%s\n", dump);
+    st = rt_buf_add(&text, dump, strlen(dump) - 1, err); /* its closing brace comes later */
+    if (st == RT_OK) st = line_check_close(&text, 0, err);
     if (st == RT_OK) st = rt_fs_write_all(log->fd, text.data, text.n, log->path, err);
     if (st == RT_IO && before >= 0 && ftruncate(log->fd, before) != 0)
         rt_log_warn("metrics.torn", "file=%s", log->path); /* cut at the next opening */

@@ -4,6 +4,7 @@
  *    "epoch":0,"records":40,"tokens":3900,"total_tokens":46800,"seconds":3.2,"tokens_per_s":..}
  *   {"kind":"evaluation","version":100,"records":60,"loss":..,"exact":..,"tasks":{..}}
  *
+ * Each line ends with its check (common/base/line_check.h). A line that does not fit it is refused.
  * "step" counts applied updates: step 12 led to version 12. After a rewind a step is computed again
  * with the same bits; its second line is not written. "seconds" is the time trained so far,
  * restarts included.

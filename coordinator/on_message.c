@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "coordinator/shell.h"
 
@@ -226,6 +227,7 @@ static void on_lease_request(coordinator *co, const net_incoming *in, const memb
                                        .retry_ms = LEASE_RETRY_MS,
                                        .examples = list,
                                        .n_examples = n};
+    fault_point("coordinator.leasing");
     rt_log_debug("lease.granted", "shard=%" PRIu64 " lease=%" PRIu64 " worker=%s", l.shard, l.id,
                  who->name);
 out:

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/fault_point.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
 
@@ -62,7 +63,8 @@ static rt_status open_file(plan_journal *j, rt_error *err)
         st = rt_fail(err, RT_IO, "open %s: %s", j->path, strerror(errno));
         goto out;
     }
-    if ((size_t)j->n_bytes == text.n) goto out;
+    if (text.n == 0) st = rt_fs_sync_parent(j->path, err); /* perhaps it is new */
+    if (st != RT_OK || (size_t)j->n_bytes == text.n) goto out;
     rt_log_warn("plan.torn", "file=%s bytes_cut=%zu", j->path, text.n - (size_t)j->n_bytes);
     if (ftruncate(j->fd, j->n_bytes) != 0)
         st = rt_fail(err, RT_IO, "truncate %s: %s", j->path, strerror(errno));
@@ -148,6 +150,7 @@ rt_status plan_journal_take(plan_journal *j, size_t i_segment, const plan_segmen
         if (ftruncate(j->fd, j->n_bytes) != 0) rt_log_warn("plan.torn", "file=%s", j->path);
         goto out;
     }
+    fault_point("coordinator.planning");
     j->n_bytes += (off_t)line.n;
     st = keep(j, s, err);
 out:

@@ -52,6 +52,13 @@ typedef struct run_timers {
     progress_timer students_starved, teachers_starved;
 } run_timers;
 
+/* An evaluation that is through. */
+typedef struct scored_version {
+    eval_score score;
+    bool waits;  /* to be written down */
+    bool logged; /* in metrics.jsonl */
+} scored_version;
+
 struct coordinator {
     const config *config;
     run_stage stage;
@@ -87,17 +94,20 @@ struct coordinator {
     bool evaluating;           /* an evaluation is open on the board */
     uint32_t eval_published;   /* its micro-batches [0, this) are in the stream */
     uint64_t eval_progress_ms; /* of its newest result or publishing */
+    scored_version scored;     /* what came of it, until that is on disk */
     bool action_waits;         /* a step_control action could not be done; try again later */
     uint64_t action_retry_ms;
     double grad_norm;
-    uint64_t checkpoint; /* newest committed */
-    uint64_t n_batches_in_stream;
-    bool batches_known; /* the length above was read with the Redis of now */
+    uint64_t checkpoint;          /* newest committed */
+    uint64_t n_batches_in_stream; /* as measured, and what was sent since: never too few */
+    uint64_t n_batches_measured;  /* by Redis itself, when it was asked last */
+    bool batches_known;           /* the length above was read with the Redis of now */
     uint64_t lengths_next_ms, claim_next_ms;
     uint64_t n_labels_in_stream, n_dead_in_stream;
 
     run_ending ending;
     uint64_t ending_ms;
+    uint64_t end_retry_ms; /* not complete before */
     rt_status why_status;
     rt_error why;
     char problem[512]; /* of training, "" when none */

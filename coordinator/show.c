@@ -225,7 +225,7 @@ rt_status show_stats_json(coordinator *co, rt_buf *out, rt_error *err)
                                   co->stage != STAGE_LABEL && train_stage_is_done(co)));
     json_object_set_new(top, "queues",
                         json_pack("{s:o, s:o, s:o, s:b}", "labels", count(co->n_labels_in_stream),
-                                  "batches", count(co->n_batches_in_stream), "dead",
+                                  "batches", count(co->n_batches_measured), "dead",
                                   count(co->n_dead_in_stream), "connected",
                                   queue_link_problem(co->link)[0] == '\0'));
     json_object_set_new(top, "leases", show_leases(&leases));

@@ -111,7 +111,7 @@ static void show_queue(page *p, const coordinator *co)
 {
     family(p, "queue_entries", "gauge", "Entries in a stream, read or not.");
     labelled(p, "queue_entries", "stream", "labels", (double)co->n_labels_in_stream);
-    labelled(p, "queue_entries", "stream", "batches", (double)co->n_batches_in_stream);
+    labelled(p, "queue_entries", "stream", "batches", (double)co->n_batches_measured);
     labelled(p, "queue_entries", "stream", "dead", (double)co->n_dead_in_stream);
     one(p, "queue_connected", "gauge", "1 when Redis answered last time.",
         queue_link_problem(co->link)[0] == '\0');

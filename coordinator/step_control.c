@@ -268,6 +268,8 @@ static bool has_diverged(const step_control *sc)
 static void leave_gathering(step_control *sc)
 {
     double norm = 0;
+    if (sc->n_actions > 0)
+        return; /* the coordinator has not done yet what the last step asked for */
     if (has_diverged(sc)) {
         if (!sc->asked) push_action(sc, STEP_ACTION_DIVERGED, sc->version);
         sc->asked = true;
@@ -374,11 +376,20 @@ rt_status step_control_report(step_control *sc, const wire_server_report *report
 
 bool step_control_next(step_control *sc, step_action *out)
 {
+    if (sc->n_actions == 0) advance(sc); /* what waited for the actions to be done */
     if (sc->n_actions == 0) return false;
     *out = sc->actions[0];
     sc->n_actions--;
     memmove(sc->actions, sc->actions + 1, sc->n_actions * sizeof *sc->actions);
     return true;
+}
+
+void step_control_put_back(step_control *sc, const step_action *a)
+{
+    RT_ASSERT(sc->n_actions < ACTIONS_MAX);
+    memmove(sc->actions + 1, sc->actions, sc->n_actions * sizeof *sc->actions);
+    sc->actions[0] = *a;
+    sc->n_actions++;
 }
 
 void step_control_ready(step_control *sc, uint64_t n_steps)
@@ -459,7 +470,7 @@ void step_control_order(const step_control *sc, uint32_t shard, wire_server_orde
     if (sc->state == STEP_RESTORING && !test_holds(sc, r, sc->restore_version)) {
         out->kind = ORDER_RESTORE;
         out->version = sc->restore_version;
-    } else if (sc->state == STEP_APPLYING && test_holds(sc, r, sc->version)) {
+    } else if (sc->state == STEP_APPLYING && sc->n_actions == 0 && test_holds(sc, r, sc->version)) {
         out->kind = ORDER_APPLY;
         out->grad_norm = sc->grad_norm;
     } else if (sc->state == STEP_SAVING && !test_saved(sc, r, sc->version)) {

@@ -69,6 +69,10 @@ RT_MUST_USE rt_status step_control_report(step_control *sc, const wire_server_re
 /* Next action, each handed out once; false when there is none. */
 bool step_control_next(step_control *sc, step_action *out);
 
+/* The action that was handed out last could not be done: it comes first again. No further step is
+ * gathered or applied while actions wait. */
+void step_control_put_back(step_control *sc, const step_action *a);
+
 /* Outcomes. */
 void step_control_restore(step_control *sc, uint64_t version);
 void step_control_committed(step_control *sc, uint64_t version);

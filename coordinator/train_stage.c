@@ -144,9 +144,6 @@ static rt_status log_step(coordinator *co, const step_action *a, rt_error *err)
     uint64_t n_tokens = 0;
     rt_status st = plan_stage_step(co->plan, a->version, &info, &n_tokens, err);
     if (st != RT_OK) return st;
-    co->tokens_seen += n_tokens;
-    co->grad_norm = a->grad_norm;
-    progress_rate_see(&co->token_rate, (double)co->tokens_seen, co->now_ms);
     metrics_step step = {.step = a->version + 1,
                          .loss = weighted_loss(co, &a->sums),
                          .sums = a->sums,
@@ -157,9 +154,10 @@ static rt_status log_step(coordinator *co, const step_action *a, rt_error *err)
                          .seconds = progress_timer_get(&co->timers.train, co->now_ms),
                          .tokens_per_s = progress_rate_get(&co->token_rate),
                          .staleness = co->config->train.mode == TRAIN_SYNC ? NULL : a->staleness};
-    rt_error why = {0};
-    if (metrics_log_step(co->metrics, &step, &why) != RT_OK)
-        rt_log_warn("metrics.write", "step=%" PRIu64 " %s", step.step, why.text);
+    if ((st = metrics_log_step(co->metrics, &step, err)) != RT_OK) return st;
+    co->tokens_seen += n_tokens;
+    co->grad_norm = a->grad_norm;
+    progress_rate_see(&co->token_rate, (double)co->tokens_seen, co->now_ms);
     return RT_OK;
 }
 
@@ -185,6 +183,7 @@ static rt_status do_action(coordinator *co, const step_action *a, rt_error *err)
     switch (a->kind) {
     case STEP_ACTION_REWIND:
         co->evaluating = false;
+        co->scored = (scored_version){0};
         if ((st = checkpoint_find(co, &version, err)) != RT_OK) return st;
         rt_log_info("train.restore", "version=%" PRIu64 " generation=%" PRIu64, version,
                     step_control_generation(co->steps));
@@ -231,26 +230,40 @@ static rt_status do_actions(coordinator *co, rt_error *err)
             continue;
         }
         if (may_try_again(&a, st)) st = RT_IO;
+        if (a.kind == STEP_ACTION_APPLYING) step_control_put_back(co->steps, &a);
         if ((st = tolerate(co, st, &why, err)) != RT_OK) return st;
         return RT_OK;
     }
     return RT_OK;
 }
 
-static rt_status finish_evaluation(coordinator *co, rt_error *err)
+static rt_status add_up_evaluation(coordinator *co, rt_error *err)
 {
-    eval_score score;
-    rt_status st = eval_board_finish(co->board, &score, err);
+    eval_score *score = &co->scored.score;
+    rt_status st = eval_board_finish(co->board, score, err);
     if (st != RT_OK) return st;
-    co->evaluating = false;
+    co->scored.waits = true;
     rt_log_info("evaluate.end",
                 "version=%" PRIu64 " records=%" PRIu64 " loss=%.6f exact=%.4f best=%" PRIu64,
-                score.version, score.n_records, score.loss, score.exact, checkpoint_best(co));
+                score->version, score->n_records, score->loss, score->exact, checkpoint_best(co));
+    return RT_OK;
+}
+
+/* A score counts once it is on disk: a later start chooses the best version by what stands there. */
+static rt_status finish_evaluation(coordinator *co, rt_error *err)
+{
     rt_error why = {0};
-    st = metrics_log_evaluation(co->metrics, &score, &why);
+    scored_version *s = &co->scored;
+    rt_status st = s->waits ? RT_OK : add_up_evaluation(co, err);
+    if (st != RT_OK) return st;
+    if (!s->logged) st = metrics_log_evaluation(co->metrics, &s->score, &why);
+    s->logged = st == RT_OK;
     if (st == RT_OK) st = checkpoint_note_best(co, &why);
-    if (st != RT_OK) rt_log_warn("evaluate.write", "%s", why.text);
-    return step_control_evaluated(co->steps, score.version, err);
+    if (st != RT_OK) return tolerate(co, st, &why, err);
+    uint64_t version = s->score.version;
+    co->evaluating = false;
+    *s = (scored_version){0};
+    return step_control_evaluated(co->steps, version, err);
 }
 
 /* A shard that cannot load what it was told to: perhaps the checkpoint went bad meanwhile. */
@@ -278,10 +291,10 @@ rt_status train_stage_turn(coordinator *co, bool *busy, rt_error *err)
     if ((st = prepare(co, busy, err)) != RT_OK || !co->steps_ready) return st;
     see_shard_problems(co);
     if ((st = do_actions(co, err)) != RT_OK) return st;
-    if (co->evaluating && !eval_board_is_complete(co->board))
-        if ((st = feed_evaluation(co, err)) != RT_OK) return st;
-    if (co->evaluating && eval_board_is_complete(co->board))
-        if ((st = finish_evaluation(co, err)) != RT_OK) return st;
+    bool scored = co->scored.waits || eval_board_is_complete(co->board);
+    if (co->evaluating && !scored && (st = feed_evaluation(co, err)) != RT_OK) return st;
+    if (co->evaluating && scored && (st = finish_evaluation(co, err)) != RT_OK) return st;
+    if (co->action_waits) return RT_OK;
     if ((st = do_actions(co, err)) != RT_OK) return st;
     send_orders(co);
     return RT_OK;

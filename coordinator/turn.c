@@ -5,12 +5,15 @@
  * long (a slow disk, a Redis that hangs) kills nobody.
  */
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/stop.h"
 #include "coordinator/shell.h"
 
 #define DRAIN_MS          2000 /* after a request to stop */
+#define END_RETRY_MS      1000 /* until the figures of the end are written again */
 #define LEAVE_MS          3000 /* until members must have left at the end */
 #define SHARE_CHECKED_MIN 100  /* archived examples before the share of rejected ones counts */
 
@@ -118,20 +121,35 @@ static void fail_run(coordinator *co, rt_status st, const rt_error *why)
     end_run(co, RUN_FAILED);
 }
 
-static void look_at_end(coordinator *co)
+/* The end is one when its figures are on disk; without room for them it waits. */
+static void complete_run(coordinator *co)
 {
     rt_error why = {0};
+    rt_status st = RT_OK;
+    if (co->now_ms < co->end_retry_ms) return;
+    end_run(co, RUN_COMPLETE);
+    seconds_save(co);
+    if (co->stage != STAGE_LABEL) st = checkpoint_note_best(co, &why);
+    if (st == RT_OK) st = result_write(co, &why);
+    if (st == RT_OK) return;
+    if (st != RT_IO && st != RT_NOMEM) {
+        fail_run(co, st, &why);
+        return;
+    }
+    if (strcmp(co->problem, why.text) != 0) rt_log_error("run.end", "%s", why.text);
+    snprintf(co->problem, sizeof co->problem, "%.500s", why.text);
+    co->ending = RUN_GOES_ON;
+    co->end_retry_ms = co->now_ms + END_RETRY_MS;
+}
+
+static void look_at_end(coordinator *co)
+{
     if (co->ending != RUN_GOES_ON) return;
     if (rt_stop_requested() != RT_STOP_NONE) {
         rt_log_info("coordinator.drain", "deadline_ms=%d", DRAIN_MS);
         end_run(co, RUN_DRAINING);
     } else if (labelling_is_done(co) && train_stage_is_done(co)) {
-        end_run(co, RUN_COMPLETE);
-        seconds_save(co);
-        rt_status st = RT_OK;
-        if (co->stage != STAGE_LABEL) st = checkpoint_note_best(co, &why);
-        if (st == RT_OK) st = result_write(co, &why);
-        if (st != RT_OK) fail_run(co, st, &why);
+        complete_run(co);
     }
 }
 

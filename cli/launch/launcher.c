@@ -21,6 +21,7 @@
 
 #define TICK_MS          20
 #define STATS_EVERY_MS   250
+#define PIDS_RETRY_MS    1000
 #define STATS_TIMEOUT_MS 500
 #define LEAVE_MS         5000  /* for workers, after the coordinator has finished */
 #define DRAIN_MS         20000 /* for everybody, after Ctrl-C */
@@ -33,6 +34,9 @@ typedef struct launcher {
     run_stats stats;
     bool have_stats;
     uint64_t stats_next_ms;
+    bool pids_changed; /* and launcher.json does not say so yet ... */
+    bool pids_refused; /* ... because it could not be written */
+    uint64_t pids_next_ms;
     bool smoke_shown; /* or there is none to be shown */
     bool finished;    /* the coordinator says that the run is complete */
     bool ending;      /* everybody was asked to leave */
@@ -129,19 +133,32 @@ static void reap(launcher *l)
     }
 }
 
+/* launcher.json only tells who is who: without room for it the run goes on. */
+static void write_pids(launcher *l, uint64_t now_ms)
+{
+    rt_error why = {0};
+    if (!l->pids_changed || now_ms < l->pids_next_ms) return;
+    l->pids_changed = children_write_pids(&l->all, &why) != RT_OK;
+    if (!l->pids_changed) {
+        l->pids_refused = false;
+        return;
+    }
+    if (!l->pids_refused) progress_say(&l->progress, "%s; trying again", why.text);
+    l->pids_refused = true;
+    l->pids_next_ms = now_ms + PIDS_RETRY_MS;
+}
+
 static void start_due(launcher *l, uint64_t now_ms)
 {
-    bool started = false;
     if (l->ending || l->finished) return;
     for (size_t i = 0; i < l->all.n && !l->ending; i++) {
         child *one = &l->all.items[i];
         if (one->pid > 0 || one->done || now_ms < one->history.restart_at_ms) continue;
         rt_status st = children_start(&l->all, one, l->err);
         if (st != RT_OK) end_all(l, exit_code_of(st), DRAIN_MS);
-        started = st == RT_OK;
+        l->pids_changed = true;
     }
-    if (started && children_write_pids(&l->all, l->err) != RT_OK)
-        end_all(l, EXIT_CODE_ENVIRONMENT, DRAIN_MS);
+    write_pids(l, now_ms);
 }
 
 static void refresh_stats(launcher *l, uint64_t now_ms)

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/fault_point.h"
+
 rt_status rt_fs_read(const char *path, size_t max_bytes, rt_buf *out, rt_error *err)
 {
     rt_status st = RT_OK;
@@ -43,6 +45,8 @@ rt_status rt_fs_write_all(int fd, const void *bytes, size_t n_bytes, const char 
                           rt_error *err)
 {
     const char *p = bytes;
+    int refused = fault_write(fd, bytes, n_bytes, name);
+    if (refused != 0) return rt_fail(err, RT_IO, "write %s: %s", name, strerror(refused));
     while (n_bytes > 0) {
         ssize_t n = write(fd, p, n_bytes);
         if (n < 0 && errno == EINTR) continue;
@@ -53,7 +57,7 @@ rt_status rt_fs_write_all(int fd, const void *bytes, size_t n_bytes, const char 
     return RT_OK;
 }
 
-static rt_status sync_parent(const char *path, rt_error *err)
+rt_status rt_fs_sync_parent(const char *path, rt_error *err)
 {
     char folder[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -82,7 +86,7 @@ rt_status rt_fs_write_atomic(const char *path, const void *bytes, size_t n_bytes
         unlink(tmp);
         return st;
     }
-    return sync_parent(path, err);
+    return rt_fs_sync_parent(path, err);
 }
 
 rt_status rt_fs_mkdirs(const char *path, rt_error *err)
@@ -94,8 +98,12 @@ rt_status rt_fs_mkdirs(const char *path, rt_error *err)
         if (path[i] != '/' && path[i] != '\0') continue;
         memcpy(part, path, i);
         part[i] = '\0';
-        if (mkdir(part, 0755) != 0 && errno != EEXIST)
+        if (mkdir(part, 0755) == 0) {
+            rt_status st = rt_fs_sync_parent(part, err);
+            if (st != RT_OK) return st;
+        } else if (errno != EEXIST) {
             return rt_fail(err, RT_IO, "make folder %s: %s", part, strerror(errno));
+        }
     }
     struct stat info;
     if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))

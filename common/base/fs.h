@@ -17,9 +17,12 @@ RT_MUST_USE rt_status rt_fs_write_atomic(const char *path, const void *bytes, si
 /* write(2) until all is written. `name` is for the message. */
 RT_MUST_USE rt_status rt_fs_write_all(int fd, const void *bytes, size_t n_bytes, const char *name,
                                       rt_error *err);
-/* Make a folder and its parents; fine when it exists. */
+/* Make a folder and its parents, durably; fine when it exists. */
 RT_MUST_USE rt_status rt_fs_mkdirs(const char *path, rt_error *err);
+/* A new name in a folder is durable once the folder is synced. */
 RT_MUST_USE rt_status rt_fs_sync_dir(const char *path, rt_error *err);
+/* The folder that the file lies in. */
+RT_MUST_USE rt_status rt_fs_sync_parent(const char *path, rt_error *err);
 /* Remove a folder and what is in it; fine when it does not exist. Does not follow links. */
 RT_MUST_USE rt_status rt_fs_remove_tree(const char *path, rt_error *err);
 bool rt_fs_exists(const char *path);

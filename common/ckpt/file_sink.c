@@ -36,15 +36,6 @@ rt_status file_sink_pad(file_sink *s, size_t n, rt_error *err)
     return st;
 }
 
-static rt_status sync_folder_of(const char *path, rt_error *err)
-{
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)RT_MAX(slash - path, 1),
-             slash == NULL ? "." : path);
-    return rt_fs_sync_dir(folder, err);
-}
-
 rt_status file_sink_commit(file_sink *s, char sha256[RT_SHA256_HEX_SIZE], rt_error *err)
 {
     if (fsync(s->fd) != 0)
@@ -52,7 +43,7 @@ rt_status file_sink_commit(file_sink *s, char sha256[RT_SHA256_HEX_SIZE], rt_err
     if (rename(s->temporary, s->path) != 0)
         return rt_fail(err, RT_IO, "rename %s to %s: %s", s->temporary, s->path, strerror(errno));
     s->committed = true;
-    rt_status st = sync_folder_of(s->path, err);
+    rt_status st = rt_fs_sync_parent(s->path, err);
     if (st == RT_OK && sha256 != NULL) rt_sha256_end(&s->hash, sha256);
     return st;
 }

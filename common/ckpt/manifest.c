@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/base/fault_point.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
 
@@ -238,10 +239,12 @@ rt_status ckpt_commit(const char *root, const ckpt_manifest *m, rt_error *err)
     if ((st = rt_fs_write_atomic(path, text, strlen(text), err)) != RT_OK) goto out;
     if ((st = rt_fs_sync_dir(partial, err)) != RT_OK) goto out;
     if ((st = rt_fs_remove_tree(folder, err)) != RT_OK) goto out;
+    fault_point("coordinator.before_commit");
     if (rename(partial, folder) != 0) {
         st = rt_fail(err, RT_IO, "rename %s to %s: %s", partial, folder, strerror(errno));
         goto out;
     }
+    fault_point("coordinator.after_commit");
     st = rt_fs_sync_dir(root, err);
 out:
     free(text);

@@ -3,22 +3,19 @@
  *   {"id":"<32 hex>","input":..,"label":..,"rationale":..,"gold":..,"source_id":..,"topk":..,"meta":{..},
  *    "check":"<16 hex>"}
  *
- * "check" is the 64-bit XXH3 of every byte of the line before `,"check"`. JSON alone notices only
- * damage to its punctuation; a flipped bit inside a label would train the student on it. A line
- * without "check" (written by hand or by another tool) is read without that protection.
+ * "check" is that of common/base/line_check.h: a flipped bit inside a label would train the student on
+ * it.
  */
 #include "common/dataset/label_record.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/line_check.h"
 #include "common/text/utf8.h"
 
-#define CHECK_KEY    ",\"check\":\""
-#define CHECK_DIGITS 16
 /* Reals of meta (a temperature, a cost) print as people wrote them; 17 digits would show 0.7 as
  * 0.69999999999999996. */
 #define META_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(15))
@@ -114,32 +111,12 @@ rt_status label_record_to_json(const label_record *r, rt_buf *out, rt_error *err
     if (st == RT_OK) st = add_text(out, "raw", r->raw, err);
     if (st == RT_OK) st = add_text(out, "topk", r->topk, err);
     if (st == RT_OK) st = add_meta(out, r->meta, err);
-    if (st == RT_OK) {
-        uint64_t check = rt_hash64(out->data + start, out->n - start, 0);
-        st = rt_buf_printf(out, err, CHECK_KEY "%016" PRIx64 "\"}\n", check);
-    }
+    if (st == RT_OK) st = line_check_close(out, start, err);
     if (st != RT_OK && out->n > start) {
         out->n = start;
         out->data[start] = '\0';
     }
     return st;
-}
-
-/* The line ends in `,"check":"<16 hex>"}`: does it hold? */
-static rt_status verify_check(const char *text, size_t n, rt_error *err)
-{
-    size_t n_key = strlen(CHECK_KEY);
-    size_t n_tail = n_key + CHECK_DIGITS + 2;
-    if (n < n_tail || memcmp(text + n - 2, "\"}", 2) != 0) return RT_OK;
-    const char *tail = text + n - n_tail;
-    if (memcmp(tail, CHECK_KEY, n_key) != 0) return RT_OK;
-    char expected[CHECK_DIGITS + 1];
-    snprintf(expected, sizeof expected, "%016" PRIx64, rt_hash64(text, n - n_tail, 0));
-    if (memcmp(tail + n_key, expected, CHECK_DIGITS) == 0) return RT_OK;
-    return rt_fail(err, RT_CORRUPT,
-                   "check is %.16s, the bytes give %s: the line was changed after it was written "
-                   "(to accept a change made on purpose, remove its \"check\")",
-                   tail + n_key, expected);
 }
 
 static rt_status take_text(const json_t *object, const char *key, char **out, rt_error *err)
@@ -199,7 +176,7 @@ rt_status label_record_from_json(const char *text, size_t n, label_record *out, 
     json_error_t where;
     json_t *object = NULL;
     while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r')) n--;
-    if ((st = verify_check(text, n, err)) != RT_OK) return st;
+    if ((st = line_check_verify(text, n, err)) != RT_OK) return st;
     object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &where);
     if (object == NULL) {
         bool nomem = json_error_code(&where) == json_error_out_of_memory;

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/stop.h"
 #include "common/net/zap.h"
+#include "common/wire/seal.h"
 
 /* Queue lengths count messages, and a message may be a whole slice of the parameters. */
 #define HIGH_WATER_MARK     16
@@ -164,7 +165,8 @@ static rt_status frame_to_part(const net_frame *frame, size_t i_frame, zmq_msg_t
 }
 
 static rt_status envelope_to_part(const net_self *self, const wire_message *m, uint64_t message_id,
-                                  size_t n_frames, zmq_msg_t *part, rt_error *err)
+                                  const net_frame *frames, size_t n_frames, zmq_msg_t *part,
+                                  rt_error *err)
 {
     rt_status st = RT_OK;
     rt_buf bytes = {0};
@@ -175,6 +177,12 @@ static rt_status envelope_to_part(const net_self *self, const wire_message *m, u
     full.message_id = message_id;
     full.n_frames = (uint32_t)n_frames;
     if ((st = wire_encode(&full, &bytes, err)) != RT_OK) goto out;
+    uint64_t check = wire_seal_mix(bytes.data, bytes.n, 0);
+    for (size_t i = 0; i < n_frames; i++) {
+        if (frames[i].n_bytes > NET_FRAME_BYTES_MAX) break; /* it is refused below */
+        check = wire_seal_mix(frames[i].data, frames[i].n_bytes, check);
+    }
+    if ((st = wire_seal_add(&bytes, check, err)) != RT_OK) goto out;
     if (zmq_msg_init_size(part, bytes.n) != 0) {
         st = rt_fail(err, RT_NOMEM, "envelope of %zu bytes", bytes.n);
         goto out;
@@ -200,7 +208,8 @@ rt_status net_outgoing_make(const net_self *self, const wire_message *m, uint64_
         st = rt_fail(err, RT_NOMEM, "%zu frames", n_frames);
         goto out;
     }
-    if ((st = envelope_to_part(self, m, message_id, n_frames, &o.parts[0], err)) != RT_OK) goto out;
+    if ((st = envelope_to_part(self, m, message_id, frames, n_frames, &o.parts[0], err)) != RT_OK)
+        goto out;
     o.n_parts = 1;
     while (i < n_frames && st == RT_OK) {
         st = frame_to_part(&frames[i], i, &o.parts[o.n_parts], err);
@@ -303,11 +312,29 @@ static bool take_frames(void *zmq, zmq_msg_t *part, net_incoming *in, size_t *n_
     return false;
 }
 
+/* Whether envelope and frames are what was sent; `check` is that of the envelope's bytes. */
+static bool is_whole(const net_incoming *in, uint64_t check, uint64_t sealed, rt_error *why)
+{
+    for (size_t i = 0; i < in->n_frames; i++) {
+        size_t n = 0;
+        const void *data = net_frame_data(in, i, &n);
+        check = wire_seal_mix(data, n, check);
+    }
+    if (check == sealed) return true;
+    (void)rt_fail(why, RT_CORRUPT, "%s with %zu frames: its bytes changed on the way",
+                  wire_type_name(in->message.type), in->n_frames);
+    return false;
+}
+
 static bool take_parts(void *zmq, zmq_msg_t *part, const char *run_id, net_incoming *in,
                        size_t *n_bytes, rt_error *why)
 {
-    *n_bytes += zmq_msg_size(part);
-    if (wire_decode(zmq_msg_data(part), zmq_msg_size(part), &in->message, why) != RT_OK) {
+    uint64_t sealed = 0, check = 0;
+    size_t n = zmq_msg_size(part);
+    *n_bytes += n;
+    bool has_seal = wire_seal_take(zmq_msg_data(part), &n, &sealed);
+    if (has_seal) check = wire_seal_mix(zmq_msg_data(part), n, 0);
+    if (wire_decode(zmq_msg_data(part), n, &in->message, why) != RT_OK) {
         drain(zmq, part);
         return false;
     }
@@ -317,7 +344,8 @@ static bool take_parts(void *zmq, zmq_msg_t *part, const char *run_id, net_incom
         drain(zmq, part);
         return false;
     }
-    return take_frames(zmq, part, in, n_bytes, why);
+    if (!take_frames(zmq, part, in, n_bytes, why)) return false;
+    return !has_seal || is_whole(in, check, sealed, why);
 }
 
 /* A key may have been taken out of the list while its connection stayed. */

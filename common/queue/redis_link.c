@@ -188,6 +188,7 @@ static const error_kind error_kinds[] = {
     {"OOM ", RT_FULL},
     {"WRONGPASS", RT_REFUSED},
     {"NOAUTH", RT_REFUSED},
+    {"WRONGTYPE", RT_INVALID}, /* somebody else's key */
     {"NOPERM", RT_REFUSED},
     {"invalid password", RT_REFUSED},
     {"LOADING", RT_UNAVAILABLE},
@@ -203,7 +204,9 @@ static const error_kind error_kinds[] = {
 static rt_status status_of(const redis_link *l, const redisReply *reply, rt_error *err)
 {
     if (reply->type != REDIS_REPLY_ERROR) return RT_OK;
-    rt_status st = RT_INVALID;
+    /* Anything else says that Redis did not understand us. Our commands are fixed texts, so their bytes
+     * changed on the way: another connection may do better, and the reason stands in the stats. */
+    rt_status st = RT_UNAVAILABLE;
     for (size_t i = 0; i < RT_COUNT(error_kinds); i++)
         if (strstr(reply->str, error_kinds[i].word) != NULL) {
             st = error_kinds[i].status;
@@ -389,6 +392,7 @@ static rt_status run_once(redis_link *l, const redis_command *c, uint64_t block_
     if (longer && !set_timeout(l->context, COMMAND_MS)) disconnect(l);
     if ((st = status_of(l, reply, err)) != RT_OK) {
         freeReplyObject(reply);
+        if (st == RT_UNAVAILABLE) disconnect(l);
         return st;
     }
     *out = reply;

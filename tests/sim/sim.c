@@ -1,6 +1,6 @@
 /* sim [--seed N] [--seeds FIRST COUNT] [--mode sync|ssp|async] [--trace]
  *
- * Without a seed: the first 300. What fails names its seed, and that seed fails the same way again. */
+ * Without a seed: the first 1000. What fails names its seed, and that seed fails the same way again. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ static void add(sim_counts *to, const sim_counts *from)
 
 int main(int argc, char **argv)
 {
-    uint64_t first = 1, n = 300;
+    uint64_t first = 1, n = 1000;
     int mode = -1;
     bool trace = false;
     for (int i = 1; i < argc; i++) {

@@ -205,6 +205,7 @@ struct coordinator *sim_coordinator_of(sim_node *node)
 
 static void open_all(coordinator_node *n)
 {
+    static const queue_login nobody = {0};
     char dataset[128];
     rt_error err = {0};
     coordinator *co = &n->co;
@@ -218,7 +219,7 @@ static void open_all(coordinator_node *n)
     snprintf(dataset, sizeof dataset, "%s/dataset", sim->folder);
     co->corpus = corpus_new();
     bool is_new = sim->current->life == 1;
-    if (queue_link_new("sim", "", c->name, is_new, &co->link, &err) != RT_OK ||
+    if (queue_link_new("sim", &nobody, c->name, is_new, &co->link, &err) != RT_OK ||
         archive_open(dataset, &co->archive, &err) != RT_OK ||
         lease_table_new(sim->shape.n_examples, c->label.shard_size, c->label.lease_ms, &co->leases,
                         &err) != RT_OK)

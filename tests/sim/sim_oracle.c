@@ -207,6 +207,31 @@ static uint64_t newest_generation(const sim_node *without)
     return newest;
 }
 
+/* A checkpoint of the next mark must hold nothing beyond it, and what is saved must not move. */
+static bool is_below_mark(uint64_t step, uint64_t version)
+{
+    uint64_t every = sim->config.train.eval_every, steps = sim->config.train.steps;
+    uint64_t next = every == 0 ? steps : RT_MIN(steps, (version / every + 1) * every);
+    bool committed = version == 0 || every == 0 || version % every != 0;
+    for (size_t i = 0; i < sim->disk.n_committed; i++)
+        committed = committed || sim->disk.committed[i].version == version;
+    return committed && step < next;
+}
+
+static void check_window(const sim_node *server, const ledger *l, const wire_push *push)
+{
+    uint64_t behind = push->step - push->version, k = sim->config.train.staleness_max;
+    sim_check(push->version <= push->step && behind <= k && push->step <= l->version + k,
+              "step %" PRIu64 " with parameters of version %" PRIu64 " at version %" PRIu64,
+              push->step, push->version, l->version);
+    sim_check(push->generation == shard_state_generation(sim_server_state(server)),
+              "a gradient of generation %" PRIu64 " counts in another", push->generation);
+    sim_check(is_below_mark(push->step, l->version),
+              "a gradient of step %" PRIu64 " is taken at version %" PRIu64 ", before the mark",
+              push->step, l->version);
+    sim->counts.staleness_max = RT_MAX(sim->counts.staleness_max, behind);
+}
+
 void sim_saw_push(const sim_node *server, const wire_push *push, wire_push_status status)
 {
     ledger *l = &sim->oracle->ledgers[server->i];
@@ -224,13 +249,7 @@ void sim_saw_push(const sim_node *server, const wire_push *push, wire_push_statu
     }
     sim_check(push->step >= l->version, "a gradient of step %" PRIu64 " at version %" PRIu64,
               push->step, l->version);
-    if (!is_sync()) {
-        uint64_t behind = push->step - push->version, k = sim->config.train.staleness_max;
-        sim_check(push->version <= push->step && behind <= k && push->step <= l->version + k,
-                  "step %" PRIu64 " with parameters of version %" PRIu64 " at version %" PRIu64,
-                  push->step, push->version, l->version);
-        sim->counts.staleness_max = RT_MAX(sim->counts.staleness_max, behind);
-    }
+    if (!is_sync()) check_window(server, l, push);
     sim_check((l->taken[push->step] & bit) == 0,
               "step %" PRIu64 " micro-batch %" PRIu32 " counted twice", push->step, push->index);
     l->taken[push->step] |= bit;

@@ -1,5 +1,5 @@
 /* Redis: the in-memory twin that all share, behind connections that fail. A call may be refused, or
- * take effect and lose its answer. Twin of queue_open_redis(). */
+ * take effect and lose its answer. Twin of common/queue/redis_queue.c. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,9 +151,21 @@ static const queue_backend link_backend = {
     link_length, link_requeue, link_bury, link_drop,
 };
 
+rt_status queue_check_url(const char *url, const queue_login *login, rt_error *err)
+{
+    (void)url, (void)login, (void)err;
+    return RT_OK;
+}
+
 rt_status queue_open_redis(const char *url, const char *password, queue **out, rt_error *err)
 {
-    (void)url, (void)password;
+    (void)password;
+    return queue_open_redis_as(url, NULL, out, err);
+}
+
+rt_status queue_open_redis_as(const char *url, const queue_login *login, queue **out, rt_error *err)
+{
+    (void)url, (void)login;
     link *l = rt_calloc(1, sizeof *l);
     RT_ASSERT(l != NULL && sim->current != NULL);
     l->base.backend = &link_backend;

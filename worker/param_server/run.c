@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault_point.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/nn/model.h"
@@ -63,6 +64,7 @@ static void save(shard_process *p, const wire_server_order *order)
     rt_status st =
         shard_save(shard_state_model(p->desk.state), order->version, order->folder, files, &err);
     if (st == RT_OK) {
+        fault_point("server.after_rename");
         wire_saved_file saved[2];
         for (size_t i = 0; i < 2; i++)
             saved[i] = (wire_saved_file){

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 
 /* ---- answers ---- */
@@ -106,9 +107,10 @@ static void answer_pull(student_desk *desk, const parked_pull *pull, uint64_t no
     uint64_t needed = 0;
     wire_pull_status status = shard_state_pull(desk->state, &pull->pull, &needed);
     uint64_t waited_ms = now_ms > pull->since_ms ? now_ms - pull->since_ms : 0;
-    if (status == PULL_OK && tell_where(desk, pull, waited_ms)) return;
     if (status == PULL_OK) {
-        send_weights(desk, &pull->peer, pull->message_id, waited_ms);
+        fault_point("server.serving_pull");
+        if (!tell_where(desk, pull, waited_ms))
+            send_weights(desk, &pull->peer, pull->message_id, waited_ms);
         return;
     }
     wire_message m = {.type = WIRE_PULLED,
@@ -224,6 +226,7 @@ static void handle_push(student_desk *desk, const net_incoming *in)
         refuse(desk, in, &err);
         return;
     }
+    if (status == PUSH_ACCEPTED) fault_point("server.gathering");
     desk->n_accepted += status == PUSH_ACCEPTED;
     desk->n_duplicates += status == PUSH_DUPLICATE;
     desk->n_stale += status == PUSH_STALE;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "worker/param_server/gather_window.h"
 
@@ -260,11 +261,13 @@ static bool apply_step(shard_state *s, const wire_server_order *order)
         const param *p = &model->table.params[model->slice.params[i]];
         size_t at = model->slice.offsets[i];
         if (p->frozen) continue;
+        fault_point("server.in_optimizer");
         adamw_update(&s->settings.adamw, lr * p->lr_scale, scale, s->version + 1, p->decay, p->n,
                      grad + at, model->weights->floats + at, model->m + at, model->v + at);
     }
     s->version++;
     begin_step(s, true);
+    fault_point("server.after_apply");
     return true;
 }
 

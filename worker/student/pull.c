@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 
 #define PULL_AGAIN_MS 1000
@@ -219,6 +220,7 @@ static rt_status hear_pulled(void *context, uint32_t shard, const net_incoming *
     const wire_message *m = &in->message;
     if (m->type == WIRE_REFUSED)
         return rt_fail(err, RT_REFUSED, "shard %" PRIu32 ": %s", shard, m->refused.text);
+    fault_point("student.mid_pull");
     cache->waited_ms = RT_MAX(cache->waited_ms, m->pulled.waited_ms);
     if (m->pulled.status == PULL_OK && will_do(cache, m->pulled.version))
         return m->pulled.shared.n_bytes > 0 ? take_shared(cache, shard, &m->pulled, err)

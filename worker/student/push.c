@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "worker/model_shape/slice_rows.h"
 
@@ -146,6 +147,7 @@ static rt_status hear_pushed(void *context, uint32_t shard, const net_incoming *
 {
     gradient_pusher *p = context;
     const wire_message *m = &in->message;
+    fault_point("student.mid_push");
     if (m->type == WIRE_REFUSED) {
         rt_status st = strcmp(m->refused.status, rt_status_name(RT_UNAVAILABLE)) == 0
                            ? RT_UNAVAILABLE

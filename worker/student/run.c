@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
 #include "common/nn/optim/adamw.h"
@@ -190,6 +191,7 @@ static rt_status take(student *s, uint64_t block_ms, size_t *n_taken, rt_error *
     if (st != RT_OK) return forgive_queue(s, st, &why, err);
     s->took_pending = true;
     note_back(s);
+    if (*n_taken > 0) fault_point("student.after_read");
     return RT_OK;
 }
 
@@ -197,6 +199,7 @@ static rt_status take(student *s, uint64_t block_ms, size_t *n_taken, rt_error *
 static rt_status acknowledge(student *s, const held_batch *held, rt_error *err)
 {
     rt_error why = {0};
+    fault_point("student.before_ack");
     rt_status st = queue_ack(s->queue, s->names.batches, &held->entry, 1, &why);
     return st == RT_OK ? RT_OK : forgive_queue(s, st, &why, err);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
 
@@ -210,9 +211,11 @@ static rt_status send_ask(shard_link *link, shard_ask *ask, shard_reply *reply, 
 static rt_status send_asks(shard_question *q, rt_error *err)
 {
     rt_status st = RT_OK;
-    for (uint32_t i = 0; st == RT_OK && i < q->n; i++)
+    for (uint32_t i = 0; st == RT_OK && i < q->n; i++) {
+        if (i > 0) fault_point("student.between_asks");
         if (q->replies[i].waiting)
             st = send_ask(&q->links->items[i], &q->asks[i], &q->replies[i], err);
+    }
     return st;
 }
 

@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/wire/messages.h"
+#include "common/wire/seal.h"
 
 void held_batch_free(held_batch *held)
 {
@@ -82,7 +83,9 @@ static rt_status take_entry(queue *q, const queue_names *names, queue_entry *ent
 {
     rt_error why = {0};
     micro_batch batch = {0};
-    if (wire_decode_micro_batch(entry->bytes, entry->n_bytes, &batch, &why) != RT_OK) {
+    size_t n_bytes = entry->n_bytes;
+    if (wire_unseal(entry->bytes, &n_bytes, &why) != RT_OK ||
+        wire_decode_micro_batch(entry->bytes, n_bytes, &batch, &why) != RT_OK) {
         rt_log_error("student.bad_entry", "id=%s %s", entry->id, why.text);
         return queue_bury(q, names->batches, entry, names->dead, why.text, err);
     }

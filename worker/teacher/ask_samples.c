@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/fault_point.h"
 #include "worker/teacher/choose_answer.h"
 #include "worker/teacher/vote_stop.h"
 
@@ -136,9 +137,11 @@ static rt_status complete_all(const labeller *l, size_t n_items, request_list *l
     for (size_t i = 0; i < list->n; i += n_at_once) {
         rt_status st = i > 0 ? check_leave(l, err) : RT_OK;
         if (st != RT_OK) return st;
+        fault_point("teacher.before_request");
         st = backend_complete(l->backend, list->requests + i, RT_MIN(n_at_once, list->n - i),
                               sampling, list->answers + i, err);
         if (st != RT_OK) return st;
+        fault_point("teacher.after_answer");
     }
     return RT_OK;
 }

@@ -3,8 +3,10 @@
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
+#include "common/wire/seal.h"
 
 #define PUBLISH_AT_ONCE 64  /* entries of one pipelined call */
 #define WAIT_MS         200 /* between looks at a full or absent stream */
@@ -83,9 +85,11 @@ rt_status publish_records(runtime *rt, queue *q, const char *stream, const label
         if (records[i].label == NULL && records[i].reason == NULL) continue;
         rt_buf_clear(&items[n_items]);
         if ((st = wire_encode_label(&records[i], &items[n_items], err)) != RT_OK) goto out;
+        if ((st = wire_seal(&items[n_items], err)) != RT_OK) goto out;
         if (++n_items < n_at_once) continue;
         if ((st = add_all(rt, q, stream, items, n_items, &p, err)) != RT_OK) goto out;
         n_items = 0;
+        fault_point("teacher.between_publishes");
     }
     if (n_items > 0) st = add_all(rt, q, stream, items, n_items, &p, err);
 out:

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "worker/teacher/publish.h"
 #include "worker/teacher/shared_allowance.h"
@@ -90,6 +91,7 @@ static rt_status work_shard(teacher *t, const wire_lease_grant *grant, rt_error 
     runtime_busy(t->rt, "publishes shard %" PRIu64, grant->shard);
     st = publish_records(t->rt, t->queue, t->names.labels, records, n, STOP_GRACE_MS, err);
     if (st != RT_OK) goto out;
+    fault_point("teacher.before_done");
     report_shard_done(t->rt, grant, counts.n_labelled, counts.n_rejected);
     rt_log_debug("teacher.shard_done", "shard=%" PRIu64 " labelled=%" PRIu64 " rejected=%" PRIu64,
                  grant->shard, counts.n_labelled, counts.n_rejected);

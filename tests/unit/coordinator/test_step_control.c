@@ -242,6 +242,37 @@ Test(step_control, hands_an_action_out_again_when_it_could_not_be_done)
     expect_action(STEP_ACTION_COMMIT);
 }
 
+Test(step_control, applies_nothing_while_an_action_waits_to_be_done)
+{
+    toy_shard s[2];
+    start_two(s, 0, 5);
+    for (uint32_t i = 0; i < 2; i++) {
+        s[i].gathered = true;
+        toy_report(&s[i], i, 2);
+    }
+    step_action a = expect_action(STEP_ACTION_APPLYING);
+    step_control_put_back(sc, &a); /* its line of metrics.jsonl found no room */
+    cr_expect_eq(order_of(0), ORDER_WAIT);
+    a = expect_action(STEP_ACTION_APPLYING);
+    cr_expect_eq(order_of(0), ORDER_APPLY);
+}
+
+Test(step_control, gathers_no_further_step_while_an_action_waits_to_be_done)
+{
+    toy_shard s[2];
+    start_two(s, 0, 5);
+    for (int step = 0; step < 2; step++) /* the shell takes no action in between */
+        for (int turn = 0; turn < 2; turn++)
+            for (uint32_t i = 0; i < 2; i++) {
+                s[i].gathered = true;
+                toy_report(&s[i], i, 2);
+                toy_obey(&s[i], i);
+            }
+    cr_expect_eq(step_control_version(sc), 0);
+    step_action a = expect_action(STEP_ACTION_APPLYING);
+    cr_expect_eq(a.version, 0);
+}
+
 Test(step_control, rewinds_all_shards_when_one_comes_back_empty)
 {
     toy_shard s[2];
