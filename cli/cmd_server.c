@@ -17,7 +17,7 @@ static int run_server(const options *o)
         code = command_fail(o, &err);
         goto out;
     }
-    secrets_guard(c, false);
+    secrets_guard(c, c->net.shared_memory);
     rt_status st = param_server_run(c, (uint32_t)shard, &err);
     if (st != RT_OK && st != RT_CANCELLED) code = command_fail(o, &err);
 out:

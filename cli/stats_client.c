@@ -145,6 +145,7 @@ rt_status run_stats_parse(const char *json, size_t n, run_stats *out, rt_error *
     s.pull_share = number_or(json_object_get(time, "pull"), NAN);
     s.compute_share = number_or(json_object_get(time, "compute"), NAN);
     s.push_share = number_or(json_object_get(time, "push"), NAN);
+    s.push_beside_share = number_or(json_object_get(time, "push_beside"), NAN);
     const json_t *money = json_object_get(root, "money");
     s.spent = number_or(json_object_get(money, "spent"), 0);
     s.budget = number_or(json_object_get(money, "budget"), 0);

@@ -16,6 +16,7 @@ typedef struct run_stats {
     double tokens_per_s;
     double train_eta_s;
     double wait_share, pull_share, compute_share, push_share; /* of students' time; NaN: unknown */
+    double push_beside_share; /* what pushing took beside these; NaN: unknown */
     bool training_done;
     bool has_money;                  /* something was paid, or there is a budget */
     double spent, budget, projected; /* budget 0: none */

@@ -111,6 +111,7 @@ static json_t *student_time_to_json(const coordinator *co)
     student_time t = student_time_of(co->members);
     for (student_part part = 0; part < STUDENT_TIME_PARTS; part++)
         json_object_set_new(top, student_part_name(part), number(student_time_share(&t, part)));
+    json_object_set_new(top, "push_beside", number(student_time_beside_share(&t)));
     return top;
 }
 

@@ -156,6 +156,7 @@ static json_t *show_student_time(const coordinator *co)
     student_time t = student_time_of(co->members);
     for (student_part part = 0; part < STUDENT_TIME_PARTS; part++)
         json_object_set_new(shares, student_part_name(part), number(student_time_share(&t, part)));
+    json_object_set_new(shares, "push_beside", number(student_time_beside_share(&t)));
     return shares;
 }
 

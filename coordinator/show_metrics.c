@@ -133,6 +133,8 @@ static void show_student_time(page *p, coordinator *co)
     for (student_part part = 0; part < STUDENT_TIME_PARTS; part++)
         labelled(p, "student_time_share", "part", student_part_name(part),
                  student_time_share(&t, part));
+    one(p, "student_push_beside_seconds", "gauge",
+        "Shards' work on gradients while their students went on; in no part.", t.beside_s);
 }
 
 static void show_members(page *p, coordinator *co)

@@ -12,15 +12,20 @@ static const struct {
     [STUDENT_TIME_PUSH] = {"push", "push_seconds"},
 };
 
+static double *seconds_of(student_time *t, const char *counter)
+{
+    for (int part = 0; part < STUDENT_TIME_PARTS; part++)
+        if (strcmp(counter, parts[part].counter) == 0) return &t->seconds[part];
+    return strcmp(counter, "push_beside_seconds") == 0 ? &t->beside_s : NULL;
+}
+
 static void add_member(student_time *t, const member *who)
 {
-    for (size_t i = 0; i < who->n_counters; i++)
-        for (int part = 0; part < STUDENT_TIME_PARTS; part++) {
-            double value = who->counters[i].value;
-            if (strcmp(who->counters[i].name, parts[part].counter) == 0 && isfinite(value) &&
-                value > 0)
-                t->seconds[part] += value;
-        }
+    for (size_t i = 0; i < who->n_counters; i++) {
+        double value = who->counters[i].value;
+        double *seconds = seconds_of(t, who->counters[i].name);
+        if (seconds != NULL && isfinite(value) && value > 0) *seconds += value;
+    }
 }
 
 student_time student_time_of(membership *m)
@@ -33,11 +38,21 @@ student_time student_time_of(membership *m)
     return t;
 }
 
-double student_time_share(const student_time *t, student_part part)
+static double share_of(const student_time *t, double seconds)
 {
     double total = 0;
     for (int i = 0; i < STUDENT_TIME_PARTS; i++) total += t->seconds[i];
-    return total > 0 ? t->seconds[part] / total : NAN;
+    return total > 0 ? seconds / total : NAN;
+}
+
+double student_time_share(const student_time *t, student_part part)
+{
+    return share_of(t, t->seconds[part]);
+}
+
+double student_time_beside_share(const student_time *t)
+{
+    return share_of(t, t->beside_s);
 }
 
 const char *student_part_name(student_part part)

@@ -19,6 +19,7 @@ typedef enum student_part {
 
 typedef struct student_time {
     double seconds[STUDENT_TIME_PARTS];
+    double beside_s; /* the shards' work on gradients while students went on: part of no part */
 } student_time;
 
 /* Sum over all students, dead ones too as far as they told. A counter that is no time (negative,
@@ -26,6 +27,9 @@ typedef struct student_time {
 student_time student_time_of(membership *m);
 /* 0 to 1; NaN before any time was told. */
 double student_time_share(const student_time *t, student_part part);
+/* The same for beside_s: what pushing would have taken besides, had nothing gone on meanwhile. The parts
+ * add up to 1 without it. */
+double student_time_beside_share(const student_time *t);
 /* "wait", "pull", "compute", "push". */
 const char *student_part_name(student_part part);
 

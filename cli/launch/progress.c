@@ -113,10 +113,12 @@ rt_status progress_train_line(const run_stats *s, unsigned columns, rt_buf *out,
 rt_status progress_student_line(const run_stats *s, rt_buf *out, rt_error *err)
 {
     if (isnan(s->compute_share)) return RT_OK;
-    return rt_buf_printf(
-        out, err,
-        "students  %.0f %% computing, %.0f %% waiting, %.0f %% pulling, %.0f %% pushing\n",
+    rt_status st = rt_buf_printf(
+        out, err, "students  %.0f %% computing, %.0f %% waiting, %.0f %% pulling, %.0f %% pushing",
         100 * s->compute_share, 100 * s->wait_share, 100 * s->pull_share, 100 * s->push_share);
+    if (st == RT_OK && s->push_beside_share >= 0.005)
+        st = rt_buf_printf(out, err, " (and %.0f %% beside)", 100 * s->push_beside_share);
+    return st == RT_OK ? rt_buf_add_text(out, "\n", err) : st;
 }
 
 static unsigned terminal_columns(int fd)

@@ -78,6 +78,27 @@ uint64_t rt_hash64(const void *bytes, size_t n_bytes, uint64_t seed)
     return XXH3_64bits_withSeed(bytes, n_bytes, seed);
 }
 
+/* The state is the library's own; it is never looked into. */
+rt_hash64_parts *rt_hash64_begin(uint64_t seed)
+{
+    XXH3_state_t *state = XXH3_createState();
+    if (state != NULL) XXH3_64bits_reset_withSeed(state, seed);
+    return (rt_hash64_parts *)(void *)state;
+}
+
+void rt_hash64_add(rt_hash64_parts *h, const void *bytes, size_t n_bytes)
+{
+    XXH3_64bits_update((XXH3_state_t *)(void *)h, bytes, n_bytes);
+}
+
+uint64_t rt_hash64_end(rt_hash64_parts *h)
+{
+    XXH3_state_t *state = (XXH3_state_t *)(void *)h;
+    uint64_t hash = XXH3_64bits_digest(state);
+    XXH3_freeState(state);
+    return hash;
+}
+
 void rt_sha256_begin(rt_sha256 *state)
 {
     crypto_hash_sha256_init((crypto_hash_sha256_state *)(void *)state->opaque);

@@ -29,6 +29,12 @@ void rt_id_to_hex(rt_id id, char out[RT_ID_HEX_SIZE]);
 bool rt_id_from_hex(const char *hex, rt_id *out);
 
 uint64_t rt_hash64(const void *bytes, size_t n_bytes, uint64_t seed);
+/* The same of bytes that come in parts. Returns new, ended (and freed) with rt_hash64_end(); NULL when
+ * out of memory. */
+typedef struct rt_hash64_parts rt_hash64_parts;
+rt_hash64_parts *rt_hash64_begin(uint64_t seed);
+void rt_hash64_add(rt_hash64_parts *h, const void *bytes, size_t n_bytes);
+uint64_t rt_hash64_end(rt_hash64_parts *h);
 
 /* Streaming SHA-256 (libsodium). Open struct: lives on the stack, owns nothing. */
 typedef struct rt_sha256 {

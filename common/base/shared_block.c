@@ -118,7 +118,8 @@ static bool read_all(int fd, void *out, size_t n, uint64_t at)
     return true;
 }
 
-rt_status shared_block_read(const shared_block_ref *ref, void *out, rt_error *err)
+/* A file descriptor of the block, checked; the range lies within it. */
+static rt_status open_range(const shared_block_ref *ref, int *out, rt_error *err)
 {
     rt_status st = RT_OK;
     struct stat s;
@@ -134,13 +135,62 @@ rt_status shared_block_read(const shared_block_ref *ref, void *out, rt_error *er
         goto out;
     }
     n_file = (uint64_t)s.st_size - HEADER_BYTES;
-    if (ref->offset > n_file || ref->n_bytes > n_file - ref->offset ||
-        !read_all(fd, out, ref->n_bytes, HEADER_BYTES + ref->offset) ||
-        rt_hash64(out, ref->n_bytes, 0) != ref->checksum)
+    if (ref->offset > n_file || ref->n_bytes > n_file - ref->offset) {
         st = rt_fail(err, RT_CORRUPT,
-                     "shared memory of process %" PRIu64 ": found other bytes than were announced",
-                     ref->pid);
+                     "shared memory of process %" PRIu64 ": found %" PRIu64
+                     " bytes, expected %" PRIu64 " at %" PRIu64,
+                     ref->pid, n_file, ref->n_bytes, ref->offset);
+        goto out;
+    }
+    *out = fd;
+    fd = -1;
 out:
     if (fd >= 0) close(fd);
+    return st;
+}
+
+static rt_status other_bytes(const shared_block_ref *ref, rt_error *err)
+{
+    return rt_fail(err, RT_CORRUPT,
+                   "shared memory of process %" PRIu64 ": found other bytes than were announced",
+                   ref->pid);
+}
+
+rt_status shared_block_read(const shared_block_ref *ref, void *out, rt_error *err)
+{
+    int fd = -1;
+    rt_status st = open_range(ref, &fd, err);
+    if (st != RT_OK) return st;
+    if (!read_all(fd, out, ref->n_bytes, HEADER_BYTES + ref->offset) ||
+        rt_hash64(out, ref->n_bytes, 0) != ref->checksum)
+        st = other_bytes(ref, err);
+    close(fd);
+    return st;
+}
+
+rt_status shared_block_read_parts(const shared_block_ref *ref,
+                                  void (*hear)(void *context, size_t at, const void *bytes,
+                                               size_t n),
+                                  void *context, rt_error *err)
+{
+    int fd = -1;
+    rt_status st = open_range(ref, &fd, err);
+    if (st != RT_OK) return st;
+    char *part = rt_calloc(1, SHARED_BLOCK_PART);
+    rt_hash64_parts *hash = rt_hash64_begin(0);
+    bool good = part != NULL && hash != NULL;
+    if (!good) st = rt_fail(err, RT_NOMEM, "a part of shared memory");
+    for (uint64_t at = 0; good && at < ref->n_bytes;) {
+        size_t n = RT_MIN(ref->n_bytes - at, (uint64_t)SHARED_BLOCK_PART);
+        good = read_all(fd, part, n, HEADER_BYTES + ref->offset + at);
+        if (!good) break;
+        rt_hash64_add(hash, part, n);
+        hear(context, at, part, n);
+        at += n;
+    }
+    if (hash != NULL && rt_hash64_end(hash) != ref->checksum) good = false;
+    if (st == RT_OK && !good) st = other_bytes(ref, err);
+    free(part);
+    close(fd);
     return st;
 }

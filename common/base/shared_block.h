@@ -48,4 +48,13 @@ shared_block_ref shared_block_refer(const shared_block *b, size_t offset, size_t
  * are no longer those that were referred to; `out` is undefined then. */
 RT_MUST_USE rt_status shared_block_read(const shared_block_ref *ref, void *out, rt_error *err);
 
+/* The same part after part, in order, without room for the whole: hear() gets n bytes that lie at `at`
+ * of those referred to; each part but the last is SHARED_BLOCK_PART long. What was heard counts only
+ * when this returns RT_OK. */
+#define SHARED_BLOCK_PART (256u << 10)
+RT_MUST_USE rt_status shared_block_read_parts(const shared_block_ref *ref,
+                                              void (*hear)(void *context, size_t at,
+                                                           const void *bytes, size_t n),
+                                              void *context, rt_error *err);
+
 #endif

@@ -304,7 +304,8 @@ typedef struct net_config {
     char *keys;             /* folder of keys by role; this or the next is needed beyond loopback */
     char *curve_key_file;   /* secret file of one key pair for all */
     net_wire wire;
-    bool shared_memory; /* gradients between processes of one machine */
+    bool shared_memory; /* gradients and parameters between processes of one machine */
+    uint64_t spin_us;   /* a waiter looks again for so long before it blocks */
     uint64_t heartbeat_ms;
     uint64_t dead_after_ms; /* a silent worker is dead */
     uint64_t request_timeout_ms;

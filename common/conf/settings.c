@@ -480,7 +480,11 @@ ENUM(IN(net, wire), wire_names, "f32", DECIDES,
      "Numbers that gradients and parameters travel as between students and shards. bf16: half the "
      "bytes, rounded to two to three digits on the way; the shards keep float32."),
 BOOL(IN(net, shared_memory), true, FREE,
-     "Students on the machine of a shard hand it their gradients in shared memory; others send them."),
+     "Students and shards of one machine read gradients and parameters from each other's memory; "
+     "others send them."),
+U64(IN(net, spin_us), 0, 10000, 0, "us", FREE,
+    "So long a student or shard that waits for the other looks again and again before it blocks. "
+    "Worth trying (50) where each process has a processor of its own."),
 U64(IN(net, heartbeat_ms), 10, 600000, 500, "ms", FREE, "Time between two signs of life."),
 U64(IN(net, dead_after_ms), 100, MS_MAX, 10000, "ms", FREE, "A worker silent for so long is dead."),
 U64(IN(net, request_timeout_ms), 10, 3600000, 5000, "ms", FREE,

@@ -157,13 +157,16 @@ int net_client_fd(const net_client *c);
 bool net_client_ready(net_client *c);
 const net_counts *net_client_counts(const net_client *c);
 
-/* Wait until one of several endpoints has something to read. `ready` is set for each. RT_TIMEOUT
- * when none has, RT_CANCELLED when a signal asked to stop. */
+/* Wait until one of several endpoints has something to read. `ready` is set for each. For the first
+ * spin_us it looks again and again, giving the processor to whoever else wants it in between, because
+ * to block and be woken takes some tens of microseconds; 0: it blocks at once. RT_TIMEOUT when none has,
+ * RT_CANCELLED when a signal asked to stop. */
 typedef struct net_poll_item {
     net_server *server; /* one of these two */
     net_client *client;
     bool ready;
 } net_poll_item;
-RT_MUST_USE rt_status net_poll(net_poll_item *items, size_t n, uint64_t timeout_ms, rt_error *err);
+RT_MUST_USE rt_status net_poll(net_poll_item *items, size_t n, uint64_t spin_us,
+                               uint64_t timeout_ms, rt_error *err);
 
 #endif

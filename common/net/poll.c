@@ -1,5 +1,6 @@
 /* Waiting on several endpoints: in slices, so that clients can heal while they wait. */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "common/base/clock.h"
@@ -19,8 +20,23 @@ static bool mark_ready(net_poll_item *items, size_t n)
     return any;
 }
 
-rt_status net_poll(net_poll_item *items, size_t n, uint64_t timeout_ms, rt_error *err)
+/* Whether something came while it spun. */
+static bool spin(net_poll_item *items, size_t n, uint64_t spin_us)
 {
+    if (mark_ready(items, n)) return true;
+    if (spin_us == 0) return false;
+    for (double until_s = rt_clock_mono_s() + (double)spin_us / 1e6; rt_clock_mono_s() < until_s;) {
+        if (rt_stop_requested() != RT_STOP_NONE) return false;
+        sched_yield();
+        if (mark_ready(items, n)) return true;
+    }
+    return false;
+}
+
+rt_status net_poll(net_poll_item *items, size_t n, uint64_t spin_us, uint64_t timeout_ms,
+                   rt_error *err)
+{
+    if (spin(items, n, timeout_ms > spin_us / 1000 ? spin_us : timeout_ms * 1000)) return RT_OK;
     rt_status st = RT_OK;
     uint64_t deadline_ms = net_deadline(timeout_ms);
     zmq_pollitem_t *polled = rt_calloc(n, sizeof *polled);

@@ -64,6 +64,15 @@ compute_mode model_compute(const model *m);
 /* [n_total], the result of the last model_gradient(). Valid until the next one. */
 const float *model_grads(const model *m);
 
+/* What of it is not 0 in the embedding. Borrowed as model_grads() is. */
+typedef struct grad_rows {
+    size_t i_param;      /* in the table */
+    const uint32_t *ids; /* [n] ascending */
+    size_t n;
+} grad_rows;
+/* False when the gradient is dense: the head reads the embedding too. */
+bool model_grad_rows(const model *m, grad_rows *out);
+
 /* Forward and backward over one micro-batch. Gradients are overwritten, not added. Dropout is on.
  * RT_CORRUPT for a bad batch, RT_INVALID for a bad spec, RT_NOMEM; on error *out is untouched. */
 RT_MUST_USE rt_status model_gradient(model *m, const packed_batch *batch, const loss_spec *spec,

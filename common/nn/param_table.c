@@ -60,6 +60,17 @@ int param_table_find(const param_table *table, const char *name)
     return -1;
 }
 
+int param_table_input_only(const param_table *table)
+{
+    int found = -1;
+    for (size_t i = 0; found < 0 && i < table->n_params; i++)
+        if (table->params[i].group == PARAM_GROUP_EMBEDDING && table->params[i].alias_of < 0)
+            found = (int)i;
+    for (size_t i = 0; i < table->n_params; i++)
+        if (found >= 0 && table->params[i].alias_of == found) return -1;
+    return found;
+}
+
 void param_init(const param_table *table, const model_config *config, uint64_t seed, size_t i_param,
                 float *out)
 {

@@ -48,6 +48,9 @@ RT_MUST_USE rt_status param_table_add(param_table *table, param_group group, siz
                                       const char *name_fmt, ...) RT_PRINTF(7, 8);
 /* Index of a name, or -1. */
 int param_table_find(const param_table *table, const char *name);
+/* The embedding that only the input reads: a batch's gradient is 0 but for the rows of its tokens. -1
+ * when the head reads the same matrix. */
+int param_table_input_only(const param_table *table);
 /* Initial weights [n_total]: a pure function of (config, seed, parameter name), whoever computes
  * which slice. Norms are one, matrices and embeddings normal with the deviations of the recipe. */
 void param_table_init(const param_table *table, const model_config *config, uint64_t seed,

@@ -25,6 +25,21 @@ bool wire_quota_grant_to_pb(const wire_quota_grant *in, arena *a, Retort__QuotaG
 void wire_quota_grant_from_pb(const Retort__QuotaGrant *pb, wire_quota_grant *out);
 const char *wire_quota_grant_wrong(const Retort__QuotaGrant *pb);
 
+/* param_body.c: what students and shards say to each other. */
+void wire_pull_to_pb(const wire_pull *in, Retort__Pull *pb);
+void wire_pull_from_pb(const Retort__Pull *pb, wire_pull *out);
+bool wire_pulled_to_pb(const wire_pulled *in, arena *a, Retort__Pulled *pb);
+void wire_pulled_from_pb(const Retort__Pulled *pb, wire_pulled *out);
+bool wire_push_to_pb(const wire_push *in, arena *a, Retort__Push *pb);
+/* False on out of memory. */
+bool wire_push_from_pb(const Retort__Push *pb, wire_push *out);
+const char *wire_push_wrong(const Retort__Push *pb);
+void wire_pushed_to_pb(const wire_pushed *in, Retort__Pushed *pb);
+void wire_pushed_from_pb(const Retort__Pushed *pb, wire_pushed *out);
+
+Retort__LossSums *wire_sums_to_pb(const wire_sums *in, arena *a); /* NULL: out of memory */
+void wire_sums_from_pb(const Retort__LossSums *pb, wire_sums *out);
+
 #define WIRE_MICRO_BATCHES_MAX (1u << 20) /* of one step */
 
 /* New copy of a string, "" for NULL; false on out of memory. */

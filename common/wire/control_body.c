@@ -40,7 +40,7 @@ static rt_status no_memory(rt_error *err)
 /* ---- sums ------------------------------------------------------------------------------- */
 
 /* Trailing zeros stay at home: most runs have two tasks. */
-static Retort__LossSums *sums_to_pb(const wire_sums *in, arena *a)
+Retort__LossSums *wire_sums_to_pb(const wire_sums *in, arena *a)
 {
     Retort__LossSums *pb = arena_alloc(a, sizeof *pb);
     wire_sums *copy = arena_alloc(a, sizeof *copy); /* protobuf-c wants arrays that it may write */
@@ -59,7 +59,7 @@ static Retort__LossSums *sums_to_pb(const wire_sums *in, arena *a)
     return pb;
 }
 
-static void sums_from_pb(const Retort__LossSums *pb, wire_sums *out)
+void wire_sums_from_pb(const Retort__LossSums *pb, wire_sums *out)
 {
     *out = (wire_sums){0};
     if (pb == NULL) return;
@@ -237,7 +237,7 @@ static bool server_report_to_pb(const wire_server_report *in, arena *a, Retort__
     pb->param_index = in->param_index;
     pb->sum_squares = in->sum_squares;
     pb->n_param_index = pb->n_sum_squares = in->n_params;
-    pb->sums = sums_to_pb(&in->sums, a);
+    pb->sums = wire_sums_to_pb(&in->sums, a);
     pb->n_micro_batches = in->n_micro_batches;
     pb->received = (ProtobufCBinaryData){in->n_received, in->received};
     pb->has_saved = in->has_saved;
@@ -298,7 +298,7 @@ static bool server_report_from_pb(const Retort__ServerReport *pb, wire_server_re
     out->diverged = pb->diverged;
     out->mixed = pb->mixed;
     for (size_t i = 0; i < pb->n_staleness; i++) out->staleness[i] = pb->staleness[i];
-    sums_from_pb(pb->sums, &out->sums);
+    wire_sums_from_pb(pb->sums, &out->sums);
     if (!report_lists_from_pb(pb, out) || !wire_take_text(&out->problem, pb->problem)) return false;
     for (size_t i = 0; i < pb->n_saved_files; i++) {
         wire_saved_file *f = &out->saved_files[i];
@@ -342,49 +342,6 @@ static bool server_order_from_pb(const Retort__ServerOrder *pb, wire_server_orde
     return wire_take_text(&out->folder, pb->folder);
 }
 
-static bool shared_to_pb(const shared_block_ref *in, arena *a, Retort__Shared **out)
-{
-    if (in->n_bytes == 0) return true;
-    Retort__Shared *pb = arena_alloc(a, sizeof *pb);
-    if (pb == NULL) return false;
-    retort__shared__init(pb);
-    pb->host = in->host;
-    pb->pid = in->pid;
-    pb->fd = in->fd;
-    pb->token = in->token;
-    pb->offset = in->offset;
-    pb->n_bytes = in->n_bytes;
-    pb->checksum = in->checksum;
-    *out = pb;
-    return true;
-}
-
-static shared_block_ref shared_from_pb(const Retort__Shared *pb)
-{
-    if (pb == NULL) return (shared_block_ref){0};
-    return (shared_block_ref){.host = pb->host,
-                              .pid = pb->pid,
-                              .fd = pb->fd,
-                              .token = pb->token,
-                              .offset = pb->offset,
-                              .n_bytes = pb->n_bytes,
-                              .checksum = pb->checksum};
-}
-
-static bool push_to_pb(const wire_push *in, arena *a, Retort__Push *pb)
-{
-    pb->step = in->step;
-    pb->index = in->index;
-    pb->n_micro_batches = in->n_micro_batches;
-    pb->n_floats = in->n_floats;
-    pb->element = (Retort__Element)in->element;
-    pb->version = in->version;
-    pb->generation = in->generation;
-    pb->norm = in->norm;
-    pb->sums = sums_to_pb(&in->sums, a);
-    return pb->sums != NULL && shared_to_pb(&in->shared, a, &pb->shared);
-}
-
 static bool refused_from_pb(const Retort__Refused *pb, wire_refused *out)
 {
     out->register_again = pb->register_again;
@@ -415,27 +372,8 @@ static bool small_to_pb(const wire_message *m, arena *a, Retort__Envelope *e)
         if (!MAKE(eval_result, retort__eval_result__init)) return false;
         e->eval_result->version = m->eval_result.version;
         e->eval_result->index = m->eval_result.index;
-        e->eval_result->sums = sums_to_pb(&m->eval_result.sums, a);
+        e->eval_result->sums = wire_sums_to_pb(&m->eval_result.sums, a);
         return e->eval_result->sums != NULL;
-    case WIRE_PULL:
-        if (!MAKE(pull, retort__pull__init)) return false;
-        e->pull->version = m->pull.version;
-        e->pull->element = (Retort__Element)m->pull.element, e->pull->staleness = m->pull.staleness;
-        return true;
-    case WIRE_PULLED:
-        if (!MAKE(pulled, retort__pulled__init)) return false;
-        e->pulled->status = (Retort__PullStatus)m->pulled.status;
-        e->pulled->version = m->pulled.version;
-        e->pulled->n_floats = m->pulled.n_floats;
-        e->pulled->waited_ms = m->pulled.waited_ms;
-        e->pulled->element = (Retort__Element)m->pulled.element;
-        e->pulled->generation = m->pulled.generation;
-        return true;
-    case WIRE_PUSHED:
-        if (!MAKE(pushed, retort__pushed__init)) return false;
-        e->pushed->status = (Retort__PushStatus)m->pushed.status;
-        e->pushed->version = m->pushed.version;
-        return true;
     case WIRE_ACK: return MAKE(ack, retort__ack__init);
     case WIRE_REFUSED:
         if (!MAKE(refused, retort__refused__init)) return false;
@@ -484,13 +422,23 @@ rt_status wire_body_to_pb(const wire_message *m, arena *a, Retort__Envelope *e, 
         ok = MAKE(quota_grant, retort__quota_grant__init) &&
              wire_quota_grant_to_pb(&m->quota_grant, a, e->quota_grant);
         break;
-    case WIRE_PUSH: ok = MAKE(push, retort__push__init) && push_to_pb(&m->push, a, e->push); break;
+    case WIRE_PULL:
+        ok = MAKE(pull, retort__pull__init);
+        if (ok) wire_pull_to_pb(&m->pull, e->pull);
+        break;
+    case WIRE_PULLED:
+        ok = MAKE(pulled, retort__pulled__init) && wire_pulled_to_pb(&m->pulled, a, e->pulled);
+        break;
+    case WIRE_PUSH:
+        ok = MAKE(push, retort__push__init) && wire_push_to_pb(&m->push, a, e->push);
+        break;
+    case WIRE_PUSHED:
+        ok = MAKE(pushed, retort__pushed__init);
+        if (ok) wire_pushed_to_pb(&m->pushed, e->pushed);
+        break;
     case WIRE_LEASE_REQUEST:
     case WIRE_LEASE_DONE:
     case WIRE_EVAL_RESULT:
-    case WIRE_PULL:
-    case WIRE_PULLED:
-    case WIRE_PUSHED:
     case WIRE_ACK:
     case WIRE_REFUSED: ok = small_to_pb(m, a, e); break;
     default: return rt_fail(err, RT_INVALID, "message type %d is not in the contract", m->type);
@@ -511,33 +459,7 @@ static bool small_from_pb(const Retort__Envelope *e, wire_message *m)
     case WIRE_EVAL_RESULT:
         m->eval_result.version = e->eval_result->version;
         m->eval_result.index = e->eval_result->index;
-        sums_from_pb(e->eval_result->sums, &m->eval_result.sums);
-        return true;
-    case WIRE_PULL:
-        m->pull = (wire_pull){e->pull->version, (wire_element)e->pull->element, e->pull->staleness};
-        return true;
-    case WIRE_PULLED:
-        m->pulled = (wire_pulled){(wire_pull_status)e->pulled->status,
-                                  e->pulled->version,
-                                  e->pulled->n_floats,
-                                  e->pulled->waited_ms,
-                                  (wire_element)e->pulled->element,
-                                  e->pulled->generation};
-        return true;
-    case WIRE_PUSH:
-        m->push.step = e->push->step;
-        m->push.index = e->push->index;
-        m->push.n_micro_batches = e->push->n_micro_batches;
-        m->push.n_floats = e->push->n_floats;
-        m->push.element = (wire_element)e->push->element;
-        m->push.version = e->push->version;
-        m->push.generation = e->push->generation;
-        m->push.norm = e->push->norm;
-        m->push.shared = shared_from_pb(e->push->shared);
-        sums_from_pb(e->push->sums, &m->push.sums);
-        return true;
-    case WIRE_PUSHED:
-        m->pushed = (wire_pushed){(wire_push_status)e->pushed->status, e->pushed->version};
+        wire_sums_from_pb(e->eval_result->sums, &m->eval_result.sums);
         return true;
     default: return true; /* WIRE_ACK has no fields */
     }
@@ -562,10 +484,7 @@ static const char *wrong_relation(const Retort__Envelope *e)
         if (r->received.len > WIRE_MICRO_BATCHES_MAX / 8)
             return "server_report: received is beyond its limit";
     }
-    if (e->body_case == RETORT__ENVELOPE__BODY_PUSH &&
-        (e->push->n_micro_batches > WIRE_MICRO_BATCHES_MAX ||
-         e->push->index >= e->push->n_micro_batches))
-        return "push: index is not below n_micro_batches, or that is beyond its limit";
+    if (e->body_case == RETORT__ENVELOPE__BODY_PUSH) return wire_push_wrong(e->push);
     if (e->body_case == RETORT__ENVELOPE__BODY_QUOTA_REPORT)
         return wire_quota_report_wrong(e->quota_report);
     if (e->body_case == RETORT__ENVELOPE__BODY_QUOTA_GRANT)
@@ -590,6 +509,10 @@ rt_status wire_body_from_pb(const Retort__Envelope *e, wire_message *m, rt_error
     case WIRE_SERVER_REPORT: ok = server_report_from_pb(e->server_report, &m->server_report); break;
     case WIRE_SERVER_ORDER: ok = server_order_from_pb(e->server_order, &m->server_order); break;
     case WIRE_REFUSED: ok = refused_from_pb(e->refused, &m->refused); break;
+    case WIRE_PULL: wire_pull_from_pb(e->pull, &m->pull); return RT_OK;
+    case WIRE_PULLED: wire_pulled_from_pb(e->pulled, &m->pulled); return RT_OK;
+    case WIRE_PUSH: ok = wire_push_from_pb(e->push, &m->push); break;
+    case WIRE_PUSHED: wire_pushed_from_pb(e->pushed, &m->pushed); return RT_OK;
     case WIRE_QUOTA_REPORT:
         wire_quota_report_from_pb(e->quota_report, &m->quota_report);
         return RT_OK;

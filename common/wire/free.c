@@ -57,6 +57,7 @@ void wire_message_free(wire_message *m)
     case WIRE_LEASE_GRANT: free_lease_grant(&m->lease_grant); break;
     case WIRE_SERVER_REPORT: free_server_report(&m->server_report); break;
     case WIRE_SERVER_ORDER: free(m->server_order.folder); break;
+    case WIRE_PUSH: free(m->push.rows.ids); break;
     case WIRE_REFUSED:
         free(m->refused.status);
         free(m->refused.text);

@@ -21,6 +21,7 @@
 #define WIRE_TASKS_MAX    8
 #define WIRE_ENVELOPE_MAX (16u << 20) /* bytes */
 #define WIRE_FRAME_BYTES  (1u << 20)  /* a full payload frame of parameters or gradients */
+#define WIRE_ROWS_MAX     (1u << 17)  /* rows of one push */
 #define WIRE_STALE_MAX    32          /* versions behind a step, 0 included */
 
 typedef enum wire_type {
@@ -194,6 +195,7 @@ typedef struct wire_pull {
     uint64_t version;
     wire_element element;
     uint64_t staleness; /* parameters older by so many versions will do */
+    bool shares;        /* the student may read a shard's memory */
 } wire_pull;
 
 typedef struct wire_pulled {
@@ -202,26 +204,37 @@ typedef struct wire_pulled {
     uint64_t n_floats;
     uint64_t waited_ms; /* the version was not there yet; the rest is the way */
     wire_element element;
-    uint64_t generation; /* of the shard */
+    uint64_t generation;     /* of the shard */
+    shared_block_ref shared; /* n_bytes 0: in frames */
 } wire_pulled;
+
+/* One matrix of a gradient as the rows that are not 0. */
+typedef struct wire_rows {
+    uint32_t param; /* place in the table of parameters */
+    uint32_t *ids;  /* [n] ascending */
+    size_t n;
+    bool present; /* else the matrix travels whole; with n 0 nothing of it travels */
+} wire_rows;
 
 typedef struct wire_push {
     uint64_t step;
     uint32_t index;
     uint32_t n_micro_batches;
     wire_sums sums;
-    uint64_t n_floats;
+    uint64_t n_floats; /* of the whole slice */
     wire_element element;
     shared_block_ref shared; /* n_bytes 0: in frames */
     /* Modes other than sync. */
     uint64_t version;    /* of the parameters it was computed from */
     uint64_t generation; /* of the shards then */
     double norm;         /* of the whole gradient; 0: not clipped */
+    wire_rows rows;
 } wire_push;
 
 typedef struct wire_pushed {
     wire_push_status status;
     uint64_t version;
+    uint64_t took_us; /* the shard's work on it */
 } wire_pushed;
 
 typedef struct wire_refused {

@@ -115,3 +115,20 @@ finish_same() {
   [ "$(json run/summary.json weights_sha256)" = "$(json two/summary.json weights_sha256)" ]
   [ "$(json run/summary.json weights_sha256)" != "$(json "$shared/base/summary.json" weights_sha256)" ]
 }
+
+@test "bfloat16 products: two students give the student of one, and another than float32" {
+  "$RETORT" run --config retort.yaml --set run_dir=run --set train.compute=auto --json > one.json 2> one.err ||
+    { cat one.err >&2; show_logs; false; }
+  [ "$(json run/summary.json compute_mode)" = bf16 ] || skip "this processor has no products of bfloat16"
+  "$RETORT" run --config retort.yaml --set run_dir=two --set train.compute=bf16 --set launch.students=2 --json > /dev/null 2>&1
+  [ "$(json run/summary.json weights_sha256)" = "$(json two/summary.json weights_sha256)" ]
+  [ "$(json run/summary.json weights_sha256)" != "$(json "$shared/base/summary.json" weights_sha256)" ]
+}
+
+@test "a head of its own: gradients of some rows, in shared memory and in frames, give one student" {
+  "$RETORT" run --config retort.yaml --set run_dir=run --set student.tied=false --json > one.json 2> one.err ||
+    { cat one.err >&2; show_logs; false; }
+  "$RETORT" run --config retort.yaml --set run_dir=two --set student.tied=false --set launch.students=2 --set launch.servers=2 \
+    --set net.shared_memory=false --json > /dev/null 2>&1
+  [ "$(json run/summary.json weights_sha256)" = "$(json two/summary.json weights_sha256)" ]
+}

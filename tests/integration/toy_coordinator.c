@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/rng.h"
 #include "common/ckpt/manifest.h"
+#include "common/wire/seal.h"
 
 #define SHARDS_MAX   4
 #define PARAMS_MAX   256
@@ -120,6 +121,7 @@ static void publish(toy_coordinator *t, micro_batch_kind kind, uint64_t step, ui
             ids[b.n_ids++] = (uint32_t)rng_below(key, j + 1, t->n_vocab);
     }
     must(wire_encode_micro_batch(&b, &bytes, &err), &err);
+    must(wire_seal(&bytes, &err), &err); /* or the id 249 at the right place is taken for a seal */
     must(queue_add(t->queue, t->names.batches, bytes.data, bytes.n, 0, &err), &err);
     rt_buf_free(&bytes);
 }
@@ -379,6 +381,12 @@ wire_sums toy_scores(const toy_coordinator *t)
 double toy_last_norm(const toy_coordinator *t)
 {
     return t->norm;
+}
+
+const char *toy_student_busy(const toy_coordinator *t)
+{
+    const char *busy = t->beat.message.heartbeat.busy_with;
+    return busy == NULL ? "" : busy;
 }
 
 uint64_t toy_n_counted(const toy_coordinator *t)

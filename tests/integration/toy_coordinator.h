@@ -39,6 +39,8 @@ void toy_rewind(toy_coordinator *t);
 wire_sums toy_scores(const toy_coordinator *t);
 /* A counter in student-0's newest heartbeat. */
 double toy_student_counter(const toy_coordinator *t, const char *name);
+/* What student-0 was doing then. */
+const char *toy_student_busy(const toy_coordinator *t);
 double toy_last_norm(const toy_coordinator *t);
 /* Since the newest start from version 0, by any shard: micro-batches of applied steps, each of which had
  * all of its own, and how many versions one was behind its step at most. */

@@ -2,8 +2,8 @@
  * is killed, and if the queue is emptied in mid-run, the weights have the same bits. In modes ssp and
  * async they have not, and every micro-batch counts once all the same.
  *
- * With "bench", the time of steps that compute next to nothing, for a student of 0.6 million
- * parameters: what a step costs beyond computing.
+ * With "bench [N_VOCAB [N_STEPS [SPIN_US]]]", the time of steps that compute next to nothing, for a student of a
+ * million parameters and more: what a step costs beyond computing.
  *
  * Exit code 77 says that there is no redis-server here. RT_KEEP=1 keeps folder and logs. */
 #include <dirent.h>
@@ -29,36 +29,43 @@
 static char root[] = "/tmp/retort-training-XXXXXX";
 static char program[512], url[256];
 static pid_t redis_pid;
+static char spin_text[64]; /* net.spin_us, if it is given */
 
 /* Shape of the student and length of its training. */
 typedef struct size {
     uint64_t n_steps;
     uint32_t n_vocab, d_model;
 } size;
-static const size small = {30, 48, 32}, large = {300, 4096, 128};
+static const size small = {30, 256, 32};
+static size large = {300, 4096, 128};
 
 typedef struct scenario {
     const char *name;
     uint32_t n_shards, n_students;
     uint64_t kill_student_at, flush_at, kill_shard_at, stop_student_at; /* versions; 0: never */
-    const char *mode;                                                   /* NULL: sync */
+    uint64_t kill_pushing_at; /* the same: with one gradient on its way and the next one computed */
+    bool in_frames;           /* net.shared_memory is off */
+    const char *mode;         /* NULL: sync */
 } scenario;
 
 static const scenario scenarios[] = {
-    {"one student, one shard", 1, 1, 0, 0, 0, 0},
-    {"three students, two shards", 2, 3, 0, 0, 0, 0},
-    {"killed students, emptied queue", 2, 2, 7, 12, 0, 17},
-    {"killed shard", 3, 2, 0, 0, 11, 0},
+    {"one student, one shard", 1, 1, 0, 0, 0, 0, 0, false, NULL},
+    {"three students, two shards", 2, 3, 0, 0, 0, 0, 0, false, NULL},
+    {"the same in frames", 2, 3, 0, 0, 0, 0, 0, true, NULL},
+    {"killed students, emptied queue", 2, 2, 7, 12, 0, 17, 0, false, NULL},
+    {"killed while pushing", 2, 1, 0, 0, 0, 0, 9, false, NULL},
+    {"killed while pushing frames", 2, 2, 0, 0, 0, 0, 9, true, NULL},
+    {"killed shard", 3, 2, 0, 0, 11, 0, 0, false, NULL},
 };
 
 /* Their bits are their own: what is checked is that everything counted, once. */
 #define STALENESS_MAX 3
 static const scenario other_modes[] = {
-    {"ssp, three students, two shards", 2, 3, 0, 0, 0, 0, "ssp"},
-    {"ssp, killed students, emptied queue", 2, 2, 7, 12, 0, 17, "ssp"},
-    {"async, three students, two shards", 2, 3, 0, 0, 0, 0, "async"},
-    {"async, killed students, emptied queue", 2, 2, 7, 12, 0, 17, "async"},
-    {"async, killed shard", 3, 2, 0, 0, 11, 0, "async"},
+    {"ssp, three students, two shards", 2, 3, 0, 0, 0, 0, 0, false, "ssp"},
+    {"ssp, killed students, emptied queue", 2, 2, 7, 12, 0, 17, 0, false, "ssp"},
+    {"async, three students, two shards", 2, 3, 0, 0, 0, 0, 0, false, "async"},
+    {"async, killed students, emptied queue", 2, 2, 7, 12, 0, 17, 0, false, "async"},
+    {"async, killed shard", 3, 2, 0, 0, 11, 0, 0, false, "async"},
 };
 
 typedef struct outcome {
@@ -118,19 +125,21 @@ typedef struct cluster {
 static void write_config(cluster *c)
 {
     char text[2048];
-    int n = snprintf(text, sizeof text,
-                     "name: toy\nseed: 5\nthreads: 1\n"
-                     "corpus: {files: [none.jsonl]}\n"
-                     "teacher: {files: [none.jsonl], match_field: \"{input}\"}\n"
-                     "student: {d_model: %" PRIu32 ", n_layers: 2, n_heads: 4, n_kv_heads: 2, "
-                     "d_ff: 64, seq_len_max: 64, dropout: 0.1}\n"
-                     "train: {steps: %" PRIu64 ", micro_batches: %d, lr: 0.01, clip_norm: 1.0, "
-                     "mode: %s, staleness_max: %d}\n"
-                     "queue: {url: \"%s\"}\n"
-                     "net: {coordinator: \"%s\", heartbeat_ms: 100, dead_after_ms: 2000}\n",
-                     c->size->d_model, c->size->n_steps, TOY_MICRO_BATCHES,
-                     c->what->mode == NULL ? "sync" : c->what->mode, STALENESS_MAX, url,
-                     toy_endpoint(c->coordinator));
+    int n =
+        snprintf(text, sizeof text,
+                 "name: toy\nseed: 5\nthreads: 1\n"
+                 "corpus: {files: [none.jsonl]}\n"
+                 "teacher: {files: [none.jsonl], match_field: \"{input}\"}\n"
+                 "student: {d_model: %" PRIu32 ", n_layers: 2, n_heads: 4, n_kv_heads: 2, "
+                 "d_ff: 64, seq_len_max: 64, dropout: 0.1, tied: false}\n"
+                 "train: {steps: %" PRIu64 ", micro_batches: %d, lr: 0.01, clip_norm: 1.0, "
+                 "mode: %s, staleness_max: %d}\n"
+                 "queue: {url: \"%s\"}\n"
+                 "net: {coordinator: \"%s\", heartbeat_ms: 100, dead_after_ms: 2000, "
+                 "shared_memory: %s%s}\n",
+                 c->size->d_model, c->size->n_steps, TOY_MICRO_BATCHES,
+                 c->what->mode == NULL ? "sync" : c->what->mode, STALENESS_MAX, url,
+                 toy_endpoint(c->coordinator), c->what->in_frames ? "false" : "true", spin_text);
     snprintf(c->config, sizeof c->config, "%s/retort.yaml", c->folder);
     check(rt_fs_write_atomic(c->config, text, (size_t)n, NULL) == RT_OK, "write the config");
 }
@@ -165,7 +174,32 @@ static void restart_student(cluster *c, uint32_t i, int signal_number)
     c->students[i] = start_worker(c, "student", i);
 }
 
-static void disturb(cluster *c, bool done[4])
+static void turn_for(cluster *c, double seconds)
+{
+    for (double until = rt_clock_mono_s() + seconds; rt_clock_mono_s() < until;)
+        toy_turn(c->coordinator);
+}
+
+/* A shard that does not answer holds up the gradient before; the one behind it is computed meanwhile.
+ * Stopped between two steps it holds up something else: then it goes on, and once more. */
+static void kill_between_pushes(cluster *c)
+{
+    double start_s = rt_clock_mono_s();
+    for (;;) {
+        kill(c->shards[0], SIGSTOP);
+        turn_for(c, 0.35); /* some heartbeats */
+        if (strncmp(toy_student_busy(c->coordinator), "pushing", 7) == 0) break;
+        kill(c->shards[0], SIGCONT);
+        check(rt_clock_mono_s() - start_s < 30, "a student waits for a shard that has stopped");
+        toy_turn(c->coordinator);
+    }
+    kill_worker(c->students[0]);
+    kill(c->shards[0], SIGCONT);
+    toy_requeue(c->coordinator, "student-0");
+    c->students[0] = start_worker(c, "student", 0);
+}
+
+static void disturb(cluster *c, bool done[5])
 {
     uint64_t version = toy_version(c->coordinator);
     const scenario *s = c->what;
@@ -181,6 +215,10 @@ static void disturb(cluster *c, bool done[4])
         done[2] = true;
         kill_worker(c->shards[0]);
         c->shards[0] = start_worker(c, "server", 0);
+    }
+    if (s->kill_pushing_at > 0 && !done[4] && version >= s->kill_pushing_at) {
+        done[4] = true;
+        kill_between_pushes(c);
     }
     if (s->stop_student_at > 0 && !done[3] && version >= s->stop_student_at) {
         done[3] = true;
@@ -254,7 +292,7 @@ static outcome run(const scenario *what, const size *size_of, size_t i_scenario)
 {
     cluster c = {.what = what, .size = size_of};
     outcome out;
-    bool done[4] = {false};
+    bool done[5] = {false};
     char checkpoint[512];
     double start_s = rt_clock_mono_s();
     snprintf(c.folder, sizeof c.folder, "%s/run-%zu", root, i_scenario);
@@ -267,11 +305,12 @@ static outcome run(const scenario *what, const size *size_of, size_t i_scenario)
     while (!toy_is_finished(c.coordinator)) {
         toy_turn(c.coordinator);
         disturb(&c, done);
-        check(rt_clock_mono_s() - start_s < 60, "training ends within a minute");
+        check(rt_clock_mono_s() - start_s < (size_of == &large ? 600 : 60),
+              "training ends within a minute, a benchmark within ten");
     }
     double seconds = rt_clock_mono_s() - start_s;
     /* Heartbeats go on until everybody knows that it is over. */
-    for (double until = rt_clock_mono_s() + 1; rt_clock_mono_s() < until;) toy_turn(c.coordinator);
+    turn_for(&c, 1);
     for (uint32_t i = 0; i < what->n_shards; i++)
         wait_for_exit(c.shards[i], "a shard leaves with 0");
     for (uint32_t i = 0; i < what->n_students; i++)
@@ -285,11 +324,17 @@ static outcome run(const scenario *what, const size *size_of, size_t i_scenario)
     out.staleness_max = toy_staleness_max(c.coordinator);
     printf("%-32s %s  norm %.17g  loss %.6f  %.2f s\n", what->name, out.weights, out.norm, out.loss,
            seconds);
-    printf(
-        "    student-0: %.0f micro-batches, %.2f s computing, %.2f s waiting for versions and work\n",
-        toy_student_counter(c.coordinator, "micro_batches"),
-        toy_student_counter(c.coordinator, "compute_seconds"),
-        toy_student_counter(c.coordinator, "wait_seconds"));
+    printf("    student-0: %.0f micro-batches, %.2f s computing, %.2f s waiting for versions and "
+           "work, %.2f s pulling, %.2f s pushing and %.2f s beside\n",
+           toy_student_counter(c.coordinator, "micro_batches"),
+           toy_student_counter(c.coordinator, "compute_seconds"),
+           toy_student_counter(c.coordinator, "wait_seconds"),
+           toy_student_counter(c.coordinator, "pull_seconds"),
+           toy_student_counter(c.coordinator, "push_seconds"),
+           toy_student_counter(c.coordinator, "push_beside_seconds"));
+    check(size_of == &large ||
+              (toy_student_counter(c.coordinator, "pulls_shared") > 0) == !what->in_frames,
+          "parameters come out of shared memory where that is on");
     toy_coordinator_free(c.coordinator);
     return out;
 }
@@ -315,6 +360,9 @@ static void check_other_mode(const scenario *what, const outcome *sync, size_t i
 int main(int argc, char **argv)
 {
     bool bench = argc > 1 && strcmp(argv[1], "bench") == 0;
+    if (bench && argc > 2) large.n_vocab = (uint32_t)strtoul(argv[2], NULL, 10);
+    if (bench && argc > 3) large.n_steps = strtoull(argv[3], NULL, 10);
+    if (bench && argc > 4) snprintf(spin_text, sizeof spin_text, ", spin_us: %s", argv[4]);
     const char *build = getenv("RT_BUILD_DIR");
     check(build != NULL, "RT_BUILD_DIR is set (ctest does)");
     snprintf(program, sizeof program, "%s/retort", build);

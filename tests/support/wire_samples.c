@@ -113,6 +113,28 @@ wire_message wire_sample(wire_type type)
     return m;
 }
 
+wire_message wire_sample_late(size_t i, const char **name)
+{
+    static const char *const names[WIRE_LATE_SAMPLES] = {"pull_shares", "pulled_shared",
+                                                         "push_rows", "pushed_took"};
+    static const shared_block_ref shared = {
+        UINT64_MAX - 1, 4321, 7, 0x0123456789abcdefull, 4096, 1u << 20, UINT64_C(1) << 63};
+    static uint32_t ids[] = {0, 1, 300, 31999};
+    static const wire_type types[WIRE_LATE_SAMPLES] = {WIRE_PULL, WIRE_PULLED, WIRE_PUSH,
+                                                       WIRE_PUSHED};
+    wire_message m = wire_sample(types[i]);
+    *name = names[i];
+    if (i == 0) m.pull.shares = true;
+    if (i == 1) m.pulled.shared = shared;
+    if (i == 3) m.pushed.took_us = 1700;
+    if (i == 2) {
+        m.push.element = WIRE_ELEMENT_BF16;
+        m.push.shared = shared;
+        m.push.rows = (wire_rows){.param = 5, .ids = ids, .n = RT_COUNT(ids), .present = true};
+    }
+    return m;
+}
+
 label_record wire_sample_label(bool rejected)
 {
     if (rejected)

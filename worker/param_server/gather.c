@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/nn/optim/adamw.h"
+#include "common/base/bytes.h"
 
 typedef struct early_gradient {
-    float *floats; /* owned; NULL when it is not here or was added */
+    float *floats;   /* owned; NULL when it is not here or was added */
+    slice_rows rows; /* what is in them; its ids are `ids` */
+    uint32_t *ids;   /* owned */
     wire_sums sums;
 } early_gradient;
 
@@ -51,7 +53,10 @@ void gather_free(gather *g)
 {
     if (g == NULL) return;
     if (g->early != NULL)
-        for (uint32_t i = 0; i < g->n_max; i++) free(g->early[i].floats);
+        for (uint32_t i = 0; i < g->n_max; i++) {
+            free(g->early[i].floats);
+            free(g->early[i].ids);
+        }
     for (size_t i = 0; g->spare != NULL && i < g->n_spare; i++) free(g->spare[i]);
     free(g->sum);
     free(g->early);
@@ -79,6 +84,7 @@ void gather_begin(gather *g, uint64_t step)
 {
     for (uint32_t i = 0; i < g->n; i++) {
         gather_give_back(g, g->early[i].floats);
+        free(g->early[i].ids);
         g->early[i] = (early_gradient){0};
     }
     gather_give_back(g, g->sum);
@@ -159,19 +165,21 @@ static void add_in_order(gather *g)
         early_gradient *e = &g->early[g->n_next++];
         add_sums(&g->sums, &e->sums);
         if (g->sum == NULL) {
+            slice_rows_spread(&e->rows, e->floats);
             g->sum = e->floats;
         } else {
-            grad_add(g->sum, e->floats, g->n_floats);
+            slice_rows_add(&e->rows, e->floats, g->sum);
             gather_give_back(g, e->floats);
         }
+        free(e->ids);
+        e->ids = NULL;
         e->floats = NULL;
     }
 }
 
-static rt_status check_finite(const gather *g, const wire_push *push, const float *grad,
-                              rt_error *err)
+static rt_status check_finite(const wire_push *push, const float *grad, size_t n, rt_error *err)
 {
-    if (all_finite(grad, g->n_floats)) return RT_OK;
+    if (all_finite(grad, n)) return RT_OK;
     return rt_fail(err, RT_INVALID,
                    "non-finite gradient: step %" PRIu64 " micro-batch %" PRIu32
                    ": lower train.lr or train.clip_norm",
@@ -183,7 +191,7 @@ rt_status gather_note(gather *g, const wire_push *push, const float *grad, wire_
 {
     wire_push_status found = PUSH_STALE;
     rt_status st = gather_check(g, push, &found, err);
-    if (st == RT_OK && found == PUSH_ACCEPTED) st = check_finite(g, push, grad, err);
+    if (st == RT_OK && found == PUSH_ACCEPTED) st = check_finite(push, grad, g->n_floats, err);
     if (st != RT_OK) return st;
     *status = found;
     if (found != PUSH_ACCEPTED) return RT_OK;
@@ -194,18 +202,34 @@ rt_status gather_note(gather *g, const wire_push *push, const float *grad, wire_
     return RT_OK;
 }
 
-rt_status gather_add(gather *g, const wire_push *push, float **grad, wire_push_status *status,
-                     rt_error *err)
+/* Keep it until its turn, which may be now. */
+static rt_status keep(gather *g, const wire_push *push, const slice_rows *rows, float **grad,
+                      rt_error *err)
+{
+    early_gradient e = {.floats = *grad, .rows = *rows, .sums = push->sums};
+    if (rows->n > 0) {
+        e.ids = rt_calloc(rows->n, sizeof *e.ids);
+        if (e.ids == NULL) return rt_fail(err, RT_NOMEM, "%zu rows of a gradient", rows->n);
+        memcpy(e.ids, rows->ids, rows->n * sizeof *e.ids);
+    }
+    e.rows.ids = e.ids;
+    g->n = push->n_micro_batches;
+    g->early[push->index] = e;
+    g->received[push->index / 8] |= (uint8_t)(1u << (push->index % 8));
+    *grad = NULL;
+    return RT_OK;
+}
+
+rt_status gather_add(gather *g, const wire_push *push, const slice_rows *rows, float **grad,
+                     wire_push_status *status, rt_error *err)
 {
     wire_push_status found;
     rt_status st = gather_check(g, push, &found, err);
     if (st != RT_OK) return st;
+    RT_ASSERT(rows->n_floats == g->n_floats);
     if (found == PUSH_ACCEPTED) {
-        if ((st = check_finite(g, push, *grad, err)) != RT_OK) return st;
-        g->n = push->n_micro_batches;
-        g->early[push->index] = (early_gradient){.floats = *grad, .sums = push->sums};
-        g->received[push->index / 8] |= (uint8_t)(1u << (push->index % 8));
-        *grad = NULL;
+        if ((st = check_finite(push, *grad, slice_rows_packed(rows), err)) != RT_OK) return st;
+        if ((st = keep(g, push, rows, grad, err)) != RT_OK) return st;
         add_in_order(g);
     }
     *status = found;
@@ -217,7 +241,7 @@ bool gather_is_complete(const gather *g)
     return g->n > 0 && g->n_next == g->n;
 }
 
-const float *gather_sum(const gather *g)
+float *gather_sum(gather *g)
 {
     return g->sum;
 }

@@ -10,13 +10,14 @@
  *     st = gather_add(g, &push, &grad, &status, err);
  *     if (gather_is_complete(g)) use(gather_sum(g));
  *
+ * One that travelled as rows is kept as it came, and added row by row.
  * Floating-point sums depend on their order, so the order is fixed: the result is the same bits for
  * any number of students and any timing. No I/O, no clock.
  */
 #ifndef RT_WORKER_PARAM_SERVER_GATHER_H
 #define RT_WORKER_PARAM_SERVER_GATHER_H
 
-#include "common/wire/messages.h"
+#include "worker/model_shape/slice_rows.h"
 
 typedef struct gather gather;
 
@@ -32,11 +33,12 @@ void gather_begin(gather *g, uint64_t step);
 float *gather_take_buffer(gather *g);
 void gather_give_back(gather *g, float *buffer);
 
-/* Add one micro-batch's gradient. Takes *grad (a buffer of this gather) when the answer is
- * PUSH_ACCEPTED; otherwise it stays the caller's. RT_INVALID for an index or a number of
- * micro-batches that cannot be, a wrong size, or a non-finite gradient: then nothing changed. */
-RT_MUST_USE rt_status gather_add(gather *g, const wire_push *push, float **grad,
-                                 wire_push_status *status, rt_error *err);
+/* Add one micro-batch's gradient, as it travelled: `rows` says what is in *grad. Takes *grad (a buffer
+ * of this gather) when the answer is PUSH_ACCEPTED; otherwise it stays the caller's. RT_INVALID for an
+ * index or a number of micro-batches that cannot be, a wrong size, or a non-finite gradient, RT_NOMEM:
+ * then nothing changed. */
+RT_MUST_USE rt_status gather_add(gather *g, const wire_push *push, const slice_rows *rows,
+                                 float **grad, wire_push_status *status, rt_error *err);
 
 /* The same for a gradient that is used at once: it is checked and counted, and not kept. */
 RT_MUST_USE rt_status gather_note(gather *g, const wire_push *push, const float *grad,
@@ -48,7 +50,7 @@ RT_MUST_USE rt_status gather_check(const gather *g, const wire_push *push, wire_
 
 bool gather_is_complete(const gather *g);
 /* [n_floats], once complete; NULL for a gather of no floats. Valid until gather_begin(). */
-const float *gather_sum(const gather *g);
+float *gather_sum(gather *g);
 /* Over the micro-batches added so far. */
 const wire_sums *gather_loss_sums(const gather *g);
 uint32_t gather_n_micro_batches(const gather *g); /* 0 until the first push */

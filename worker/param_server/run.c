@@ -138,6 +138,7 @@ static void tell_heartbeat(shard_process *p, const wire_server_report *r)
 {
     runtime_gauge(p->rt, "version", (double)r->version);
     runtime_gauge(p->rt, "pulls", (double)p->desk.n_pulls);
+    runtime_gauge(p->rt, "pulls_shared", (double)p->desk.n_pulls_shared);
     runtime_gauge(p->rt, "pushes_accepted", (double)p->desk.n_accepted);
     runtime_gauge(p->rt, "pushes_shared", (double)p->desk.n_shared);
     runtime_gauge(p->rt, "pushes_duplicate", (double)p->desk.n_duplicates);
@@ -198,7 +199,8 @@ static rt_status wait_for_work(shard_process *p, rt_error *err)
     uint64_t now_ms = rt_clock_mono_ms();
     uint64_t until_ms = RT_MIN(now_ms + IDLE_MS, report_due_ms(p));
     until_ms = RT_MIN(until_ms, parked_pulls_next_ms(&p->parked));
-    rt_status st = net_poll(items, RT_COUNT(items), until_ms > now_ms ? until_ms - now_ms : 0, err);
+    rt_status st = net_poll(items, RT_COUNT(items), p->config->net.spin_us,
+                            until_ms > now_ms ? until_ms - now_ms : 0, err);
     return st == RT_TIMEOUT || st == RT_CANCELLED ? RT_OK : st;
 }
 
@@ -255,7 +257,7 @@ rt_status param_server_run(const config *c, uint32_t shard, rt_error *err)
     p->shard = shard;
     p->desk.parked = &p->parked;
     p->desk.element = wire_element_of(c->net.wire);
-    p->desk.reads_shared = c->net.shared_memory;
+    p->desk.shares = c->net.shared_memory;
     if ((st = shard_state_new(&settings, &p->desk.state, err)) != RT_OK) goto out;
     if ((st = bind_students(p, &identity, &endpoint, err)) != RT_OK) goto out;
     st = runtime_open(c, ROLE_SERVER, name, shard, endpoint.data, &p->rt, err);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/fault_point.h"
 #include "common/base/log.h"
 
@@ -81,6 +82,26 @@ static void send_weights(student_desk *desk, const net_peer *to, uint64_t messag
     free(frames);
 }
 
+/* Instead of frames, where the version lies. False: it has to travel. */
+static bool tell_where(student_desk *desk, const parked_pull *pull, uint64_t waited_ms)
+{
+    shard_weights *w = shard_state_model(desk->state)->weights;
+    if (!desk->shares || !pull->pull.shares) return false;
+    const shared_block_ref *where = shard_weights_where(w, desk->element == WIRE_ELEMENT_BF16);
+    if (where == NULL) return false;
+    wire_message m = {.type = WIRE_PULLED,
+                      .pulled = {.status = PULL_OK,
+                                 .version = shard_state_version(desk->state),
+                                 .generation = shard_state_generation(desk->state),
+                                 .n_floats = w->n_floats,
+                                 .waited_ms = waited_ms,
+                                 .element = desk->element,
+                                 .shared = *where}};
+    desk->n_pulls_shared++;
+    send_answer(desk, &pull->peer, pull->message_id, &m, NULL, 0);
+    return true;
+}
+
 static void answer_pull(student_desk *desk, const parked_pull *pull, uint64_t now_ms)
 {
     uint64_t needed = 0;
@@ -88,7 +109,8 @@ static void answer_pull(student_desk *desk, const parked_pull *pull, uint64_t no
     uint64_t waited_ms = now_ms > pull->since_ms ? now_ms - pull->since_ms : 0;
     if (status == PULL_OK) {
         fault_point("server.serving_pull");
-        send_weights(desk, &pull->peer, pull->message_id, waited_ms);
+        if (!tell_where(desk, pull, waited_ms))
+            send_weights(desk, &pull->peer, pull->message_id, waited_ms);
         return;
     }
     wire_message m = {.type = WIRE_PULLED,
@@ -151,13 +173,13 @@ static rt_status copy_frames(const student_desk *desk, const net_incoming *in, s
 }
 
 /* A gradient that lies in the student's memory. False: it has to come in frames. */
-static bool read_shared(student_desk *desk, const net_incoming *in, float *out)
+static bool read_shared(student_desk *desk, const net_incoming *in, size_t n_floats, float *out)
 {
     rt_error why = {0};
     const wire_push *push = &in->message.push;
-    size_t n_bytes = push->n_floats * wire_element_bytes(desk->element);
+    size_t n_bytes = n_floats * wire_element_bytes(desk->element);
     bool packed = desk->element != WIRE_ELEMENT_F32;
-    if (!desk->reads_shared || push->shared.n_bytes != n_bytes) return false;
+    if (!desk->shares || push->shared.n_bytes != n_bytes) return false;
     if (packed && desk->n_scratch < n_bytes) {
         free(desk->scratch);
         desk->scratch = rt_calloc(n_bytes, 1);
@@ -168,7 +190,7 @@ static bool read_shared(student_desk *desk, const net_incoming *in, float *out)
         rt_log_info("server.not_shared", "sender=%s why=\"%s\"", in->message.sender, why.text);
         return false;
     }
-    if (packed) wire_floats_unpack(desk->element, desk->scratch, push->n_floats, out);
+    if (packed) wire_floats_unpack(desk->element, desk->scratch, n_floats, out);
     desk->n_shared++;
     return true;
 }
@@ -178,14 +200,16 @@ static rt_status take_gradient(student_desk *desk, const net_incoming *in, wire_
 {
     const wire_push *push = &in->message.push;
     rt_status st = check_element(desk, in, push->element, err);
-    if (st == RT_OK) st = shard_state_check(desk->state, push, status, err);
+    slice_rows rows;
+    if (st == RT_OK) st = shard_state_check(desk->state, push, &rows, status, err);
     if (st != RT_OK || *status != PUSH_ACCEPTED) return st;
     float *buffer = shard_state_take_buffer(desk->state);
     if (buffer == NULL)
         return rt_fail(err, RT_NOMEM, "a gradient of %" PRIu64 " floats", push->n_floats);
+    size_t n_floats = slice_rows_packed(&rows);
     if (push->shared.n_bytes == 0)
-        st = copy_frames(desk, in, push->n_floats, buffer, err);
-    else if (!read_shared(desk, in, buffer))
+        st = copy_frames(desk, in, n_floats, buffer, err);
+    else if (!read_shared(desk, in, n_floats, buffer))
         *status = PUSH_SEND_FRAMES;
     if (st == RT_OK && *status != PUSH_SEND_FRAMES)
         st = shard_state_push(desk->state, push, &buffer, status, err);
@@ -196,6 +220,7 @@ static rt_status take_gradient(student_desk *desk, const net_incoming *in, wire_
 static void handle_push(student_desk *desk, const net_incoming *in)
 {
     rt_error err = {0};
+    double start_s = rt_clock_mono_s();
     wire_push_status status = PUSH_STALE;
     if (take_gradient(desk, in, &status, &err) != RT_OK) {
         refuse(desk, in, &err);
@@ -206,7 +231,9 @@ static void handle_push(student_desk *desk, const net_incoming *in)
     desk->n_duplicates += status == PUSH_DUPLICATE;
     desk->n_stale += status == PUSH_STALE;
     wire_message m = {.type = WIRE_PUSHED,
-                      .pushed = {.status = status, .version = shard_state_version(desk->state)}};
+                      .pushed = {.status = status,
+                                 .version = shard_state_version(desk->state),
+                                 .took_us = (uint64_t)((rt_clock_mono_s() - start_s) * 1e6)}};
     send_answer(desk, &in->peer, in->message.message_id, &m, NULL, 0);
 }
 

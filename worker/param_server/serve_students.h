@@ -15,10 +15,11 @@ typedef struct student_desk {
     shard_state *state;
     parked_pulls *parked;
     wire_element element; /* of the frames, both ways: net.wire */
-    bool reads_shared;    /* net.shared_memory */
+    bool shares;          /* net.shared_memory */
     char *scratch;        /* owned: one gradient as it came, free(); NULL until needed */
     size_t n_scratch;
-    uint64_t n_shared; /* gradients read from a student's memory */
+    uint64_t n_shared;       /* gradients read from a student's memory */
+    uint64_t n_pulls_shared; /* versions that a student was told where to read */
     uint64_t n_pulls, n_accepted, n_duplicates, n_stale, n_refused;
 } student_desk;
 

@@ -90,6 +90,7 @@ rt_status shard_load(const config *c, uint32_t shard, const wire_server_order *o
     if ((st = shard_model_new(&shape, shard, order->n_shards, &held, err)) != RT_OK) goto out;
     st = initial ? load_initial(c, held, err) : load_checkpoint(order, held, err);
     if (st != RT_OK) goto out;
+    if (c->net.shared_memory) shard_weights_share(held->weights);
     *out = held;
     held = NULL;
 out:

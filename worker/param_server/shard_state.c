@@ -100,10 +100,13 @@ static gather *this_step(const shard_state *s)
 static void measure_step(shard_state *s)
 {
     const shard_model *model = s->model;
-    const float *sum = gather_sum(this_step(s));
+    float *sum = gather_sum(this_step(s));
     double *sum_squares = gather_window_record(s->window, s->version)->sum_squares;
+    int i_rows = param_table_input_only(&model->table);
     for (size_t i = 0; i < model->slice.n_params; i++) {
         const param *p = &model->table.params[model->slice.params[i]];
+        if ((int64_t)model->slice.params[i] == i_rows)
+            slice_rows_unsign(sum + model->slice.offsets[i], p->n);
         double squares = p->frozen ? 0 : grad_sum_squares(sum + model->slice.offsets[i], p->n);
         if (!isfinite(squares)) {
             snprintf(s->gradient_problem, sizeof s->gradient_problem,
@@ -173,35 +176,39 @@ static void apply_gradient(shard_state *s, const wire_push *push, const float *g
 }
 
 /* A gradient that fits. */
-static rt_status take_gradient(shard_state *s, const wire_push *push, float **grad,
-                               wire_push_status *status, rt_error *err)
+static rt_status take_gradient(shard_state *s, const wire_push *push, const slice_rows *rows,
+                               float **grad, wire_push_status *status, rt_error *err)
 {
     rt_status st;
     gather *g = gather_window_at(s->window, push->step);
     if (s->settings.mode == TRAIN_ASYNC) {
         if ((st = shard_weights_own(&s->model->weights, err)) != RT_OK) return st;
+        slice_rows_spread(rows, *grad);
         st = gather_note(g, push, *grad, status, err);
         if (st == RT_OK) apply_gradient(s, push, *grad);
     } else {
-        st = gather_add(g, push, grad, status, err);
+        st = gather_add(g, push, rows, grad, status, err);
     }
     if (st == RT_OK && s->settings.mode != TRAIN_SYNC)
         gather_window_record(s->window, push->step)->staleness[push->step - push->version]++;
     return st;
 }
 
-rt_status shard_state_check(const shard_state *s, const wire_push *push, wire_push_status *status,
-                            rt_error *err)
+rt_status shard_state_check(const shard_state *s, const wire_push *push, slice_rows *rows,
+                            wire_push_status *status, rt_error *err)
 {
     if (s->model == NULL)
         return rt_fail(err, RT_UNAVAILABLE, "shard %" PRIu32 " has no parameters yet",
                        s->settings.shard);
+    *rows = slice_rows_all(s->model->slice.n_floats);
     gather *g = gather_window_at(s->window, push->step);
     if (g == NULL || !may_take(s, push)) {
         *status = push->step < s->version ? PUSH_STALE : PUSH_AHEAD;
         return RT_OK;
     }
-    return gather_check(g, push, status, err);
+    rt_status st = gather_check(g, push, status, err);
+    if (st != RT_OK) return st;
+    return slice_rows_of(&s->model->slice, &s->model->table, &push->rows, rows, err);
 }
 
 rt_status shard_state_push(shard_state *s, const wire_push *push, float **grad,
@@ -209,9 +216,10 @@ rt_status shard_state_push(shard_state *s, const wire_push *push, float **grad,
 {
     rt_error why = {0};
     wire_push_status found;
-    rt_status st = shard_state_check(s, push, &found, &why);
+    slice_rows rows;
+    rt_status st = shard_state_check(s, push, &rows, &found, &why);
     bool fits = st == RT_OK;
-    if (fits && found == PUSH_ACCEPTED) st = take_gradient(s, push, grad, &found, &why);
+    if (fits && found == PUSH_ACCEPTED) st = take_gradient(s, push, &rows, grad, &found, &why);
     if (st != RT_OK) {
         /* What fits is refused for one reason only. A stranger's odd shape is no divergence. */
         if (fits && st == RT_INVALID) s->diverged = true;

@@ -26,6 +26,7 @@
 #include "common/conf/config.h"
 #include "common/nn/optim/adamw.h"
 #include "common/wire/messages.h"
+#include "worker/model_shape/slice_rows.h"
 #include "worker/param_server/shard_model.h"
 
 #define SHARD_RETRY_MS    2000 /* after a restore or a save that failed */
@@ -86,10 +87,10 @@ wire_pull_status shard_state_pull(const shard_state *s, const wire_pull *pull, u
 float *shard_state_take_buffer(shard_state *s);
 void shard_state_give_back(shard_state *s, float *buffer);
 /* Whether a push would be accepted, from its header alone: RT_UNAVAILABLE without parameters, else
- * as gather_check(). */
+ * as gather_check() and slice_rows_of(). *rows, which borrows from push, is what travels of it. */
 RT_MUST_USE rt_status shard_state_check(const shard_state *s, const wire_push *push,
-                                        wire_push_status *status, rt_error *err);
-/* Take a gradient, as gather_add(). A refused one leaves its reason in the reports until the step
+                                        slice_rows *rows, wire_push_status *status, rt_error *err);
+/* Take a gradient, of which *grad is what travels, as gather_add(). A refused one leaves its reason in the reports until the step
  * is over. */
 RT_MUST_USE rt_status shard_state_push(shard_state *s, const wire_push *push, float **grad,
                                        wire_push_status *status, rt_error *err);

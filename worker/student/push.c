@@ -6,9 +6,17 @@
 
 #include "common/base/fault_point.h"
 #include "common/base/log.h"
+#include "worker/model_shape/slice_rows.h"
+
+/* What one shard gets. */
+typedef struct shard_part {
+    size_t at, n;      /* floats of `floats` */
+    bool wants_frames; /* it could not read the block */
+} shard_part;
 
 struct gradient_pusher {
     shard_links *links;
+    shard_question *question; /* owned; open while a gradient is under way */
     const param_table *table;
     wire_element element;
     shared_block *block; /* holds what is sent; NULL: not shared */
@@ -16,10 +24,12 @@ struct gradient_pusher {
     char *packed;        /* the same in `element`, in the block; NULL for float32 */
     net_frame *frames;   /* shard after shard */
     size_t n_frames_max;
-    shard_ask *asks;
-    bool *wants_frames; /* [n_asks] it could not read the block */
+    uint32_t *row_ids; /* of the gradient under way; NULL until one travels in rows */
+    shard_ask *asks;   /* [n_asks] */
+    shard_part *parts; /* [n_asks] */
     uint32_t n_asks;
-    wire_push_status worst;
+    uint64_t timeout_ms;
+    push_told told;
     uint64_t version, generation; /* of the parameters; modes other than sync */
     double norm;
 };
@@ -51,12 +61,14 @@ rt_status gradient_pusher_new(shard_links *links, const param_table *table, wire
     p->links = links;
     p->table = table;
     p->element = element;
-    if (!make_buffers(p, share)) {
+    rt_status st = shard_question_new(links, &p->question, err);
+    if (st == RT_OK && !make_buffers(p, share))
+        st = rt_fail(err, RT_NOMEM, "gradients of %zu floats", table->n_total);
+    if (st != RT_OK)
         gradient_pusher_free(p);
-        return rt_fail(err, RT_NOMEM, "gradients of %zu floats", table->n_total);
-    }
-    *out = p;
-    return RT_OK;
+    else
+        *out = p;
+    return st;
 }
 
 void gradient_pusher_free(gradient_pusher *p)
@@ -65,7 +77,9 @@ void gradient_pusher_free(gradient_pusher *p)
     if (p->floats != block_bytes(p)) free(p->floats);
     if (p->packed != block_bytes(p)) free(p->packed);
     shared_block_free(p->block);
-    free(p->wants_frames);
+    shard_question_free(p->question);
+    free(p->row_ids);
+    free(p->parts);
     free(p->frames);
     free(p->asks);
     free(p);
@@ -86,19 +100,19 @@ static rt_status fit_to_links(gradient_pusher *p, rt_error *err)
     /* A shard's last frame may be short: one more for each. */
     size_t n_frames = wire_frames_of(p->element, p->table->n_total) + n;
     shard_ask *asks = rt_calloc(n, sizeof *asks);
-    bool *wants_frames = rt_calloc(n, sizeof *wants_frames);
+    shard_part *parts = rt_calloc(n, sizeof *parts);
     net_frame *frames = rt_calloc(n_frames, sizeof *frames);
-    if (asks == NULL || frames == NULL || wants_frames == NULL) {
+    if (asks == NULL || frames == NULL || parts == NULL) {
         free(asks);
-        free(wants_frames);
+        free(parts);
         free(frames);
         return rt_fail(err, RT_NOMEM, "gradients for %" PRIu32 " shards", n);
     }
     free(p->asks);
     free(p->frames);
-    free(p->wants_frames);
+    free(p->parts);
     p->asks = asks;
-    p->wants_frames = wants_frames;
+    p->parts = parts;
     p->frames = frames;
     p->n_frames_max = n_frames;
     p->n_asks = n;
@@ -140,72 +154,130 @@ static rt_status hear_pushed(void *context, uint32_t shard, const net_incoming *
                            : RT_REFUSED;
         return rt_fail(err, st, "shard %" PRIu32 ": %s", shard, m->refused.text);
     }
+    p->told.took_us = RT_MAX(p->told.took_us, m->pushed.took_us);
     if (m->pushed.status == PUSH_SEND_FRAMES)
-        p->wants_frames[shard] = true;
+        p->parts[shard].wants_frames = true;
     else
-        p->worst = worse(p->worst, m->pushed.status);
+        p->told.status = worse(p->told.status, m->pushed.status);
     return RT_OK;
 }
 
-/* Point one question at its shard's slice, which lies at `at`: a reference, or frames. */
-static void fill_ask(gradient_pusher *p, uint32_t shard, size_t at)
+/* Point one question at its shard's part: a reference, or frames. */
+static void fill_ask(gradient_pusher *p, uint32_t shard)
 {
     shard_ask *ask = &p->asks[shard];
-    size_t n_floats = ask->ask.push.n_floats, n_each = wire_element_bytes(p->element);
+    const shard_part *part = &p->parts[shard];
+    size_t n_each = wire_element_bytes(p->element);
     ask->ask.push.shared = (shared_block_ref){0};
-    ask->n_frames = cut_frames(p, at, n_floats, ask->frames);
-    if (p->block == NULL || p->wants_frames[shard] || n_floats == 0) return;
-    ask->ask.push.shared = shared_block_refer(p->block, at * n_each, n_floats * n_each);
+    ask->n_frames = cut_frames(p, part->at, part->n, ask->frames);
+    if (p->block == NULL || part->wants_frames || part->n == 0) return;
+    ask->ask.push.shared = shared_block_refer(p->block, part->at * n_each, part->n * n_each);
     ask->n_frames = 0;
 }
 
-/* Ask all, and those again with frames who could not read what is shared. */
-static rt_status ask_all(gradient_pusher *p, uint64_t timeout_ms, rt_error *err)
+static rt_status ask(gradient_pusher *p, rt_error *err)
 {
     shard_listener listener = {.awaited = WIRE_PUSHED, .hear = hear_pushed, .context = p};
-    bool again = false;
     /* Gradients are large and answered as soon as they are there: no second copy before the end. */
-    rt_status st =
-        shard_links_ask(p->links, p->asks, timeout_ms, timeout_ms, false, &listener, err);
-    if (st != RT_OK) return st;
-    for (size_t i = 0, at = 0; i < p->n_asks; at += p->asks[i++].ask.push.n_floats) {
-        p->asks[i].skip = p->asks[i].ask.push.shared.n_bytes == 0 || !p->wants_frames[i];
-        again = again || !p->asks[i].skip;
-        if (!p->asks[i].skip) fill_ask(p, (uint32_t)i, at);
-    }
-    if (!again) return RT_OK;
-    return shard_links_ask(p->links, p->asks, timeout_ms, timeout_ms, false, &listener, err);
+    question_terms terms = {.timeout_ms = p->timeout_ms, .again_ms = p->timeout_ms};
+    return shard_links_begin(p->links, p->question, p->asks, &terms, &listener, err);
 }
 
-rt_status gradient_pusher_push(gradient_pusher *p, const micro_batch *batch, const wire_sums *sums,
-                               const float *grads, uint64_t timeout_ms, wire_push_status *status,
-                               rt_error *err)
+/* Ask those again, with frames, who could not read what is shared. */
+static rt_status ask_again(gradient_pusher *p, bool *asked, rt_error *err)
 {
-    rt_status st = fit_to_links(p, err);
-    if (st != RT_OK) return st;
-    size_t n_frames = 0, at = 0;
+    *asked = false;
     for (uint32_t i = 0; i < p->n_asks; i++) {
-        const param_slice *slice = shard_links_slice(p->links, i);
-        shard_ask *ask = &p->asks[i];
-        param_slice_gather(slice, p->table, grads, p->floats + at);
-        *ask = (shard_ask){.ask = {.type = WIRE_PUSH,
-                                   .push = {.step = batch->step,
-                                            .index = batch->index,
-                                            .n_micro_batches = batch->n_micro_batches,
-                                            .sums = *sums,
-                                            .n_floats = slice->n_floats,
-                                            .element = p->element,
-                                            .version = p->version,
-                                            .generation = p->generation,
-                                            .norm = p->norm}},
-                           .frames = p->frames + n_frames};
-        fill_ask(p, i, at);
-        n_frames += wire_frames_of(p->element, slice->n_floats);
-        at += slice->n_floats;
+        p->asks[i].skip = p->asks[i].ask.push.shared.n_bytes == 0 || !p->parts[i].wants_frames;
+        *asked = *asked || !p->asks[i].skip;
+        if (!p->asks[i].skip) fill_ask(p, i);
     }
+    return *asked ? ask(p, err) : RT_OK;
+}
+
+/* Whether most rows are 0, and then a copy of their ids: the model goes on before all is answered. */
+static rt_status keep_rows(gradient_pusher *p, const grad_rows *rows, wire_rows *out, rt_error *err)
+{
+    if (rows == NULL) return RT_OK;
+    size_t n_max = p->table->params[rows->i_param].shape[0] / 2;
+    if (rows->n > n_max || rows->n > WIRE_ROWS_MAX) return RT_OK;
+    if (p->row_ids == NULL) p->row_ids = rt_calloc(n_max, sizeof *p->row_ids);
+    if (p->row_ids == NULL) return rt_fail(err, RT_NOMEM, "%zu rows of a gradient", n_max);
+    if (rows->n > 0) memcpy(p->row_ids, rows->ids, rows->n * sizeof *p->row_ids);
+    *out = (wire_rows){
+        .param = (uint32_t)rows->i_param, .ids = p->row_ids, .n = rows->n, .present = true};
+    return RT_OK;
+}
+
+static bool holds(const param_slice *slice, uint32_t i_param)
+{
+    for (size_t i = 0; i < slice->n_params; i++)
+        if (slice->params[i] == i_param) return true;
+    return false;
+}
+
+/* What travels to one shard, behind what travels to those before it. */
+static rt_status gather_part(gradient_pusher *p, uint32_t shard, const wire_rows *rows, size_t at,
+                             const float *grads, rt_error *err)
+{
+    slice_rows part;
+    const param_slice *slice = shard_links_slice(p->links, shard);
+    rt_status st = slice_rows_of(slice, p->table, rows, &part, err);
+    if (st != RT_OK) return st;
+    p->parts[shard].at = at;
+    p->parts[shard].n = slice_rows_packed(&part);
+    slice_rows_gather(&part, slice, p->table, grads, p->floats + at);
+    return RT_OK;
+}
+
+rt_status gradient_pusher_begin(gradient_pusher *p, const micro_batch *batch, const wire_sums *sums,
+                                const float *grads, const grad_rows *rows, uint64_t timeout_ms,
+                                rt_error *err)
+{
+    RT_ASSERT(!shard_question_is_open(p->question));
+    wire_rows kept = {0};
+    size_t n_frames = 0, at = 0;
+    rt_status st = fit_to_links(p, err);
+    if (st == RT_OK) st = keep_rows(p, rows, &kept, err);
+    for (uint32_t i = 0; st == RT_OK && i < p->n_asks; i++) {
+        shard_ask *to = &p->asks[i];
+        const param_slice *slice = shard_links_slice(p->links, i);
+        wire_push push = {.step = batch->step,
+                          .index = batch->index,
+                          .n_micro_batches = batch->n_micro_batches,
+                          .sums = *sums,
+                          .n_floats = slice->n_floats,
+                          .element = p->element,
+                          .version = p->version,
+                          .generation = p->generation,
+                          .norm = p->norm};
+        if (kept.present && holds(slice, kept.param)) push.rows = kept;
+        st = gather_part(p, i, &push.rows, at, grads, err);
+        if (st != RT_OK) return st;
+        *to = (shard_ask){.ask = {.type = WIRE_PUSH, .push = push}, .frames = p->frames + n_frames};
+        fill_ask(p, i);
+        n_frames += wire_frames_of(p->element, p->parts[i].n);
+        at += p->parts[i].n;
+    }
+    if (st != RT_OK) return st;
     RT_ASSERT(n_frames <= p->n_frames_max && at <= p->table->n_total);
-    p->worst = PUSH_ACCEPTED;
-    st = ask_all(p, timeout_ms, err);
-    if (st == RT_OK) *status = p->worst;
-    return st;
+    p->timeout_ms = timeout_ms;
+    p->told = (push_told){.status = PUSH_ACCEPTED};
+    return ask(p, err);
+}
+
+rt_status gradient_pusher_end(gradient_pusher *p, bool wait, bool *over, push_told *told,
+                              rt_error *err)
+{
+    rt_status st = RT_OK;
+    bool all = true, asked = true;
+    while (st == RT_OK && all && asked) {
+        st = wait ? shard_links_wait(p->links, p->question, err)
+                  : shard_links_look(p->links, p->question, &all, err);
+        if (st == RT_OK && all) st = ask_again(p, &asked, err);
+    }
+    if (st != RT_OK) return st;
+    *over = all;
+    if (all) *told = p->told;
+    return RT_OK;
 }

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/fault_point.h"
 #include "common/base/log.h"
+#include "common/base/stop.h"
 #include "common/nn/optim/adamw.h"
 #include "worker/model_shape/large_blocks.h"
 #include "worker/model_shape/model_shape.h"
@@ -34,6 +35,9 @@ typedef struct student {
     weight_cache *cache;
     gradient_pusher *pusher;
     batch_hand hand;
+    held_batch pushing; /* its gradient is on its way; not in the hand */
+    bool is_pushing;
+    double pushing_since_s;
     uint64_t generation; /* of the view that was looked at last */
     uint64_t n_read_on;  /* entries read since it changed, without asking for a version */
     bool caught_up;      /* what was published since it changed has been reached */
@@ -101,9 +105,10 @@ static rt_status make_model(student *s, const runtime_view *view, rt_error *err)
     const param_table *table = model_table(s->model);
     if ((st = shard_links_new(s->rt, table, &s->links, err)) != RT_OK) return st;
     wire_element element = wire_element_of(s->config->net.wire);
-    if ((st = weight_cache_new(s->links, s->model, element, &s->cache, err)) != RT_OK) return st;
-    st = gradient_pusher_new(s->links, table, element, s->config->net.shared_memory, &s->pusher,
-                             err);
+    bool share = s->config->net.shared_memory;
+    st = weight_cache_new(s->links, s->model, element, share, &s->cache, err);
+    if (st != RT_OK) return st;
+    st = gradient_pusher_new(s->links, table, element, share, &s->pusher, err);
     if (st != RT_OK) return st;
     rt_log_info("student.model",
                 "parameters=%zu vocabulary=%" PRIu32 " threads=%" PRIu64 " compute=%s kernel=%s "
@@ -170,14 +175,16 @@ static rt_status take(student *s, uint64_t block_ms, size_t *n_taken, rt_error *
 {
     rt_error why = {0};
     rt_status st = RT_OK;
-    size_t n_max = 1;
+    size_t n_max = 1, n_held = s->hand.n;
     bool pending = !s->took_pending;
     if (pending) n_max = BATCH_HAND_MAX;
-    if (s->hand.n == BATCH_HAND_MAX) {
+    /* What is being pushed may have to come back into the hand. */
+    if (n_held + s->is_pushing >= BATCH_HAND_MAX) {
         n_max = BATCH_HAND_MAX / 2;
         st = give_back(s->queue, &s->names, n_max, &s->hand, &why);
-        runtime_count(s->rt, "given_back", (double)(BATCH_HAND_MAX - s->hand.n));
+        runtime_count(s->rt, "given_back", (double)(n_held - s->hand.n));
     }
+    n_max = RT_MIN(n_max, BATCH_HAND_MAX - s->hand.n - s->is_pushing);
     if (st == RT_OK)
         st = take_batch(s->queue, &s->names, runtime_identity(s->rt)->sender, pending, n_max,
                         block_ms, s->generation, &s->hand, n_taken, &why);
@@ -188,14 +195,20 @@ static rt_status take(student *s, uint64_t block_ms, size_t *n_taken, rt_error *
     return RT_OK;
 }
 
-static rt_status let_go(student *s, held_batch *held, rt_error *err)
+/* Without an acknowledgement the entry comes again, and its effect is known then. */
+static rt_status acknowledge(student *s, const held_batch *held, rt_error *err)
 {
     rt_error why = {0};
     fault_point("student.before_ack");
     rt_status st = queue_ack(s->queue, s->names.batches, &held->entry, 1, &why);
-    /* Without an acknowledgement the entry comes again, and its effect is known then. */
-    batch_hand_drop(&s->hand, held);
     return st == RT_OK ? RT_OK : forgive_queue(s, st, &why, err);
+}
+
+static rt_status let_go(student *s, held_batch *held, rt_error *err)
+{
+    rt_status st = acknowledge(s, held, err);
+    batch_hand_drop(&s->hand, held);
+    return st;
 }
 
 static rt_status bury(student *s, held_batch *held, const rt_error *reason, rt_error *err)
@@ -248,24 +261,87 @@ static void describe_gradient(student *s)
                              isfinite(norm) ? norm : 0);
 }
 
+/* ---- the gradient that is on its way ---- */
+
+/* The shards' work on it went on beside ours until we had nothing else to do. */
+static void count_beside(student *s, const push_told *told, double until_s)
+{
+    double beside_s = RT_MIN((double)told->took_us / 1e6, until_s - s->pushing_since_s);
+    if (beside_s > 0) runtime_count(s->rt, "push_beside_seconds", beside_s);
+}
+
+static rt_status end_push(student *s, bool *over, push_told *told, bool wait, rt_error *err)
+{
+    rt_status st = gradient_pusher_end(s->pusher, false, over, told, err);
+    if (st != RT_OK || *over || !wait) return st;
+    runtime_busy(s->rt, "pushing step %" PRIu64 ", micro-batch %" PRIu32, s->pushing.batch.step,
+                 s->pushing.batch.index + 1);
+    spend_on(s, STEP_PUSH);
+    st = gradient_pusher_end(s->pusher, true, over, told, err);
+    spend_on(s, STEP_WAIT);
+    return st;
+}
+
+/* Look whether it has arrived, or wait until it has. What has not, and never will, goes back into the
+ * hand: *lost. */
+static rt_status settle(student *s, bool wait, bool *lost, rt_error *err)
+{
+    rt_error why = {0};
+    push_told told;
+    bool over = false;
+    double now_s = rt_clock_mono_s();
+    *lost = false;
+    if (!s->is_pushing) return RT_OK;
+    rt_status st = end_push(s, &over, &told, wait, &why);
+    if (st == RT_OK && !over) return RT_OK;
+    s->is_pushing = false;
+    *lost = st != RT_OK || told.status == PUSH_AHEAD;
+    if (*lost) { /* AHEAD: a shard went back, and so does everyone */
+        batch_hand_put_back(&s->hand, &s->pushing);
+        weight_cache_forget(s->cache);
+        return st == RT_OK ? RT_OK : forgive_shards(s, st, &why, err);
+    }
+    count_beside(s, &told, now_s);
+    runtime_count(s->rt, told.status == PUSH_STALE ? "stale" : "micro_batches", 1);
+    if (told.status != PUSH_STALE) runtime_count(s->rt, "tokens", (double)s->pushing.batch.n_ids);
+    st = acknowledge(s, &s->pushing, err);
+    held_batch_free(&s->pushing);
+    return st;
+}
+
+/* When the process ends. A run that is finished needs no gradient any more: all had their effect. */
+static rt_status settle_at_end(student *s, rt_error *err)
+{
+    bool lost = false;
+    bool finished = runtime_phase(s->rt) == PHASE_FINISHED;
+    rt_status st = settle(s, !finished, &lost, err);
+    if (st != RT_OK || !s->is_pushing) return st;
+    s->is_pushing = false;
+    st = acknowledge(s, &s->pushing, err);
+    held_batch_free(&s->pushing);
+    return st;
+}
+
+/* Send it on its way, once the one before has arrived. */
 static rt_status deliver_gradient(student *s, held_batch *held, const wire_sums *sums,
                                   rt_error *err)
 {
     rt_error why = {0};
-    wire_push_status status = PUSH_AHEAD;
+    grad_rows rows;
+    bool lost = false;
+    rt_status st = settle(s, true, &lost, err);
+    if (st != RT_OK || lost || rt_stop_requested() == RT_STOP_NOW) return st;
+    bool has_rows = model_grad_rows(s->model, &rows);
     describe_gradient(s);
     spend_on(s, STEP_PUSH);
-    rt_status st = gradient_pusher_push(s->pusher, &held->batch, sums, model_grads(s->model),
-                                        s->config->net.request_timeout_ms, &status, &why);
+    st = gradient_pusher_begin(s->pusher, &held->batch, sums, model_grads(s->model),
+                               has_rows ? &rows : NULL, s->config->net.request_timeout_ms, &why);
     spend_on(s, STEP_WAIT);
     if (st != RT_OK) return forgive_shards(s, st, &why, err);
-    if (status == PUSH_AHEAD) { /* a shard went back: so does everyone */
-        weight_cache_forget(s->cache);
-        return RT_OK;
-    }
-    runtime_count(s->rt, status == PUSH_STALE ? "stale" : "micro_batches", 1);
-    if (status != PUSH_STALE) runtime_count(s->rt, "tokens", (double)held->batch.n_ids);
-    return let_go(s, held, err);
+    batch_hand_move_out(&s->hand, held, &s->pushing);
+    s->is_pushing = true;
+    s->pushing_since_s = rt_clock_mono_s();
+    return RT_OK;
 }
 
 static rt_status deliver_losses(student *s, held_batch *held, const wire_sums *sums, rt_error *err)
@@ -323,6 +399,7 @@ static pull_terms terms_of(const student *s, const micro_batch *b)
 static rt_status advance(student *s, held_batch *held, rt_error *err)
 {
     rt_error why = {0};
+    bool lost = false;
     wire_pull_status status = PULL_NOT_YET;
     spend_on(s, STEP_PULL);
     rt_status st = weight_cache_pull(s->cache, held->batch.step, terms_of(s, &held->batch),
@@ -330,13 +407,14 @@ static rt_status advance(student *s, held_batch *held, rt_error *err)
     spend_on(s, STEP_WAIT);
     step_time_move(&s->time, STEP_PULL, STEP_WAIT, (double)weight_cache_waited_ms(s->cache) / 1000);
     if (st != RT_OK) return forgive_shards(s, st, &why, err);
+    runtime_gauge(s->rt, "pulls_shared", (double)weight_cache_n_shared(s->cache));
     note_back(s);
     switch (status) {
     case PULL_OK: return work_on(s, held, err);
     case PULL_GONE: runtime_count(s->rt, "stale", 1); return let_go(s, held, err);
     case PULL_NOT_YET: runtime_busy(s->rt, "waiting for version %" PRIu64, held->batch.step); break;
     }
-    return RT_OK;
+    return settle(s, true, &lost, err); /* it may be what the version waits for */
 }
 
 /* The run went back: what it needs now lies behind all that was published before, so there is no
@@ -351,9 +429,10 @@ static bool should_read_on(student *s, size_t n_taken)
 
 static rt_status turn(student *s, rt_error *err)
 {
-    bool ready = false;
+    bool ready = false, lost = false;
     size_t n_taken = 0;
-    rt_status st = follow(s, &ready, err);
+    rt_status st = settle(s, false, &lost, err);
+    if (st == RT_OK) st = follow(s, &ready, err);
     if (st != RT_OK) return st;
     if (!ready) {
         runtime_wait(s->rt, AWAY_MS);
@@ -361,12 +440,14 @@ static rt_status turn(student *s, rt_error *err)
     }
     bool draining = runtime_phase(s->rt) == PHASE_DRAINING;
     if (!draining && batch_hand_wants_more(&s->hand, s->generation, rt_clock_mono_ms())) {
-        if (s->hand.n == 0) runtime_busy(s->rt, "waiting for a micro-batch");
-        if ((st = take(s, s->hand.n == 0 ? TAKE_MS : 0, &n_taken, err)) != RT_OK) return st;
+        bool idle = s->hand.n == 0 && !s->is_pushing;
+        if (idle) runtime_busy(s->rt, "waiting for a micro-batch");
+        if ((st = take(s, idle ? TAKE_MS : 0, &n_taken, err)) != RT_OK) return st;
         if (should_read_on(s, n_taken)) return RT_OK;
     }
     held_batch *held = batch_hand_lowest(&s->hand);
     if (held != NULL) return advance(s, held, err);
+    if (s->is_pushing) return settle(s, true, &lost, err);
     if (draining) runtime_wait(s->rt, AWAY_MS);
     return RT_OK;
 }
@@ -374,6 +455,7 @@ static rt_status turn(student *s, rt_error *err)
 static void close_all(student *s)
 {
     batch_hand_free(&s->hand);
+    held_batch_free(&s->pushing);
     queue_close(s->queue);
     gradient_pusher_free(s->pusher);
     weight_cache_free(s->cache);
@@ -395,6 +477,7 @@ rt_status student_run(const config *c, const char *name, rt_error *err)
         st = turn(&s, err);
         tell_time(&s);
     }
+    if (st == RT_OK && s.is_pushing) st = settle_at_end(&s, err);
     if (st == RT_CANCELLED) st = RT_OK;
     if (st == RT_OK && s.rt != NULL) st = runtime_refusal(s.rt, err);
     close_all(&s);

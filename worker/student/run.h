@@ -2,6 +2,9 @@
  *
  *     take (Redis) ─► pull (all shards) ─► compute ─► push (all shards) ─► acknowledge (Redis)
  *
+ * A gradient is on its way while the next micro-batch of the step is taken and computed, or while the
+ * next version is asked for; one at a time.
+ *
  * It holds nothing that is not somewhere else: killed at any point, its micro-batch is computed by
  * another, with the same bits.
  */

@@ -4,7 +4,12 @@
  *     shard 1  ─ask─►  (work)            ◄─answer─     the wait is for the slowest, not the sum
  *
  *     shard_links_update(links, &view, model_table(m), err);
- *     st = shard_links_ask(links, asks, timeout_ms, &listener, err);
+ *     st = shard_links_begin(links, pushing, asks, &terms, &listener, err);
+ *     ... compute ...
+ *     st = shard_links_wait(links, pushing, err);
+ *
+ * Several questions may be open: a gradient is on its way while the next version is asked for. Whichever
+ * is waited for, answers to all of them are heard.
  */
 #ifndef RT_WORKER_STUDENT_SHARD_LINKS_H
 #define RT_WORKER_STUDENT_SHARD_LINKS_H
@@ -43,12 +48,32 @@ typedef struct shard_listener {
     void *context;
 } shard_listener;
 
-/* asks[shard_links_count()]. Sends all, then waits for all. Asks again what stays unanswered for
- * `again_ms`, then twice as long, and so on. RT_TIMEOUT, and then nothing is connected; or
- * RT_UNAVAILABLE when shards moved or the generation changed meanwhile; RT_CANCELLED when stopping
- * and `may_cancel`, or when stopping at once. */
-RT_MUST_USE rt_status shard_links_ask(shard_links *links, shard_ask *asks, uint64_t timeout_ms,
-                                      uint64_t again_ms, bool may_cancel,
-                                      const shard_listener *listener, rt_error *err);
+typedef struct question_terms {
+    uint64_t timeout_ms; /* of waiting; what passes while nobody waits does not count */
+    uint64_t
+        again_ms; /* what stays unanswered for so long is asked again, then for twice as long, ... */
+    bool may_cancel; /* when stopping; when stopping at once it always ends */
+} question_terms;
+
+typedef struct shard_question shard_question;
+
+/* Keeps links. Returns new, not open; freed with shard_question_free(). */
+RT_MUST_USE rt_status shard_question_new(shard_links *links, shard_question **out, rt_error *err);
+void shard_question_free(shard_question *q);
+bool shard_question_is_open(const shard_question *q);
+
+/* Ask: asks[shard_links_count()], kept until the question is over, as is what the listener points to. q
+ * must not be open. */
+RT_MUST_USE rt_status shard_links_begin(shard_links *links, shard_question *q, shard_ask *asks,
+                                        const question_terms *terms, const shard_listener *listener,
+                                        rt_error *err);
+/* Hear what has come, without waiting. *over: every shard has answered. Failures as of
+ * shard_links_wait(), after which the question is over too. */
+RT_MUST_USE rt_status shard_links_look(shard_links *links, shard_question *q, bool *over,
+                                       rt_error *err);
+/* Until every shard has answered. RT_TIMEOUT, and then nothing is connected; or RT_UNAVAILABLE when
+ * shards moved, connections were made anew or the generation changed meanwhile; RT_CANCELLED; or what
+ * the listener said. */
+RT_MUST_USE rt_status shard_links_wait(shard_links *links, shard_question *q, rt_error *err);
 
 #endif

@@ -15,7 +15,7 @@ typedef enum step_part {
     STEP_WAIT,    /* for a micro-batch or a version, and all that is none of the others */
     STEP_PULL,    /* parameters on their way, once the shard has them */
     STEP_COMPUTE, /* forward and backward */
-    STEP_PUSH,    /* the gradient, until every shard has answered */
+    STEP_PUSH,    /* handing over the gradient, and waiting for shards to answer */
     STEP_PARTS
 } step_part;
 

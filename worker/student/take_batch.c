@@ -8,16 +8,17 @@
 #include "common/wire/messages.h"
 #include "common/wire/seal.h"
 
-static void free_held(held_batch *held)
+void held_batch_free(held_batch *held)
 {
     free(held->entry.bytes);
     micro_batch_free(&held->batch);
+    *held = (held_batch){0};
 }
 
 void batch_hand_free(batch_hand *hand)
 {
     if (hand == NULL) return;
-    for (size_t i = 0; i < hand->n; i++) free_held(&hand->items[i]);
+    for (size_t i = 0; i < hand->n; i++) held_batch_free(&hand->items[i]);
     hand->n = 0;
 }
 
@@ -49,11 +50,25 @@ held_batch *batch_hand_lowest(batch_hand *hand)
 
 void batch_hand_drop(batch_hand *hand, held_batch *held)
 {
+    held_batch out;
+    batch_hand_move_out(hand, held, &out);
+    held_batch_free(&out);
+}
+
+void batch_hand_move_out(batch_hand *hand, held_batch *held, held_batch *out)
+{
     size_t i = (size_t)(held - hand->items);
     RT_ASSERT(i < hand->n);
-    free_held(held);
+    *out = *held;
     hand->n--;
     memmove(held, held + 1, (hand->n - i) * sizeof *held);
+}
+
+void batch_hand_put_back(batch_hand *hand, held_batch *held)
+{
+    RT_ASSERT(hand->n < BATCH_HAND_MAX);
+    hand->items[hand->n++] = *held;
+    *held = (held_batch){0};
 }
 
 bool batch_hand_wants_more(batch_hand *hand, uint64_t generation, uint64_t now_ms)

@@ -43,6 +43,11 @@ void batch_hand_add(batch_hand *hand, queue_entry *entry, micro_batch *batch, ui
  * drop. */
 held_batch *batch_hand_lowest(batch_hand *hand);
 void batch_hand_drop(batch_hand *hand, held_batch *held);
+/* Out of the hand, to be done with or put back; *out is the caller's, held_batch_free(). */
+void batch_hand_move_out(batch_hand *hand, held_batch *held, held_batch *out);
+/* Takes *held, which is empty afterwards. The hand must not be full. */
+void batch_hand_put_back(batch_hand *hand, held_batch *held);
+void held_batch_free(held_batch *held);
 /* Whether to take more: nothing is in hand, or the lowest one has waited too long or comes from the
  * time before a rewind. A full hand makes room first: give_back(). */
 bool batch_hand_wants_more(batch_hand *hand, uint64_t generation, uint64_t now_ms);

@@ -29,6 +29,11 @@ rt_status model_new(const model_config *config, model **out, rt_error *err)
     }
     if (rotates) rope_angles(config->seq_len_max, config->d_head, config->rope_theta, m->angles);
     if ((st = tape_new(&m->tape, err)) != RT_OK) goto out;
+    m->i_input = param_table_input_only(&m->table);
+    if (m->i_input >= 0) {
+        size_t n_rows = m->table.params[m->i_input].shape[0];
+        if ((st = touched_rows_new(n_rows, &m->touched, err)) != RT_OK) goto out;
+    }
     *out = m;
     m = NULL;
 out:
@@ -42,6 +47,7 @@ rt_status model_new_view(model *of, model **out, rt_error *err)
     model *m = rt_calloc(1, sizeof *m);
     if (m == NULL) return rt_fail(err, RT_NOMEM, "view of a model");
     m->owner = of->owner != NULL ? of->owner : of;
+    m->i_input = -1;
     m->config = of->config;
     pthread_mutex_init(&m->packing, NULL);
     m->arch = of->arch;
@@ -61,6 +67,7 @@ void model_free(model *m)
     if (m == NULL) return;
     tape_free(m->tape);
     model_packed_free(m);
+    touched_rows_free(&m->touched);
     pthread_mutex_destroy(&m->packing);
     free(m->weights_high);
     free(m->weights_low);
@@ -98,6 +105,13 @@ float *model_weights(model *m)
 const float *model_grads(const model *m)
 {
     return m->grads;
+}
+
+bool model_grad_rows(const model *m, grad_rows *out)
+{
+    if (m->i_input < 0) return false;
+    *out = (grad_rows){.i_param = (size_t)m->i_input, .ids = m->touched.ids, .n = m->touched.n};
+    return true;
 }
 
 const arch *arch_find(model_arch which)
@@ -342,6 +356,23 @@ static rt_status plan_make(model *m, float dropout, plan *p, rt_error *err)
     return RT_OK;
 }
 
+/* The embedding's gradient is 0 already but for the rows of the step before: op_embed() need not clear
+ * the whole of it, which for a large vocabulary is most of the model. */
+static void begin_touched_rows(model *m, const plan *p)
+{
+    if (m->i_input < 0) return;
+    const param *embed = &m->table.params[m->i_input];
+    touched_rows_clear(&m->touched, m->grads + embed->offset, embed->shape[1]);
+    for (size_t k = 0; k < m->n_used; k++) {
+        tensor *x = m->used[k];
+        if (x->data != m->weights + embed->offset || x->frozen) continue;
+        x->grad_written = true;
+        touched_rows_add(&m->touched, p->input.ids, p->input.n_tokens);
+        touched_rows_add(&m->touched, p->input.source_ids, p->input.n_source_tokens);
+    }
+    touched_rows_sort(&m->touched);
+}
+
 /* Gradients of parameters that nothing reached, and of frozen ones inside a fused matrix, are 0. */
 static void clear_untouched(model *m)
 {
@@ -378,6 +409,7 @@ static rt_status run(model *m, plan *p, bool backward, rt_error *err)
                   p->targets, p->scales, p->losses, p->exact);
     }
     if ((st = tape_status(t, err)) != RT_OK || !backward) return st;
+    begin_touched_rows(m, p);
     st = tape_backward(t, err);
     clear_untouched(m);
     return st;
@@ -413,7 +445,10 @@ rt_status model_gradient(model *m, const packed_batch *batch, const loss_spec *s
     if (st != RT_OK) return st;
     add_sums(&idle, &sums);
     if ((st = run(m, &learnt, true, err)) != RT_OK) return st;
-    if (learnt.input.n_spans == 0) memset(m->grads, 0, m->table.n_total * sizeof *m->grads);
+    if (learnt.input.n_spans == 0) {
+        memset(m->grads, 0, m->table.n_total * sizeof *m->grads);
+        m->touched.n = 0;
+    }
     add_sums(&learnt, &sums);
     *out = sums;
     return RT_OK;

@@ -6,6 +6,7 @@
 
 #include "common/nn/gemm_bf16.h"
 #include "common/nn/model/arch.h"
+#include "common/nn/model/touched_rows.h"
 
 /* Entries of the table from one on, packed together. */
 typedef struct packed_weights {
@@ -22,6 +23,8 @@ struct model {
         *owner;     /* of weights, panels and angles, when this is a view of it; grads is NULL */
     float *weights; /* [table.n_total] */
     float *grads;   /* [table.n_total] */
+    int i_input;    /* param_table_input_only() */
+    touched_rows touched;             /* of its gradient, which is 0 elsewhere; unused with -1 */
     uint64_t weights_version;         /* counts calls of model_weights() */
     compute_mode compute;             /* of training and evaluation; decoding is float32 */
     bf16 *weights_high, *weights_low; /* [table.n_total], NULL unless the mode reads them */

@@ -97,3 +97,47 @@ Test(shared_block, only_blocks_are_read)
     close(unsealed);
     close(file);
 }
+
+/* Puts the parts together again. */
+typedef struct heard {
+    char *bytes;
+    size_t n, n_parts;
+} heard;
+
+static void hear(void *context, size_t at, const void *bytes, size_t n)
+{
+    heard *h = context;
+    cr_assert_eq(at, h->n);
+    memcpy(h->bytes + at, bytes, n);
+    h->n += n;
+    h->n_parts++;
+}
+
+Test(shared_block, parts_come_in_order_and_count_only_when_all_fit)
+{
+    static const size_t sizes[] = {0, 1, SHARED_BLOCK_PART, SHARED_BLOCK_PART + 1,
+                                   3 * SHARED_BLOCK_PART};
+    for (size_t i = 0; i < RT_COUNT(sizes); i++) {
+        shared_block *b = NULL;
+        rt_error err = {0};
+        size_t n = sizes[i];
+        heard h = {.bytes = calloc(n + 1, 1)};
+        cr_assert_eq(shared_block_new(n + 5, &b, &err), RT_OK, "%s", err.text);
+        char *bytes = shared_block_bytes(b);
+        for (size_t j = 0; j < n + 5; j++) bytes[j] = (char)(j * 31 >> 3);
+        shared_block_ref ref = shared_block_refer(b, 5, n);
+        cr_expect_eq(shared_block_read_parts(&ref, hear, &h, &err), RT_OK, "%s", err.text);
+        cr_assert_eq(h.n, n);
+        cr_expect_eq(h.n_parts, (n + SHARED_BLOCK_PART - 1) / SHARED_BLOCK_PART);
+        cr_expect(memcmp(h.bytes, bytes + 5, n) == 0);
+        ref.checksum++;
+        h.n = 0;
+        cr_expect_eq(shared_block_read_parts(&ref, hear, &h, &err), RT_CORRUPT);
+        ref.host++;
+        h.n = 0;
+        cr_expect_eq(shared_block_read_parts(&ref, hear, &h, &err), RT_UNAVAILABLE);
+        cr_expect_eq(h.n, 0);
+        free(h.bytes);
+        shared_block_free(b);
+    }
+}

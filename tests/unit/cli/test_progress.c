@@ -95,6 +95,12 @@ Test(progress, the_students_line_says_where_their_time_goes)
     cr_expect_str_eq(out.data,
                      "students  80 % computing, 12 % waiting, 3 % pulling, 5 % pushing\n");
     rt_buf_clear(&out);
+    s.push_beside_share = 0.062;
+    cr_assert_eq(progress_student_line(&s, &out, NULL), RT_OK);
+    cr_expect_str_eq(
+        out.data,
+        "students  80 % computing, 12 % waiting, 3 % pulling, 5 % pushing (and 6 % beside)\n");
+    rt_buf_clear(&out);
     s.compute_share = NAN;
     cr_assert_eq(progress_student_line(&s, &out, NULL), RT_OK);
     cr_expect_eq(out.n, 0, "nothing is known yet");
@@ -118,7 +124,8 @@ Test(stats_client, a_coordinators_answer_is_read)
         "{\"doing\":\"labelling\",\"rows\":{\"total\":10,\"labelled\":4,\"rejected\":1},"
         "\"labels\":{\"active\":true,\"done\":false},\"training\":{\"active\":true,\"done\":false},"
         "\"step\":7,\"n_steps\":null,\"loss\":null,\"eta_s\":{\"label\":2.5,\"train\":null},"
-        "\"student_time\":{\"wait\":0.5,\"pull\":0.25,\"compute\":null,\"push\":0.125},"
+        "\"student_time\":{\"wait\":0.5,\"pull\":0.25,\"compute\":null,\"push\":0.125,"
+        "\"push_beside\":0.0625},"
         "\"problem\":\"Redis is away\"}";
     run_stats s;
     cr_assert_eq(run_stats_parse(body, sizeof body - 1, &s, NULL), RT_OK);
@@ -131,6 +138,7 @@ Test(stats_client, a_coordinators_answer_is_read)
     cr_expect_eq(s.pull_share, 0.25);
     cr_expect(isnan(s.compute_share));
     cr_expect_eq(s.push_share, 0.125);
+    cr_expect_eq(s.push_beside_share, 0.0625);
     cr_expect_float_eq(s.label_eta_s, 2.5, 1e-9);
     cr_expect_lt(s.train_eta_s, 0);
     cr_expect_str_eq(s.problem, "Redis is away");

@@ -331,6 +331,56 @@ Test(model, frozen_entries_get_no_gradient_and_change_no_other)
     free(b);
 }
 
+/* A replica that has seen other batches before has the gradient of a new one, bit for bit, and it is 0
+ * outside the rows that it names. */
+static void check_rows(model_config config, bool expect_rows)
+{
+    toy_batch *b = rt_calloc(3, sizeof *b);
+    model *used = toy_model(&config, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        toy_add(&b[i], 5 + 4 * i, 3, 2 + i, 0, 70 + i); /* other words each time */
+        model *fresh = toy_model(&config, 3);
+        const param_table *table = model_table(used);
+        grad_rows rows = {0};
+        toy_gradient(used, &b[i], toy_spec(&b[i], 1, 0));
+        toy_gradient(fresh, &b[i], toy_spec(&b[i], 1, 0));
+        cr_expect(memcmp(model_grads(used), model_grads(fresh), table->n_total * sizeof(float)) ==
+                      0,
+                  "batch %u", i);
+        cr_assert_eq(model_grad_rows(used, &rows), expect_rows);
+        const param *p = &table->params[rows.i_param];
+        const float *grad = model_grads(used) + p->offset;
+        for (size_t row = 0, k = 0; expect_rows && row < p->shape[0]; row++) {
+            bool named = k < rows.n && rows.ids[k] == row;
+            bool zero = true;
+            for (size_t j = 0; j < p->shape[1]; j++) zero &= grad[row * p->shape[1] + j] == 0;
+            k += named;
+            cr_expect_eq(zero, !named, "batch %u row %zu", i, row);
+        }
+        model_free(fresh);
+    }
+    /* A batch that nothing is learnt from has no row. */
+    grad_rows rows = {0};
+    for (size_t i = 0; i < b[2].n_seqs; i++) b[2].seqs[i].weight = 0;
+    toy_gradient(used, &b[2], toy_spec(&b[2], 1, 0));
+    if (model_grad_rows(used, &rows)) cr_expect_eq(rows.n, 0);
+    toy_gradient(used, &b[0], toy_spec(&b[0], 1, 0));
+    if (model_grad_rows(used, &rows)) cr_expect_gt(rows.n, 0);
+    model_free(used);
+    free(b);
+}
+
+Test(model, the_gradient_of_an_embedding_that_only_the_input_reads_names_its_rows)
+{
+    model_config c = toy_config();
+    check_rows(c, false);
+    c.tied = false;
+    check_rows(c, true);
+    c.d_embed = 5;
+    check_rows(c, true);
+    check_rows(toy_t5_config(), true);
+}
+
 Test(model, two_calls_and_two_replicas_give_the_same_bits)
 {
     toy_batch *b = rt_calloc(1, sizeof *b), *other = rt_calloc(1, sizeof *other);

@@ -110,6 +110,52 @@ Test(messages, the_fields_of_a_report_survive)
     rt_buf_free(&bytes);
 }
 
+Test(messages, rows_and_what_is_shared_survive)
+{
+    const char *name = NULL;
+    rt_buf bytes = {0};
+    wire_message m = wire_sample_late(2, &name), back = {0};
+    cr_assert_eq(wire_encode(&m, &bytes, NULL), RT_OK);
+    cr_assert_eq(wire_decode(bytes.data, bytes.n, &back, NULL), RT_OK);
+    const wire_rows *rows = &back.push.rows;
+    cr_assert(rows->present && rows->n == 4 && rows->param == 5);
+    cr_expect_arr_eq(rows->ids, m.push.rows.ids, 4 * sizeof *rows->ids);
+    cr_expect_eq(back.push.shared.checksum, m.push.shared.checksum);
+    wire_message_free(&back);
+    rt_buf_clear(&bytes);
+    m.push.rows.n = 0; /* no row is something else than no word of rows */
+    cr_assert_eq(wire_encode(&m, &bytes, NULL), RT_OK);
+    cr_assert_eq(wire_decode(bytes.data, bytes.n, &back, NULL), RT_OK);
+    cr_expect(back.push.rows.present && back.push.rows.n == 0);
+    wire_message_free(&back);
+    rt_buf_free(&bytes);
+}
+
+Test(messages, rows_out_of_order_or_beyond_their_limit_are_refused)
+{
+    static uint32_t twice[] = {1, 4, 4}, back[] = {4, 1};
+    const char *name = NULL;
+    rt_buf bytes = {0};
+    rt_error err = {0};
+    wire_message m = wire_sample_late(2, &name);
+    m.push.rows.ids = twice;
+    m.push.rows.n = 3;
+    cr_expect_eq(wire_encode(&m, &bytes, &err), RT_INVALID);
+    cr_expect(strstr(err.text, "not ascending") != NULL, "%s", err.text);
+    m.push.rows.ids = back;
+    m.push.rows.n = 2;
+    cr_expect_eq(wire_encode(&m, &bytes, &err), RT_INVALID);
+    uint32_t *many = calloc(WIRE_ROWS_MAX + 1, sizeof *many);
+    for (uint32_t i = 0; i <= WIRE_ROWS_MAX; i++) many[i] = i;
+    m.push.rows.ids = many;
+    m.push.rows.n = WIRE_ROWS_MAX + 1;
+    cr_expect_eq(wire_encode(&m, &bytes, &err), RT_INVALID);
+    m.push.rows.n = WIRE_ROWS_MAX;
+    cr_expect_eq(wire_encode(&m, &bytes, &err), RT_OK, "%s", err.text);
+    free(many);
+    rt_buf_free(&bytes);
+}
+
 Test(messages, what_a_server_told_survives_and_has_a_bound)
 {
     rt_buf bytes = {0};

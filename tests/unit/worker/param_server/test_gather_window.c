@@ -16,7 +16,8 @@ static wire_push_status add(gather_window *w, uint64_t step, uint32_t index)
     gather *g = gather_window_at(w, step);
     float *grad = gather_take_buffer(g);
     for (int i = 0; i < 3; i++) grad[i] = 1;
-    cr_assert_eq(gather_add(g, &push, &grad, &status, &err), RT_OK, "%s", err.text);
+    slice_rows all = slice_rows_all(3);
+    cr_assert_eq(gather_add(g, &push, &all, &grad, &status, &err), RT_OK, "%s", err.text);
     gather_give_back(g, grad);
     return status;
 }

@@ -15,13 +15,13 @@ typedef struct office {
     net_client *student;
 } office;
 
-static office *office_open(wire_element element)
+static office *office_of(toy_cluster *cluster, wire_element element)
 {
     static const net_identity server = {"run-1", "server-0", 1},
                               student = {"run-1", "student-0", 7};
     office *o = calloc(1, sizeof *o);
     rt_error err = {0};
-    o->cluster = toy_cluster_new(1);
+    o->cluster = cluster;
     o->desk.state = o->cluster->shards[0];
     o->desk.parked = &o->parked;
     o->desk.element = element;
@@ -31,6 +31,11 @@ static office *office_open(wire_element element)
         net_client_open(&student, net_server_endpoint(o->desk.net), NULL, &o->student, &err), RT_OK,
         "%s", err.text);
     return o;
+}
+
+static office *office_open(wire_element element)
+{
+    return office_of(toy_cluster_new(1), element);
 }
 
 static void office_close(office *o)
@@ -198,6 +203,92 @@ Test(serve_students, a_parked_pull_tells_how_long_it_waited_for_the_version)
     office_close(o);
 }
 
+static wire_pulled pull_shared(office *o, uint64_t version, wire_element element)
+{
+    wire_message m = pull_of(version, element);
+    m.pull.shares = true;
+    ask(o, m, NULL, 0, 0);
+    net_incoming in = hear(o);
+    wire_pulled pulled = in.message.pulled;
+    cr_assert_eq(in.message.type, WIRE_PULLED);
+    cr_assert_eq(pulled.status, PULL_OK);
+    cr_expect_eq(in.n_frames == 0, pulled.shared.n_bytes != 0);
+    net_incoming_free(&in);
+    return pulled;
+}
+
+static void share_weights(office *o)
+{
+    o->desk.shares = true;
+    shard_weights_share(shard_state_model(o->desk.state)->weights);
+}
+
+/* The same bits as in frames, at every version. What is read late is noticed, or still what it was: the
+ * shard goes on in another place while frames of the old version are under way. */
+Test(serve_students, parameters_in_shared_memory_are_those_of_the_frames)
+{
+    for (int e = WIRE_ELEMENT_F32; e <= WIRE_ELEMENT_BF16; e++) {
+        office *o = office_open((wire_element)e);
+        wire_pulled old = {0};
+        size_t n_bytes = o->cluster->table.n_total * wire_element_bytes((wire_element)e);
+        char *read = calloc(n_bytes, 1), *before = calloc(n_bytes, 1);
+        share_weights(o);
+        for (uint64_t version = 0; version < 3; version++) {
+            size_t n = 0;
+            rt_error err = {0};
+            wire_pulled pulled = pull_shared(o, version, (wire_element)e);
+            cr_assert_eq(pulled.shared.n_bytes, n_bytes);
+            if (version > 0 && shared_block_read(&old.shared, read, NULL) == RT_OK)
+                cr_expect(memcmp(read, before, n_bytes) == 0);
+            cr_assert_eq(shared_block_read(&pulled.shared, read, &err), RT_OK, "%s", err.text);
+            ask(o, pull_of(version, (wire_element)e), NULL, 0, 0);
+            net_incoming in = hear(o);
+            cr_assert_eq(in.n_frames, 1);
+            const void *sent = net_frame_data(&in, 0, &n);
+            cr_assert_eq(n, n_bytes);
+            cr_expect(memcmp(sent, read, n) == 0, "version %d", (int)version);
+            net_incoming_free(&in);
+            memcpy(before, read, n_bytes);
+            old = pulled;
+            toy_step(o->cluster, 3, NULL);
+        }
+        cr_expect_eq(o->desk.n_pulls_shared, 3);
+        free(read);
+        free(before);
+        office_close(o);
+    }
+}
+
+Test(serve_students, a_version_that_is_read_too_late_is_noticed)
+{
+    office *o = office_open(WIRE_ELEMENT_F32);
+    float *read = calloc(o->cluster->table.n_total, sizeof *read);
+    share_weights(o);
+    wire_pulled old = pull_shared(o, 0, WIRE_ELEMENT_F32);
+    toy_step(o->cluster, 3, NULL);
+    cr_expect_eq(shared_block_read(&old.shared, read, NULL), RT_CORRUPT);
+    wire_pulled now = pull_shared(o, 1, WIRE_ELEMENT_F32);
+    cr_expect_eq(shared_block_read(&now.shared, read, NULL), RT_OK);
+    cr_expect_eq(shared_block_read(&old.shared, read, NULL), RT_CORRUPT);
+    free(read);
+    office_close(o);
+}
+
+Test(serve_students, a_student_that_cannot_share_gets_frames)
+{
+    office *o = office_open(WIRE_ELEMENT_F32);
+    expect_pulled(o, 0, WIRE_ELEMENT_F32);
+    cr_expect_eq(pull_shared(o, 0, WIRE_ELEMENT_F32).shared.n_bytes, 0, "the setting is off");
+    o->desk.shares = true;
+    cr_expect_eq(pull_shared(o, 0, WIRE_ELEMENT_F32).shared.n_bytes, 0, "not in such memory");
+    office_close(o);
+    o = office_open(WIRE_ELEMENT_F32);
+    share_weights(o);
+    cr_expect_neq(pull_shared(o, 0, WIRE_ELEMENT_F32).shared.n_bytes, 0);
+    expect_pulled(o, 0, WIRE_ELEMENT_F32);
+    office_close(o);
+}
+
 /* A push of the toy's gradient that lies in a block; *b stays the caller's. */
 static wire_message shared_push(office *o, wire_element element, shared_block **b)
 {
@@ -225,7 +316,7 @@ Test(serve_students, a_gradient_in_shared_memory_counts_as_one_in_frames)
         office *shared = office_open((wire_element)e), *framed = office_open((wire_element)e);
         wire_server_report a, b;
         shared_block *block = NULL;
-        shared->desk.reads_shared = true;
+        shared->desk.shares = true;
         wire_message m = shared_push(shared, (wire_element)e, &block);
         ask(shared, m, NULL, 0, 0);
         cr_expect_eq(push_answer(shared), PUSH_ACCEPTED);
@@ -251,7 +342,7 @@ Test(serve_students, what_is_shared_and_cannot_be_read_is_asked_for_in_frames)
     wire_message m = shared_push(o, WIRE_ELEMENT_BF16, &block), other = m;
     ask(o, m, NULL, 0, 0);
     cr_expect_eq(push_answer(o), PUSH_SEND_FRAMES, "net.shared_memory is off");
-    o->desk.reads_shared = true;
+    o->desk.shares = true;
     other.push.shared.host++;
     ask(o, other, NULL, 0, 0);
     cr_expect_eq(push_answer(o), PUSH_SEND_FRAMES, "another machine");
@@ -268,4 +359,120 @@ Test(serve_students, what_is_shared_and_cannot_be_read_is_asked_for_in_frames)
     cr_expect_eq(push_answer(o), PUSH_ACCEPTED);
     shared_block_free(block);
     office_close(o);
+}
+
+/* ---- rows ---- */
+
+#define N_ROWS 5
+
+/* The gradient of (step, index) with an embedding of which only these rows are not 0; some of what is
+ * there is -0. Into the cluster's grad. */
+static void gradient_in_rows(office *o, uint64_t step, uint32_t index, uint32_t ids[N_ROWS])
+{
+    toy_cluster *t = o->cluster;
+    const param *embed = &t->table.params[0];
+    size_t n_cols = embed->shape[1];
+    toy_gradient(t, step, index);
+    for (uint32_t k = 0; k < N_ROWS; k++) ids[k] = k * 7 + (index * 2 + (uint32_t)step) % 3;
+    for (size_t row = 0, k = 0; row < embed->shape[0]; row++) {
+        bool named = k < N_ROWS && ids[k] == row;
+        k += named;
+        for (size_t j = 0; j < n_cols; j++)
+            if (!named)
+                t->grad[row * n_cols + j] = 0;
+            else if (j < 4)
+                t->grad[row * n_cols + j] = -0.0f;
+    }
+}
+
+/* Push it whole or as rows, in frames or out of a block. */
+static void push_gradient(office *o, uint64_t step, uint32_t index, bool in_rows,
+                          shared_block *block)
+{
+    uint32_t ids[N_ROWS];
+    const shard_model *model = shard_state_model(o->desk.state);
+    size_t n_each = wire_element_bytes(o->desk.element);
+    float *floats = calloc(model->slice.n_floats, sizeof *floats);
+    char *bytes = calloc(model->slice.n_floats, n_each);
+    gradient_in_rows(o, step, index, ids);
+    wire_message m = push_of(o, index, 4, o->desk.element);
+    m.push.step = step;
+    if (in_rows) m.push.rows = (wire_rows){.param = 0, .ids = ids, .n = N_ROWS, .present = true};
+    slice_rows part;
+    cr_assert_eq(slice_rows_of(&model->slice, &model->table, &m.push.rows, &part, NULL), RT_OK);
+    size_t n = slice_rows_packed(&part);
+    slice_rows_gather(&part, &model->slice, &model->table, o->cluster->grad, floats);
+    wire_floats_pack(o->desk.element, floats, n, bytes);
+    net_frame frame = {.data = bytes, .n_bytes = n * n_each};
+    if (block != NULL) {
+        memcpy(shared_block_bytes(block), bytes, n * n_each);
+        m.push.shared = shared_block_refer(block, 0, n * n_each);
+    }
+    ask(o, m, &frame, block == NULL ? 1 : 0, 0);
+    cr_expect_eq(push_answer(o), PUSH_ACCEPTED);
+    free(floats);
+    free(bytes);
+}
+
+/* Weights and moments after some steps, [3 * n_total]. */
+static float *train_in(wire_element element, bool in_rows, bool shared, size_t *n_bytes)
+{
+    static const uint32_t order[] = {3, 1, 0, 2};
+    office *o = office_of(toy_cluster_new_untied(1), element);
+    size_t n = o->cluster->table.n_total;
+    float *all = calloc(3 * n, sizeof *all);
+    shared_block *block = NULL;
+    o->desk.shares = shared;
+    if (shared) cr_assert_eq(shared_block_new(n * sizeof(float), &block, NULL), RT_OK);
+    for (uint64_t step = 0; step < 4; step++) {
+        for (size_t i = 0; i < RT_COUNT(order); i++)
+            push_gradient(o, step, order[i], in_rows && (step != 2 || i != 1), block);
+        toy_apply(o->cluster);
+    }
+    cr_expect_eq(o->desk.n_shared, shared ? 16 : 0);
+    toy_collect(o->cluster, all, all + n, all + 2 * n);
+    shared_block_free(block);
+    office_close(o);
+    *n_bytes = 3 * n * sizeof *all;
+    return all;
+}
+
+Test(serve_students, gradients_in_rows_give_the_weights_of_whole_ones)
+{
+    for (int e = WIRE_ELEMENT_F32; e <= WIRE_ELEMENT_BF16; e++) {
+        size_t n = 0;
+        float *whole = train_in((wire_element)e, false, false, &n);
+        float *rows = train_in((wire_element)e, true, false, &n);
+        float *shared = train_in((wire_element)e, true, true, &n);
+        cr_expect(memcmp(whole, rows, n) == 0, "format %d, in frames", e);
+        cr_expect(memcmp(whole, shared, n) == 0, "format %d, in shared memory", e);
+        free(whole);
+        free(rows);
+        free(shared);
+    }
+}
+
+Test(serve_students, rows_that_cannot_be_are_refused)
+{
+    office *tied = office_open(WIRE_ELEMENT_F32);
+    office *o = office_of(toy_cluster_new_untied(1), WIRE_ELEMENT_F32);
+    uint32_t ids[] = {1, 37}; /* of 37 words */
+    wire_message m = push_of(o, 0, 1, WIRE_ELEMENT_F32);
+    net_frame frame = {.data = o->cluster->grad, .n_bytes = 64};
+    m.push.rows = (wire_rows){.param = 0, .ids = ids, .n = 2, .present = true};
+    ask(o, m, &frame, 1, 0);
+    expect_refused(o, "expected below 37");
+    m.push.rows.n = 1;
+    m.push.rows.param = 4;
+    ask(o, m, &frame, 1, 0);
+    expect_refused(o, "it travels whole");
+    m.push.rows.param = 0;
+    ask(o, m, &frame, 1, 0); /* fewer bytes than one row and the rest */
+    expect_refused(o, "gradient: found 64 bytes");
+    m.push.n_floats = tied->cluster->table.n_total;
+    ask(tied, m, &frame, 1, 0);
+    expect_refused(tied, "it travels whole");
+    cr_expect_not(shard_state_is_gathered(o->desk.state));
+    office_close(o);
+    office_close(tied);
 }

@@ -20,10 +20,10 @@ static wire_server_order order_of(wire_order kind, uint64_t version, uint64_t li
     return order;
 }
 
-static void open_shard(train_mode mode, uint64_t limit)
+static void open_shard_of(toy_cluster *cluster, train_mode mode, uint64_t limit)
 {
     rt_error err = {0};
-    t = toy_cluster_new(1);
+    t = cluster;
     shard_settings settings = shard_settings_of(&t->settings, 0);
     settings.mode = mode;
     settings.n_ahead = AHEAD;
@@ -32,6 +32,11 @@ static void open_shard(train_mode mode, uint64_t limit)
     shard_model *model = toy_initial(t, 0);
     cr_assert_eq(shard_state_order(s, &order, 0), SHARD_RESTORE);
     cr_assert_eq(shard_state_restored(s, &order, &model, &err), RT_OK);
+}
+
+static void open_shard(train_mode mode, uint64_t limit)
+{
+    open_shard_of(toy_cluster_new(1), mode, limit);
 }
 
 static void close_shard(void)
@@ -169,6 +174,55 @@ Test(shard_modes, async_applies_on_arrival_and_an_order_only_moves_on)
     cr_expect(has_weights(before));
     cr_expect_eq(shard_state_version(s), 1);
     free(before);
+}
+
+/* Three steps whose embeddings have two rows for each micro-batch, whole or as these rows. */
+static float *train_rows(train_mode mode, bool in_rows)
+{
+    open_shard_of(toy_cluster_new_untied(1), mode, 20);
+    const param *embed = &t->table.params[0];
+    for (uint64_t step = 0; step < 3; step++) {
+        for (uint32_t i = 0; i < N_MICRO; i++) {
+            rt_error err = {0};
+            wire_push_status status = PUSH_STALE;
+            wire_push push = toy_push_header(step, i, N_MICRO);
+            uint32_t ids[] = {i, 20 + (uint32_t)step};
+            slice_rows part;
+            const shard_model *model = shard_state_model(s);
+            push.n_floats = shard_state_n_floats(s);
+            push.version = step;
+            push.generation = shard_state_generation(s);
+            push.rows = (wire_rows){.param = 0, .ids = ids, .n = 2, .present = in_rows};
+            toy_gradient(t, step, i);
+            for (size_t row = 0; row < embed->shape[0]; row++)
+                if (row != ids[0] && row != ids[1])
+                    memset(t->grad + embed->offset + row * embed->shape[1], 0,
+                           embed->shape[1] * sizeof *t->grad);
+            push.norm = sqrt(grad_sum_squares(t->grad, t->table.n_total));
+            float *buffer = shard_state_take_buffer(s);
+            cr_assert_eq(slice_rows_of(&model->slice, &t->table, &push.rows, &part, &err), RT_OK);
+            slice_rows_gather(&part, &model->slice, &t->table, t->grad, buffer);
+            cr_assert_eq(shard_state_push(s, &push, &buffer, &status, &err), RT_OK, "%s", err.text);
+            cr_expect_eq(status, PUSH_ACCEPTED);
+            shard_state_give_back(s, buffer);
+        }
+        apply(step);
+    }
+    return copy_weights(s);
+}
+
+Test(shard_modes, gradients_in_rows_give_the_weights_of_whole_ones)
+{
+    static const train_mode modes[] = {TRAIN_SSP, TRAIN_ASYNC};
+    for (size_t i = 0; i < RT_COUNT(modes); i++) {
+        float *whole = train_rows(modes[i], false);
+        close_shard();
+        float *rows = train_rows(modes[i], true);
+        cr_expect(memcmp(whole, rows, shard_state_n_floats(s) * sizeof *rows) == 0);
+        close_shard();
+        free(whole);
+        free(rows);
+    }
 }
 
 /* Weights of a step in three updates of a third lie near those of one update. */

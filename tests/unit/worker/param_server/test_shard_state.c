@@ -306,9 +306,10 @@ Test(shard_state, refuses_pushes_that_cannot_be)
     for (size_t i = 0; i < RT_COUNT(cases); i++) {
         rt_error err = {0};
         wire_push_status status;
+        slice_rows rows;
         wire_push push = toy_push_header(0, cases[i].index, cases[i].n);
         push.n_floats = shard_state_n_floats(s) + (uint64_t)(int64_t)cases[i].more_floats;
-        cr_expect_eq(shard_state_check(s, &push, &status, &err), RT_INVALID, "case %zu", i);
+        cr_expect_eq(shard_state_check(s, &push, &rows, &status, &err), RT_INVALID, "case %zu", i);
         cr_expect_not_null(strstr(err.text, cases[i].text), "case %zu: %s", i, err.text);
         float *buffer = shard_state_take_buffer(s);
         wire_server_report report;

@@ -18,7 +18,7 @@ static void restore_shard(toy_cluster *t, uint32_t shard, uint64_t version, shar
     RT_ASSERT(model == NULL);
 }
 
-toy_cluster *toy_cluster_new(uint32_t n_shards)
+static toy_cluster *cluster_new(uint32_t n_shards, bool tied)
 {
     toy_cluster *t = rt_calloc(1, sizeof *t);
     RT_ASSERT(t != NULL && n_shards <= TOY_SHARDS_MAX);
@@ -43,7 +43,7 @@ toy_cluster *toy_cluster_new(uint32_t n_shards)
                               .seq_len_max = 32,
                               .rope_theta = 10000,
                               .norm_eps = 1e-5f,
-                              .tied = true,
+                              .tied = tied,
                               .bos_id = 1,
                               .eos_id = 2,
                               .pad_id = 3};
@@ -58,6 +58,16 @@ toy_cluster *toy_cluster_new(uint32_t n_shards)
         restore_shard(t, i, 0, toy_initial(t, i));
     }
     return t;
+}
+
+toy_cluster *toy_cluster_new(uint32_t n_shards)
+{
+    return cluster_new(n_shards, true);
+}
+
+toy_cluster *toy_cluster_new_untied(uint32_t n_shards)
+{
+    return cluster_new(n_shards, false);
 }
 
 void toy_cluster_free(toy_cluster *t)

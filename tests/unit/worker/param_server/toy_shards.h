@@ -19,6 +19,8 @@ typedef struct toy_cluster {
 
 /* All shards restored to version 0 of `seed`. */
 toy_cluster *toy_cluster_new(uint32_t n_shards);
+/* The same with a head of its own, so that the embedding's gradient may travel in rows. */
+toy_cluster *toy_cluster_new_untied(uint32_t n_shards);
 void toy_cluster_free(toy_cluster *t);
 
 /* A loaded model for one shard: fresh from the seed, or cut from whole vectors. */

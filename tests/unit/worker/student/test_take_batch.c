@@ -48,6 +48,22 @@ Test(batch_hand, takes_more_only_when_empty_or_stuck)
     batch_hand_free(&hand);
 }
 
+Test(batch_hand, what_is_being_pushed_can_come_back)
+{
+    batch_hand hand = {0};
+    held_batch pushing;
+    for (uint32_t i = 0; i < 3; i++) add(&hand, MICRO_BATCH_TRAIN, 7, i, 1, 0);
+    batch_hand_move_out(&hand, batch_hand_lowest(&hand), &pushing);
+    cr_expect_eq(pushing.batch.index, 0);
+    cr_expect_eq(hand.n, 2);
+    cr_expect_eq(batch_hand_lowest(&hand)->batch.index, 1);
+    batch_hand_put_back(&hand, &pushing);
+    cr_expect_null(pushing.batch.ids);
+    cr_expect_eq(hand.n, 3);
+    cr_expect_eq(batch_hand_lowest(&hand)->batch.index, 0);
+    batch_hand_free(&hand);
+}
+
 /* ---- over the in-memory queue ---- */
 
 typedef struct toy_stream {
