@@ -242,6 +242,22 @@ memory_of() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
   kill -TERM "$run_pid"; wait_run || true
 }
 
+@test "more silent connections than a process may usually have open: the run goes on" {
+  noise=${PORT_NOISE:-$(dirname "$RETORT")/port-noise}
+  make_recorded 100
+  write_config 300
+  ulimit -Sn 200
+  start_run
+  wait_until 60 at_least step 5
+  control=$(sed -nE 's/.*coordinator.ready endpoint=[^ ]*:([0-9]+) .*/\1/p' run/logs/coordinator.log)
+  shard=$(sed -nE 's/.*server.ready .*endpoint=[^ ]*:([0-9]+)$/\1/p' run/logs/server-0.log)
+  "$noise" --seconds 8 --idle 800 "$control" "$shard" > noise.out 3>&- &
+  pids+=("$!")
+  wait_run || { show_logs; false; }
+  [ "$(json run/summary.json steps)" -eq 300 ]
+  ! grep -q 'Too many open files' run/logs/*.log
+}
+
 @test "the program is hardened as far as its compiler can" {
   command -v readelf > /dev/null || skip "no readelf"
   readelf -hW "$RETORT" | grep -Eq 'Type: +DYN'
