@@ -212,7 +212,7 @@ memory_of() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
   seconds=${RT_NOISE_SECONDS:-4}
   noise=${PORT_NOISE:-$(dirname "$RETORT")/port-noise}
   make_recorded 100
-  write_config 4000
+  write_config 200000
   sed -i 's/eval_every: 10/eval_every: 2000/' retort.yaml
   start_run
   wait_until 60 at_least step 20
@@ -237,7 +237,7 @@ memory_of() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
   wait_until 10 metric_at_least messages_dropped_total 1
   wait_until 10 metric_at_least connections_failed_total 1
   step=$(stat_of step)
-  if [ "${step%.*}" -lt 4000 ]; then wait_until 30 at_least step $((${step%.*} + 1)); fi
+  if [ "${step%.*}" -lt 200000 ]; then wait_until 30 at_least step $((${step%.*} + 1)); fi
   ! grep -q 'restart' run.err
   kill -TERM "$run_pid"; wait_run || true
 }
