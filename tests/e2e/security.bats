@@ -179,7 +179,7 @@ YAML
   ulimit -c unlimited 2>/dev/null || true
   start_run --log-level debug
   wait_until 60 at_least step 5
-  for pid in /proc/[0-9]*; do tr '\0' ' ' 2>/dev/null < "$pid/cmdline"; echo; done | grep -E '^([^ ]*/)?retort ' > titles
+  for pid in /proc/[0-9]*; do { tr '\0' ' ' < "$pid/cmdline" || true; } 2> /dev/null; echo; done | grep -E '^([^ ]*/)?retort ' > titles
   "$RETORT" stats --config retort.yaml --json > stats.json
   "$RETORT" stats --config retort.yaml --metrics > metrics.txt
   "$RETORT" config print --config retort.yaml > printed.yaml
