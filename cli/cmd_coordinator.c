@@ -1,5 +1,7 @@
 #include "cli/command.h"
 #include "cli/secrets_guard.h"
+#include "common/base/heap.h"
+#include "common/base/open_files.h"
 
 #include <string.h>
 
@@ -39,6 +41,8 @@ static int run(const options *o)
     if (st == RT_OK) st = options_load_config(o, &c, &err);
     if (st == RT_OK && how.stage != STAGE_TRAIN) st = config_check_corpus(c, &err);
     if (st == RT_OK) secrets_guard(c, false);
+    (void)rt_open_files_raise();
+    rt_heap_return_large();
     if (st == RT_OK) st = coordinator_run(c, &how, &err);
     config_free(c);
     return st == RT_OK ? EXIT_CODE_OK : command_fail(o, &err);

@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/secrets_guard.h"
+#include "common/base/open_files.h"
 #include "common/base/stop.h"
 #include "worker/model_shape/param_slice.h"
 #include "worker/param_server/run.h"
@@ -18,6 +19,7 @@ static int run_server(const options *o)
         goto out;
     }
     secrets_guard(c, c->net.shared_memory);
+    (void)rt_open_files_raise();
     rt_status st = param_server_run(c, (uint32_t)shard, &err);
     if (st != RT_OK && st != RT_CANCELLED) code = command_fail(o, &err);
 out:

@@ -53,19 +53,23 @@ rt_status allow_list_add(allow_list *list, net_role role, const char *public_key
     return RT_OK;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
 /* "ROLE PUBLIC", without its newline. What a bad line holds is not quoted: it may be a secret key. */
 static rt_status take_line(const char *line, size_t n, allow_list *list, rt_error *err)
 {
-    static const char blanks[] = " \t\r";
     char key[41];
     size_t at = 0;
-    while (n > 0 && memchr(blanks, line[n - 1], 3) != NULL) n--;
-    while (at < n && memchr(blanks, line[at], 3) != NULL) at++;
+    while (n > 0 && is_blank(line[n - 1])) n--;
+    while (at < n && is_blank(line[at])) at++;
     if (at == n || line[at] == '#') return RT_OK;
     size_t word = at;
-    while (at < n && memchr(blanks, line[at], 3) == NULL) at++;
+    while (at < n && !is_blank(line[at])) at++;
     net_role role = net_role_parse(line + word, at - word);
-    while (at < n && memchr(blanks, line[at], 3) != NULL) at++;
+    while (at < n && is_blank(line[at])) at++;
     if (role == NET_ROLE_NONE || n - at != 40 || memchr(line + at, '\0', 40) != NULL)
         return rt_fail(err, RT_CORRUPT,
                        "expected a role (coordinator, server, teacher or student) and a public key "

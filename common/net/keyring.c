@@ -109,7 +109,7 @@ rt_status net_keyring_open(const char *folder, const char *pair_file, net_role r
         st = rt_fail(err, RT_FULL, "path too long: %s", pair_file);
         goto out;
     } else {
-        strcpy(ring->own_path, pair_file);
+        memcpy(ring->own_path, pair_file, strlen(pair_file) + 1);
     }
     file_watch_note(&ring->own_watch, ring->own_path, now_ms);
     file_watch_note(&ring->list_watch, ring->list_path, now_ms);

@@ -73,6 +73,15 @@ static bool set_keys(void *zmq, bool is_server, const net_keys *own, const char 
            zmq_setsockopt(zmq, ZMQ_CURVE_SECRETKEY, own->secret_key, 41) == 0;
 }
 
+/* ZeroMQ passes over a connection that brings the routing id of another one, and keeps what it sent
+ * for ever: HTTP at the port of an open ROUTER looks like ZMTP 1.0 with one id for all, and took 9 kB
+ * each. So the newer one takes over; our own peers have ids that ZeroMQ makes. With keys the door
+ * keeps strangers and ZMTP 1.0 out, and nobody shall take over the connection of another role. */
+static bool set_router(void *zmq, bool has_keys)
+{
+    return set_int(zmq, ZMQ_ROUTER_MANDATORY, 1) && set_int(zmq, ZMQ_ROUTER_HANDOVER, !has_keys);
+}
+
 static bool open_monitor(void *context, unsigned serial, bool is_server, net_socket *s)
 {
     char name[64];
@@ -95,7 +104,7 @@ rt_status net_socket_open(void *context, int type, bool ipv6, const net_keys *ow
     bool is_server = type == ZMQ_ROUTER;
     net_socket s = {zmq_socket(context, type), NULL};
     if (s.zmq == NULL || !set_common(s.zmq, ipv6) ||
-        (is_server && !set_int(s.zmq, ZMQ_ROUTER_MANDATORY, 1)) ||
+        (is_server && !set_router(s.zmq, own != NULL)) ||
         (own != NULL && !set_keys(s.zmq, is_server, own, server_key)) ||
         !open_monitor(context, serial, is_server, &s)) {
         int code = errno;

@@ -1,7 +1,9 @@
 /* Noise for every listening port: random bytes, half a ZMTP, rubbish behind a whole ZMTP handshake,
  * broken HTTP. Says how much it sent; whether anybody minded is for the caller to see.
  *
- *     port-noise [--seconds N] [--seed N] PORT...      on 127.0.0.1
+ *     port-noise [--seconds N] [--seed N] [--idle N] PORT...      on 127.0.0.1
+ *
+ * --idle: so many connections more that say nothing, and are made again when they are closed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,6 +18,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
+#include "common/base/open_files.h"
 
 #define OPEN_MAX_HERE 24 /* connections at once */
 #define BYTES_MAX     8192
@@ -155,12 +158,25 @@ static void make_turn(const uint16_t *ports, size_t n_ports, int fds[OPEN_MAX_HE
     if (n > 0) t->n_bytes += (uint64_t)n;
 }
 
+/* A hung-up one is replaced, so that there are always as many as wanted. */
+static void keep_idle(const uint16_t *ports, size_t n_ports, int *fds, size_t n, totals *t)
+{
+    char sink[64];
+    for (size_t i = 0; i < n; i++) {
+        if (fds[i] >= 0 && (recv(fds[i], sink, sizeof sink, 0) > 0 || errno == EAGAIN)) continue;
+        if (fds[i] >= 0) close(fds[i]);
+        fds[i] = connect_to(ports[i % n_ports]);
+        if (fds[i] >= 0) t->n_connections++;
+        if (fds[i] < 0) t->n_refused++;
+    }
+}
+
 int main(int argc, char **argv)
 {
-    uint64_t seconds = 5, port = 0;
+    uint64_t seconds = 5, port = 0, n_idle = 0;
     uint16_t ports[16];
     size_t n_ports = 0;
-    int fds[OPEN_MAX_HERE];
+    int fds[OPEN_MAX_HERE], idle[4000];
     totals t = {0};
     for (int i = 1; i < argc; i++) {
         bool has_next = i + 1 < argc;
@@ -168,15 +184,22 @@ int main(int argc, char **argv)
             i++;
         else if (strcmp(argv[i], "--seed") == 0 && has_next && rt_parse_u64(argv[i + 1], &state))
             i++;
+        else if (strcmp(argv[i], "--idle") == 0 && has_next && rt_parse_u64(argv[i + 1], &n_idle))
+            i++;
         else if (rt_parse_u64(argv[i], &port) && port < 65536 && n_ports < RT_COUNT(ports))
             ports[n_ports++] = (uint16_t)port;
         else
             return 2;
     }
-    if (n_ports == 0) return 2;
+    if (n_ports == 0 || n_idle > RT_COUNT(idle)) return 2;
+    (void)rt_open_files_raise();
+    for (size_t i = 0; i < n_idle; i++) idle[i] = -1;
     for (size_t i = 0; i < OPEN_MAX_HERE; i++) fds[i] = -1;
     uint64_t until_ms = rt_clock_mono_ms() + seconds * 1000;
-    while (rt_clock_mono_ms() < until_ms) make_turn(ports, n_ports, fds, &t);
+    while (rt_clock_mono_ms() < until_ms) {
+        if (n_idle > 0) keep_idle(ports, n_ports, idle, n_idle, &t);
+        make_turn(ports, n_ports, fds, &t);
+    }
     for (size_t i = 0; i < OPEN_MAX_HERE; i++)
         if (fds[i] >= 0) close(fds[i]);
     printf("connections %" PRIu64 " refused %" PRIu64 " bytes %" PRIu64 "\n", t.n_connections,
