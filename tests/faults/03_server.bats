@@ -7,7 +7,6 @@ load helpers
   survives 3 "while gathering" server.gathering:kill:40:2 2
 }
 
-# bats test_tags=ci
 @test "3: a shard dies in the optimizer" {
   survives 3 "in the optimizer" server.in_optimizer:kill:100:2 2
 }

@@ -3,7 +3,6 @@
 
 load helpers
 
-# bats test_tags=ci
 @test "5: everything dies three times, at random moments" {
   local at
   begin "" "${CLUSTER[@]}"

@@ -106,7 +106,6 @@ new_pid() { # new_pid NAME OLD: stats know a younger process of this name
     sed -nE "s/.*\"name\":\"$1\"[^}]*\"pid\":([0-9]+).*/\1/p" | grep -qvx "$2"
 }
 
-# bats test_tags=ci
 @test "7: no room for the next part of the plan while steps are trained" {
   full_then_room "plan, later" 'write(plan.jsonl):full,student.after_read:delay=60:1:0' 5 --set train.lookahead_steps=4
 }

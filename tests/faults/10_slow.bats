@@ -3,7 +3,6 @@
 
 load helpers
 
-# bats test_tags=ci
 @test "10: students at a small part of their speed" {
   begin student.after_read:delay=120:1:0 "${CLUSTER[@]}" --set queue.batches_max=16
   finish

@@ -45,7 +45,7 @@ PY
 # goes_on FILE: the run ends as the undisturbed one, or says which file is bad
 goes_on() {
   local code=0
-  "$RETORT" run --config retort.yaml > run.out 2> run.err || code=$?
+  timeout "${FAULTS_RUN_MAX_S:-240}" "$RETORT" run --config retort.yaml > run.out 2> run.err || code=$?
   if [ "$code" -eq 0 ]; then
     for key in weights_sha256 dataset_sha256 best_version; do
       [ "$(json run/summary.json $key)" = "$(json "$base/run/summary.json" $key)" ] ||
@@ -76,7 +76,6 @@ each() {
   done
 }
 
-# bats test_tags=ci
 @test "14: the newest checkpoint" {
   each "0.001 0.5 0.999" "checkpoints/$newest/model-*"
   each "0.5" "checkpoints/$newest/optim-*"
