@@ -111,7 +111,7 @@ new_pid() { # new_pid NAME OLD: stats know a younger process of this name
 }
 
 teardown() {
-  [ -n "${BATS_TEST_COMPLETED:-}" ] || show_logs
+  [ -n "${BATS_TEST_COMPLETED:-}" ] || note_failure
   stop_watch
   stop_run
   [ ! -d run ] || umount run 2>/dev/null || true

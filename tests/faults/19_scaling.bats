@@ -26,7 +26,7 @@ alive() { # alive ROLE N
   wait_until 60 alive student 8
   wait_until 60 at_least step 20
   for i in "${pids[@]}"; do kill -TERM "$i"; done
-  for i in "${pids[@]}"; do wait "$i"; done
+  for i in "${pids[@]}"; do wait "$i" || { tail -n 3 student-*.out >&2; false; }; done
   note_strike down
   finish
   judge_same 19 "1 to 8 to 1 students, 1 to 4 teachers" --strikes 3
