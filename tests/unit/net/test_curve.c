@@ -300,7 +300,7 @@ Test(curve, the_coordinators_own_key_is_replaced_while_all_go_on)
 /* One pair for all, as `retort keygen` makes it. */
 Test(curve, the_shared_key_of_a_cluster_opens_and_another_one_does_not)
 {
-    char paths[2][80];
+    char paths[2][96];
     net_keyring *rings[3];
     echoer e = {0};
     for (int i = 0; i < 2; i++) {
