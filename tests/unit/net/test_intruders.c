@@ -127,7 +127,7 @@ Test(intruders, random_bytes_and_http_are_counted_and_others_go_on)
 #ifdef __SANITIZE_ADDRESS__
 #define KEPT_BYTES_MAX ((size_t)1 << 30)
 #else
-#define KEPT_BYTES_MAX ((size_t)12 << 20)
+#define KEPT_BYTES_MAX ((size_t)3 << 20)
 #endif
 
 static size_t resident_bytes(void)
