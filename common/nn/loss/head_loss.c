@@ -3,7 +3,7 @@
 #include "common/nn/operand.h"
 
 /* Blocks of logits: large enough to read the head's matrix few times, small next to the model. */
-#define BLOCK_LOGITS   ((size_t)1024 * 1024)
+#define BLOCK_LOGITS   ((size_t)4 * 1024 * 1024)
 #define BLOCK_ROWS_MIN ((size_t)64)
 #define BLOCK_ROWS_MAX ((size_t)256)
 
