@@ -24,7 +24,7 @@ static const list_limit list_limits[] = {
     {"retort.ServerReport", "sum_squares", WIRE_LIST_MAX},
     {"retort.ServerReport", "saved_files", 64},
     {"retort.ServerReport", "staleness", WIRE_STALE_MAX},
-    {"retort.Rows", "ids", WIRE_LIST_MAX},
+    {"retort.Rows", "ids", WIRE_ROWS_MAX},
     {"retort.MicroBatch", "seqs", WIRE_LIST_MAX},
     {"retort.MicroBatch", "ids", WIRE_IDS_MAX},
 };

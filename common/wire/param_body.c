@@ -4,8 +4,6 @@
 #include "common/wire/body.h"
 #include "common/wire/check.h"
 
-_Static_assert(WIRE_ROWS_MAX <= WIRE_LIST_MAX, "rows pass the border check");
-
 /* ---- what is shared --------------------------------------------------------------------- */
 
 static bool shared_to_pb(const shared_block_ref *in, arena *a, Retort__Shared **out)
