@@ -13,19 +13,17 @@ typedef struct add_args {
 static void add_backward(tape *t, void *args, tensor *out)
 {
     add_args *s = args;
-    if (s->b->grad_written && s->b->half != NULL) { /* by the norm of the sum (rms_norm.c) */
-        tape_grad_move(t, out, s->a);
+    if (s->b->half == NULL) {
+        tape_inject(t, s->a, out->grad);
+        tape_grad_move(t, out, s->b);
         return;
     }
-    if (s->b->half != NULL) {
+    if (!s->b->grad_written) { /* else the norm of the sum has done it (rms_norm.c) */
         uint16_t *d_b = tape_half_grad(t, s->b);
         if (d_b == NULL) return;
         bf16_from_f32(out->grad, out->n_rows * out->n_cols, d_b);
-        tape_grad_move(t, out, s->a);
-        return;
     }
-    tape_inject(t, s->a, out->grad);
-    tape_grad_move(t, out, s->b);
+    tape_grad_move(t, out, s->a);
 }
 
 static void add_rows(tape *t, const add_args *s, const tensor *out)

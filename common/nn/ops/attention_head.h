@@ -43,7 +43,7 @@ size_t attention_group(const attention_args *a);
 size_t attention_keys_until(const attention_args *a, size_t i_span, size_t end);
 /* row[n_seen] += the bias of query i for each key. */
 void attention_add_bias(const attention_args *a, size_t head, size_t i, float *row, size_t n_seen);
-/* Where a job adds the gradient of the bias by offset, and that in the end it is complete. */
+/* Keep a head's gradient of the bias, [bias.n] by offset, as that of its buckets. */
 void attention_fold_bias(const attention_args *a, size_t i_span, size_t head,
                          const float *d_offsets);
 
