@@ -141,19 +141,7 @@ static void close_all(coordinator *co)
     http_server_close(co->http);
     net_server_close(co->net);
     net_keyring_free(co->ring);
-    plan_stage_free(co->plan);
-    /* A tokenizer in the making holds the corpus: its thread is waited for in here. */
-    tokenizer_stage_free(co->tokenizer);
-    metrics_log_close(co->metrics);
-    eval_board_free(co->board);
-    step_control_free(co->steps);
-    membership_free(co->members);
-    quota_stage_close(&co->money);
-    lease_table_free(co->leases);
-    corpus_source_free(co->corpus);
-    archive_close(co->archive);
-    queue_link_close(co->link);
-    free(co->peers);
+    coordinator_stages_free(co);
     run_folder_close(&co->folder);
 }
 

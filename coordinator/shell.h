@@ -129,6 +129,8 @@ typedef struct coordinator_turn_state {
 void coordinator_turn(coordinator *co, bool read_empty, coordinator_turn_state *turn);
 /* Whether the process may leave now. */
 bool coordinator_is_over(const coordinator *co, const coordinator_turn_state *turn);
+/* What the turns work with; the shell's sockets and the folder are the shell's. */
+void coordinator_stages_free(coordinator *co);
 
 /* on_message.c */
 void on_message(coordinator *co, const net_incoming *in);

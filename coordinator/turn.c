@@ -6,6 +6,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
@@ -178,4 +179,21 @@ bool coordinator_is_over(const coordinator *co, const coordinator_turn_state *tu
     }
     uint64_t silent_ms = co->config->net.heartbeat_ms * 3 / 2;
     return past_ms >= LEAVE_MS || membership_all_left(co->members, co->now_ms, silent_ms);
+}
+
+void coordinator_stages_free(coordinator *co)
+{
+    plan_stage_free(co->plan);
+    /* A tokenizer in the making holds the corpus: its thread is waited for in here. */
+    tokenizer_stage_free(co->tokenizer);
+    metrics_log_close(co->metrics);
+    eval_board_free(co->board);
+    step_control_free(co->steps);
+    membership_free(co->members);
+    quota_stage_close(&co->money);
+    lease_table_free(co->leases);
+    corpus_source_free(co->corpus);
+    archive_close(co->archive);
+    queue_link_close(co->link);
+    free(co->peers);
 }

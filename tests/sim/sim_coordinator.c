@@ -251,18 +251,7 @@ void sim_coordinator_stop(sim_node *node)
 {
     coordinator_node *n = node->self;
     coordinator *co = &n->co;
-    plan_stage_free(co->plan);
-    tokenizer_stage_free(co->tokenizer);
-    metrics_log_close(co->metrics);
-    eval_board_free(co->board);
-    step_control_free(co->steps);
-    membership_free(co->members);
-    quota_stage_close(&co->money);
-    lease_table_free(co->leases);
-    corpus_source_free(co->corpus);
-    archive_close(co->archive);
-    queue_link_close(co->link);
-    free(co->peers);
+    coordinator_stages_free(co);
     free(n);
     node->self = NULL;
     sim_disk_tear();
