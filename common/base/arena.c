@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/base/bytes.h"
+#include "common/base/heap.h"
 
 #define ARENA_ALIGN 64
 
@@ -24,7 +25,7 @@ static block *block_new(size_t capacity)
     capacity = (capacity + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
     block *b = calloc(1, sizeof *b);
     if (b == NULL) return NULL;
-    b->data = aligned_alloc(ARENA_ALIGN, capacity);
+    b->data = rt_heap_tensors(capacity);
     if (b->data == NULL) {
         free(b);
         return NULL;

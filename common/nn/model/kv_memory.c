@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/bytes.h"
+#include "common/base/heap.h"
 #include "common/nn/vec.h"
 
 static float *block_keys(const kv_memory *k, size_t i_layer, size_t i_seq, size_t kv)
@@ -29,7 +30,7 @@ bool kv_memory_new(kv_memory *out, size_t n_layers, head_shape shape, size_t n_s
         return false;
     out->capacities = rt_calloc(n_seqs, sizeof *out->capacities);
     out->firsts = rt_calloc(n_seqs, sizeof *out->firsts);
-    out->cache = malloc(n_cache);
+    out->cache = rt_heap_tensors(n_cache);
     if (out->capacities != NULL && out->firsts != NULL && out->cache != NULL) return true;
     kv_memory_free(out);
     return false;

@@ -1,7 +1,11 @@
 #include <criterion/criterion.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/arena.h"
+#include "common/base/bytes.h"
+#include "common/base/heap.h"
 
 static arena *arena_of(size_t n_bytes)
 {
@@ -55,4 +59,19 @@ Test(arena, sizes_that_do_not_fit_give_null_and_keep_the_arena_whole)
     cr_expect_not_null(arena_array(a, 10, 10));
     arena_free(a);
     arena_free(NULL);
+}
+
+Test(heap, blocks_for_tensors_start_at_a_line)
+{
+    static const size_t sizes[] = {0, 1, 64, 4097, (size_t)4 << 20, ((size_t)9 << 20) + 1};
+    for (size_t i = 0; i < RT_COUNT(sizes); i++) {
+        char *p = rt_heap_tensors(sizes[i]);
+        if (sizes[i] > 0) {
+            cr_assert_not_null(p);
+            p[0] = p[sizes[i] - 1] = 1;
+        }
+        cr_expect_eq((uintptr_t)p % 64, 0, "%zu bytes", sizes[i]);
+        free(p);
+    }
+    cr_expect_null(rt_heap_tensors(SIZE_MAX), "no overflow in rounding up");
 }
