@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/base/clock.h"
 #include "common/base/fault_point.h"
 #include "common/base/log.h"
 #include "common/wire/messages.h"
@@ -45,6 +46,8 @@ static outcome append_entry(archive_stage *s, const queue_entry *entry, size_t *
     } else {
         st = archive_append(s->archive, &r, why);
         if (st == RT_OK) result = WRITTEN;
+        if (st == RT_OK && s->recent != NULL)
+            recent_rows_add(s->recent, &r, (double)rt_clock_wall_ms() / 1000.0);
         if (st == RT_EXISTS) result = REPEATED;
         if (st == RT_IO || st == RT_NOMEM) result = DISK_TROUBLE;
     }

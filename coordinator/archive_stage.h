@@ -7,6 +7,7 @@
 #include "coordinator/corpus_source.h"
 #include "coordinator/lease_table.h"
 #include "coordinator/queue_link.h"
+#include "coordinator/recent_rows.h"
 
 #define ARCHIVE_BATCH 256
 
@@ -16,6 +17,7 @@ typedef struct archive_stage {
     const corpus_source *corpus;
     lease_table *leases;
     queue_link *link;
+    recent_rows *recent;   /* what was written last, for people; or NULL */
     bool read_all_pending; /* entries taken before and not acknowledged were read again */
     uint64_t n_archived, n_repeated, n_buried;
     char problem[256]; /* why records cannot be written now; "" */

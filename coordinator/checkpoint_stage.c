@@ -69,6 +69,7 @@ rt_status checkpoint_commit(coordinator *co, uint64_t version, rt_error *err)
     if ((st = ckpt_commit(co->checkpoints, &m, err)) != RT_OK) goto out;
     co->checkpoint = version;
     rt_log_info("checkpoint.committed", "version=%" PRIu64 " files=%zu", version, n);
+    tell(co, EVENT_CHECKPOINT, "", "version %" PRIu64 " is on disk", version);
 out:
     ckpt_manifest_free(&m);
     free(saved);

@@ -178,3 +178,8 @@ const eval_score *eval_board_best(const eval_board *b)
     }
     return best;
 }
+
+student_task eval_board_answer_task(const eval_board *b)
+{
+    return b->settings.answer_task;
+}

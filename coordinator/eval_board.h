@@ -54,5 +54,7 @@ const eval_score *eval_board_best(const eval_board *b);
 /* The figure that decides, and its name. */
 double eval_board_metric(const eval_board *b, const eval_score *s);
 const char *eval_board_metric_name(const eval_board *b);
+/* Whose exact answers count. */
+student_task eval_board_answer_task(const eval_board *b);
 
 #endif

@@ -142,6 +142,8 @@ static void watch(coordinator *co)
     if (!feeder_watch(&co->feeder, progress, gathers, is_empty, co->now_ms)) return;
     rt_log_warn("batches.resend", "version=%" PRIu64 " why=\"%s\"", version,
                 is_empty ? "the stream is empty and gradients are missing" : "nothing moves");
+    tell(co, EVENT_QUEUE, "", "micro-batches from step %" PRIu64 " on are published again: %s",
+         version, is_empty ? "the stream is empty, and gradients are missing" : "nothing moves");
     feed_again(co);
 }
 
@@ -152,6 +154,7 @@ rt_status feed_batches(coordinator *co, bool *busy, rt_error *err)
     if (queue_link_take_reset(co->link)) {
         rt_log_warn("batches.resend", "version=%" PRIu64 " why=\"Redis was away or was flushed\"",
                     step_control_version(co->steps));
+        tell(co, EVENT_QUEUE, "", "Redis was away or was flushed: what it held is published again");
         feed_again(co);
     }
     if (q == NULL) return RT_OK;

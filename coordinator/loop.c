@@ -97,7 +97,7 @@ static rt_status open_net(coordinator *co, rt_error *err)
     if (st != RT_OK) return rt_wrap(err, st, "net.coordinator_bind");
     if (strcmp(n->http, "off") == 0) return RT_OK;
     return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, n->http_key_file,
-                            &co->http, err);
+                            co->pictures, &co->http, err);
 }
 
 /* The figures of an earlier end are not those of this start. */
@@ -124,6 +124,8 @@ static rt_status open_all(coordinator *co, rt_error *err)
     if (co->peers == NULL) return rt_fail(err, RT_NOMEM, "coordinator");
     if ((st = train_stage_begin(co, err)) != RT_OK) return st;
     seconds_load(co);
+    if ((st = watch_open(co, err)) != RT_OK) return st;
+    if (co->money.reopened) tell(co, EVENT_MONEY, "", "there is money again: labelling goes on");
     if ((st = open_net(co, err)) != RT_OK) return st;
     const char *http = co->http == NULL ? "" : http_server_address(co->http);
     st = run_folder_announce(&co->folder, net_server_endpoint(co->net), http, err);
@@ -139,6 +141,7 @@ static rt_status open_all(coordinator *co, rt_error *err)
 static void close_all(coordinator *co)
 {
     http_server_close(co->http);
+    watch_close(co);
     net_server_close(co->net);
     net_keyring_free(co->ring);
     coordinator_stages_free(co);

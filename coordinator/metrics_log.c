@@ -22,7 +22,7 @@ struct metrics_log {
     uint64_t last_step;
     uint64_t n_tokens;
     double seconds;
-    double loss;
+    double loss, losses[TASK_COUNT];
     uint64_t staleness[WIRE_STALE_MAX];
 };
 
@@ -44,6 +44,12 @@ static void get_sums(const json_t *tasks, wire_sums *out)
     }
 }
 
+static void note_losses(metrics_log *log, const wire_sums *sums)
+{
+    for (int t = 0; t < TASK_COUNT; t++)
+        log->losses[t] = sums->count[t] > 0 ? sums->loss[t] / sums->count[t] : NAN;
+}
+
 static void take_staleness(metrics_log *log, const json_t *list)
 {
     for (size_t i = 0; i < RT_MIN(json_array_size(list), (size_t)WIRE_STALE_MAX); i++) {
@@ -55,15 +61,16 @@ static void take_staleness(metrics_log *log, const json_t *list)
 static rt_status take_line(metrics_log *log, const json_t *line, eval_board *board, rt_error *err)
 {
     const char *kind = json_string_value(json_object_get(line, "kind"));
+    wire_sums sums;
+    get_sums(json_object_get(line, "tasks"), &sums);
     if (kind != NULL && strcmp(kind, "step") == 0) {
         log->last_step = RT_MAX(log->last_step, get_u64(line, "step"));
         log->n_tokens = get_u64(line, "total_tokens");
         log->seconds = json_number_value(json_object_get(line, "seconds"));
         log->loss = json_number_value(json_object_get(line, "loss"));
+        note_losses(log, &sums);
         take_staleness(log, json_object_get(line, "staleness"));
     } else if (kind != NULL && strcmp(kind, "evaluation") == 0) {
-        wire_sums sums;
-        get_sums(json_object_get(line, "tasks"), &sums);
         return eval_board_add(board, get_u64(line, "version"), get_u64(line, "records"), &sums,
                               err);
     }
@@ -134,6 +141,7 @@ rt_status metrics_log_open(const char *path, eval_board *board, metrics_log **ou
     if (log == NULL) return rt_fail(err, RT_NOMEM, "%s", path);
     log->fd = -1;
     log->loss = NAN;
+    note_losses(log, &(wire_sums){0});
     log->path = rt_strndup(path, strlen(path));
     st = log->path == NULL ? rt_fail(err, RT_NOMEM, "%s", path) : open_file(log, board, err);
     if (st != RT_OK) {
@@ -225,6 +233,7 @@ rt_status metrics_log_step(metrics_log *log, const metrics_step *step, rt_error 
     log->n_tokens = total;
     log->seconds = step->seconds;
     log->loss = step->loss;
+    note_losses(log, &step->sums);
     return RT_OK;
 }
 
@@ -263,4 +272,9 @@ const uint64_t *metrics_log_staleness(const metrics_log *log)
 double metrics_log_loss(const metrics_log *log)
 {
     return log->loss;
+}
+
+const double *metrics_log_losses(const metrics_log *log)
+{
+    return log->losses;
 }

@@ -47,5 +47,7 @@ double metrics_log_seconds(const metrics_log *log);
 const uint64_t *metrics_log_staleness(const metrics_log *log);
 /* Loss of the newest step; NaN before the first. */
 double metrics_log_loss(const metrics_log *log);
+/* The same by task, [TASK_COUNT]; NaN for one that was not in it. */
+const double *metrics_log_losses(const metrics_log *log);
 
 #endif

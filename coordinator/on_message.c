@@ -28,9 +28,11 @@ static void refuse(coordinator *co, const net_incoming *in, rt_status status, bo
                                   .text = (char *)(uintptr_t)text,
                                   .register_again = register_again}};
     co->n_refusals++;
-    if (!register_again)
+    if (!register_again) {
         rt_log_warn("member.refused", "name=%s incarnation=%" PRIu64 " why=\"%s\"",
                     in->message.sender, in->message.incarnation, text);
+        tell(co, EVENT_PROBLEM, in->message.sender, "was refused: %s", text);
+    }
     send_answer(co, in, &m);
 }
 
@@ -104,7 +106,9 @@ static void take_work_back(coordinator *co, const member *who)
 {
     if (who->role == ROLE_TEACHER) {
         size_t n = lease_table_return(co->leases, who->name);
-        if (n > 0) rt_log_info("lease.returned", "worker=%s shards=%zu", who->name, n);
+        if (n == 0) return;
+        rt_log_info("lease.returned", "worker=%s shards=%zu", who->name, n);
+        tell(co, EVENT_LEASE, who->name, "%zu shards of its earlier life go back", n);
     } else if (who->role == ROLE_STUDENT) {
         train_stage_requeue(co, who->name);
     }
@@ -128,6 +132,7 @@ static bool key_fits(coordinator *co, const net_incoming *in, wire_role claimed)
         rt_log_warn("member.wrong_key", "name=%s why=\"%s\" times=%" PRIu64, in->message.sender,
                     text, co->n_wrong_roles);
         co->wrong_role_log_ms = co->now_ms + WRONG_ROLE_LOG_MS;
+        tell(co, EVENT_PROBLEM, in->message.sender, "was refused: %s", text);
     }
     return false;
 }
@@ -163,6 +168,8 @@ static void on_register(coordinator *co, const net_incoming *in)
     member *who = NULL;
     const wire_message *m = &in->message;
     if (!register_fits(co, in)) return;
+    const member *old = membership_find(co->members, m->sender);
+    bool had_left = old != NULL && old->told_finished;
     member_verdict verdict = membership_register(co->members, m->sender, m->incarnation,
                                                  &m->register_, co->now_ms, &who);
     switch (verdict) {
@@ -182,11 +189,17 @@ static void on_register(coordinator *co, const net_incoming *in)
     case MEMBER_REPLACED:
     case MEMBER_REVIVED: break;
     }
-    if (verdict == MEMBER_REPLACED) take_work_back(co, who);
-    if (verdict != MEMBER_SAME)
+    if (verdict == MEMBER_REPLACED) {
+        co->n_restarts += !had_left;
+        take_work_back(co, who);
+    }
+    if (verdict != MEMBER_SAME) {
         rt_log_info("member.joined", "name=%s role=%s host=%s pid=%" PRId64 " endpoint=%s again=%d",
                     who->name, wire_role_name(who->role), who->host, who->pid, who->endpoint,
                     verdict != MEMBER_NEW);
+        tell(co, EVENT_MEMBER, who->name, "%s, process %" PRId64 " on %s",
+             verdict == MEMBER_NEW ? "joined" : "joined again", who->pid, who->host);
+    }
     answer_run_state(co, in, who);
 }
 
@@ -321,7 +334,10 @@ static member *known_sender(coordinator *co, const net_incoming *in)
     const member *named = membership_find(co->members, m->sender);
     if (named != NULL && !key_fits(co, in, named->role)) return NULL;
     switch (membership_touch(co->members, m->sender, m->incarnation, co->now_ms, &who)) {
-    case MEMBER_REVIVED: rt_log_info("member.back", "name=%s", m->sender); return who;
+    case MEMBER_REVIVED:
+        rt_log_info("member.back", "name=%s", m->sender);
+        tell(co, EVENT_MEMBER, m->sender, "is back");
+        return who;
     case MEMBER_SAME: return who;
     case MEMBER_OLDER:
         refuse(co, in, RT_REFUSED, false, "a newer process of this name is in the run");

@@ -6,6 +6,7 @@
  *   train_stage.c  tokenizer, plan, feeding, orders, checkpoints, scores
  *   smoke_stage.c  the first rows, before the rest is leased
  *   show.c         the picture that HTTP serves; result.c: the figures at the end
+ *   watch.c        curves, rows and standing problems; tell.c: what happens, in words
  */
 #ifndef RT_COORDINATOR_SHELL_H
 #define RT_COORDINATOR_SHELL_H
@@ -28,10 +29,12 @@
 #include "coordinator/run_folder.h"
 #include "coordinator/smoke_gate.h"
 #include "coordinator/smoke_stage.h"
+#include "coordinator/starved.h"
 #include "coordinator/step_control.h"
 #include "coordinator/straggler.h"
 #include "coordinator/tokenizer_stage.h"
 #include "coordinator/training_files.h"
+#include "coordinator/watch.h"
 
 typedef enum run_ending {
     RUN_GOES_ON,
@@ -79,6 +82,8 @@ struct coordinator {
     net_keyring *ring; /* NULL without keys */
     net_server *net;
     http_server *http;
+    pictures *pictures; /* NULL: nobody watches (simulation) */
+    run_watch watch;
 
     tokenizer_stage *tokenizer;
     plan_stage *plan; /* NULL until the tokenizer is there */
@@ -114,6 +119,8 @@ struct coordinator {
     uint64_t wrong_role_log_ms;
     uint64_t n_wrong_roles; /* messages whose sender had the key of another role */
     uint64_t n_refusals, n_requeued, n_dead_letters;
+    uint64_t
+        n_restarts; /* members replaced by a new process of their name before they were through */
     progress_rate label_rate, token_rate;
     run_timers timers;
     uint64_t shown_ms, seconds_saved_ms;
@@ -178,6 +185,20 @@ RT_MUST_USE rt_status reopening_now(const coordinator *co, reopening *out, rt_er
 void show_money_json(const coordinator *co, json_t *top);
 /* Or "". */
 const char *show_money_problem(const coordinator *co, char *scratch, size_t n_scratch);
+
+/* tell.c. An event for people; `who` is the process it is about, or "". */
+void tell(coordinator *co, event_kind kind, const char *who, const char *fmt, ...) RT_PRINTF(4, 5);
+
+/* watch.c. After what an earlier start left is read. */
+RT_MUST_USE rt_status watch_open(coordinator *co, rt_error *err);
+void watch_close(coordinator *co);
+/* Once per picture. */
+void watch_turn(coordinator *co);
+
+/* show_view.c. What waits, and for what. */
+void run_view_of(const coordinator *co, run_view *out);
+/* Adds "losses", "compute", "starved", "restarts", "retries" and "accuracy". */
+void show_view_json(const coordinator *co, json_t *top);
 
 /* show_mode.c. Adds "mode", "repeatable", "staleness" and "backups". */
 void show_mode_json(const coordinator *co, json_t *top);

@@ -230,6 +230,7 @@ rt_status show_stats_json(coordinator *co, rt_buf *out, rt_error *err)
                                   queue_link_problem(co->link)[0] == '\0'));
     json_object_set_new(top, "leases", show_leases(&leases));
     show_money_json(co, top);
+    show_view_json(co, top);
     json_object_set_new(top, "members", show_members(co));
     const char *problem = show_problem(co, scratch, sizeof scratch);
     json_object_set_new(top, "problem", json_string(problem));
@@ -241,20 +242,27 @@ rt_status show_stats_json(coordinator *co, rt_buf *out, rt_error *err)
     return st;
 }
 
-void show_picture(coordinator *co)
+static void draw(coordinator *co)
 {
     rt_error why = {0};
     rt_buf json = {0}, metrics = {0};
-    if (co->http == NULL) return;
-    http_server_beat(co->http, co->now_ms);
-    if (co->shown_ms != 0 && co->now_ms - co->shown_ms < SHOW_MS) return;
-    co->shown_ms = co->now_ms;
     if (show_stats_json(co, &json, &why) == RT_OK && show_metrics(co, &metrics, &why) == RT_OK) {
-        http_server_publish(co->http, HTTP_STATS, &json);
-        http_server_publish(co->http, HTTP_METRICS, &metrics);
+        pictures_put(co->pictures, PICTURE_STATS, &json);
+        pictures_put(co->pictures, PICTURE_METRICS, &metrics);
     } else {
         rt_log_warn("stats.show", "%s", why.text);
     }
     rt_buf_free(&json);
     rt_buf_free(&metrics);
+}
+
+void show_picture(coordinator *co)
+{
+    if (co->http != NULL) http_server_beat(co->http, co->now_ms);
+    if (co->shown_ms != 0 && co->now_ms - co->shown_ms < SHOW_MS) return;
+    co->shown_ms = co->now_ms;
+    watch_turn(co);
+    if (co->http == NULL) return;
+    draw(co);
+    http_server_wake(co->http);
 }

@@ -64,6 +64,13 @@ static rt_status tolerate(coordinator *co, rt_status st, const rt_error *why, rt
 
 /* ---- tokenizer and plan ---- */
 
+static void tell_tokenizer(coordinator *co, const tokenizer *t)
+{
+    rt_log_info("tokenizer.ready", "pieces=%zu sha256=%.16s", tokenizer_size(t),
+                tokenizer_sha256(t));
+    tell(co, EVENT_RUN, "", "the tokenizer is trained: %zu pieces", tokenizer_size(t));
+}
+
 static rt_status make_tokenizer(coordinator *co, rt_error *err)
 {
     uint64_t n = corpus_source_n(co->corpus);
@@ -71,9 +78,7 @@ static rt_status make_tokenizer(coordinator *co, rt_error *err)
     if (tokenizer_stage_is_training(co->tokenizer)) {
         rt_status st = tokenizer_stage_poll(co->tokenizer, err);
         const tokenizer *t = tokenizer_stage_get(co->tokenizer);
-        if (st == RT_OK && t != NULL)
-            rt_log_info("tokenizer.ready", "pieces=%zu sha256=%.16s", tokenizer_size(t),
-                        tokenizer_sha256(t));
+        if (st == RT_OK && t != NULL) tell_tokenizer(co, t);
         return st;
     }
     if (!lease_table_range_done(co->leases, 0, n_first)) return RT_OK;
@@ -108,6 +113,8 @@ static rt_status make_ready(coordinator *co, rt_error *err)
     if (st != RT_OK) return st;
     rt_log_info("train.ready", "steps=%" PRIu64 " checkpoint=%" PRIu64,
                 plan_stage_n_steps(co->plan), version);
+    tell(co, EVENT_RUN, "", "training can begin: %" PRIu64 " steps, from version %" PRIu64,
+         plan_stage_n_steps(co->plan), version);
     co->steps_ready = true;
     step_control_ready(co->steps, plan_stage_n_steps(co->plan));
     return RT_OK;
@@ -176,6 +183,14 @@ static rt_status start_evaluation(coordinator *co, uint64_t version, rt_error *e
     return RT_OK;
 }
 
+/* The first time is no way back: shards come without parameters. */
+static void tell_rewind(coordinator *co, uint64_t version)
+{
+    if (metrics_log_last_step(co->metrics) == 0) return;
+    tell(co, EVENT_REWIND, "", "the shards load version %" PRIu64 "; step %" PRIu64 " was reached",
+         version, metrics_log_last_step(co->metrics));
+}
+
 static rt_status do_action(coordinator *co, const step_action *a, rt_error *err)
 {
     uint64_t version = 0;
@@ -187,6 +202,7 @@ static rt_status do_action(coordinator *co, const step_action *a, rt_error *err)
         if ((st = checkpoint_find(co, &version, err)) != RT_OK) return st;
         rt_log_info("train.restore", "version=%" PRIu64 " generation=%" PRIu64, version,
                     step_control_generation(co->steps));
+        tell_rewind(co, version);
         step_control_restore(co->steps, version);
         /* Work of the lost versions would stand before what is needed now. */
         queue_link_clear_batches(co->link, co->now_ms);
@@ -203,6 +219,9 @@ static rt_status do_action(coordinator *co, const step_action *a, rt_error *err)
     case STEP_ACTION_FINISHED:
         rt_log_info("train.finished", "version=%" PRIu64 " best=%" PRIu64,
                     step_control_version(co->steps), checkpoint_best(co));
+        tell(co, EVENT_RUN, "",
+             "training is through: %" PRIu64 " steps, version %" PRIu64 " is best",
+             step_control_version(co->steps), checkpoint_best(co));
         return RT_OK;
     case STEP_ACTION_DIVERGED:
         return rt_fail(err, RT_INVALID, /* the settings: another start would end the same way */
@@ -246,6 +265,9 @@ static rt_status add_up_evaluation(coordinator *co, rt_error *err)
     rt_log_info("evaluate.end",
                 "version=%" PRIu64 " records=%" PRIu64 " loss=%.6f exact=%.4f best=%" PRIu64,
                 score->version, score->n_records, score->loss, score->exact, checkpoint_best(co));
+    tell(co, EVENT_EVALUATION, "",
+         "version %" PRIu64 ": loss %.4g, %.1f %% exact of %" PRIu64 " rows", score->version,
+         score->loss, 100 * score->exact, score->n_records);
     return RT_OK;
 }
 
@@ -320,6 +342,8 @@ void train_stage_requeue(coordinator *co, const char *student)
     if (n + n_dead > 0) {
         rt_log_info("batches.requeued", "student=%s n=%zu dead=%zu",
                     student == NULL ? "(idle)" : student, n, n_dead);
+        tell(co, EVENT_QUEUE, student == NULL ? "" : student,
+             "%zu of its micro-batches go to others, %zu were put aside", n, n_dead);
         co->feeder.n_resends++; /* waiting students look for further entries */
     }
 }

@@ -24,14 +24,22 @@ static void bury_the_dead(coordinator *co)
     while ((dead = membership_next_dead(co->members, co->now_ms)) != NULL) {
         rt_log_warn("member.dead", "name=%s role=%s silent_ms=%" PRIu64, dead->name,
                     wire_role_name(dead->role), co->now_ms - dead->seen_ms);
+        if (dead->told_finished)
+            tell(co, EVENT_MEMBER, dead->name, "left: there is nothing more to do for it");
+        else
+            tell(co, EVENT_MEMBER, dead->name, "is dead: silent for %.1f s",
+                 (double)(co->now_ms - dead->seen_ms) / 1000.0);
         if (dead->role == ROLE_TEACHER) {
-            lease_table_return(co->leases, dead->name);
+            size_t n_back = lease_table_return(co->leases, dead->name);
+            if (n_back > 0) tell(co, EVENT_LEASE, dead->name, "%zu shards it held go back", n_back);
             quota_bury(co->money.book.quota, dead->name, co->now_ms);
         }
         if (dead->role == ROLE_STUDENT) train_stage_requeue(co, dead->name);
     }
     size_t n = lease_table_expire(co->leases, co->now_ms);
-    if (n > 0) rt_log_info("lease.expired", "shards=%zu", n);
+    if (n == 0) return;
+    rt_log_info("lease.expired", "shards=%zu", n);
+    tell(co, EVENT_LEASE, "", "the time of %zu leases ran out: their shards go back", n);
 }
 
 static rt_status archive_labels(coordinator *co, bool *busy, bool *is_empty, rt_error *err)
@@ -42,15 +50,22 @@ static rt_status archive_labels(coordinator *co, bool *busy, bool *is_empty, rt_
         quota_stage_turn(&co->money, false, co->now_ms);
         return RT_OK;
     }
+    uint64_t n_buried = co->archiving.n_buried;
     rt_status st = archive_stage_pump(&co->archiving, co->now_ms, &n, is_empty, err);
     if (st != RT_OK) return st;
+    if (co->archiving.n_buried > n_buried)
+        tell(co, EVENT_QUEUE, "", "%" PRIu64 " entries of the stream of labels were put aside",
+             co->archiving.n_buried - n_buried);
     if (n > 0) *busy = true;
     uint64_t n_labelled = archive_n_labelled(co->archive);
     uint64_t n_rejected = archive_n_rejected(co->archive), n_all = n_labelled + n_rejected;
     progress_rate_see(&co->label_rate, (double)n_all, co->now_ms);
     size_t n_back = *is_empty ? lease_table_stream_empty(co->leases) : 0;
-    if (n_back > 0 && !lease_table_is_closed(co->leases))
+    if (n_back > 0 && !lease_table_is_closed(co->leases)) {
         rt_log_warn("lease.redelivered", "why=\"records of a finished shard vanished\"");
+        tell(co, EVENT_LEASE, "", "records of %zu finished shards vanished: they are leased again",
+             n_back);
+    }
     if ((st = smoke_turn(co, err)) != RT_OK) return st;
     quota_stage_turn(&co->money, *is_empty, co->now_ms);
     double share_max = co->config->label.rejected_share_max;
@@ -119,6 +134,7 @@ static void fail_run(coordinator *co, rt_status st, const rt_error *why)
     co->why_status = st;
     co->why = *why;
     rt_log_error("run.failed", "%s", why->text);
+    tell(co, EVENT_RUN, "", "failed: %s", why->text);
     end_run(co, RUN_FAILED);
 }
 
@@ -132,7 +148,10 @@ static void complete_run(coordinator *co)
     seconds_save(co);
     if (co->stage != STAGE_LABEL) st = checkpoint_note_best(co, &why);
     if (st == RT_OK) st = result_write(co, &why);
-    if (st == RT_OK) return;
+    if (st == RT_OK) {
+        tell(co, EVENT_RUN, "", "finished");
+        return;
+    }
     if (st != RT_IO && st != RT_NOMEM) {
         fail_run(co, st, &why);
         return;
@@ -148,6 +167,7 @@ static void look_at_end(coordinator *co)
     if (co->ending != RUN_GOES_ON) return;
     if (rt_stop_requested() != RT_STOP_NONE) {
         rt_log_info("coordinator.drain", "deadline_ms=%d", DRAIN_MS);
+        tell(co, EVENT_RUN, "", "a stop was asked for");
         end_run(co, RUN_DRAINING);
     } else if (labelling_is_done(co) && train_stage_is_done(co)) {
         complete_run(co);

@@ -14,7 +14,7 @@ struct api_gate {
     pthread_mutex_t mutex; /* guards all below */
     file_watch watch;
     api_keys *keys;
-    uint64_t n_refused;
+    uint64_t n_refused, generation;
 };
 
 static void warn_of_mode(const char *path)
@@ -65,6 +65,7 @@ static void refresh(api_gate *gate)
     }
     api_keys_free(gate->keys);
     gate->keys = fresh;
+    gate->generation++;
     rt_log_info("api_keys.read", "file=%s", gate->path);
 }
 
@@ -76,6 +77,15 @@ bool api_gate_allows(api_gate *gate, const char *authorization)
     gate->n_refused += !allowed;
     pthread_mutex_unlock(&gate->mutex);
     return allowed;
+}
+
+uint64_t api_gate_generation(api_gate *gate)
+{
+    pthread_mutex_lock(&gate->mutex);
+    refresh(gate);
+    uint64_t generation = gate->generation;
+    pthread_mutex_unlock(&gate->mutex);
+    return generation;
 }
 
 uint64_t api_gate_refused(api_gate *gate)

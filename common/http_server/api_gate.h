@@ -19,6 +19,8 @@ RT_MUST_USE rt_status api_gate_open(const char *path, api_gate **out, rt_error *
 void api_gate_close(api_gate *gate);
 /* Safe from any thread. `authorization` may be NULL. */
 bool api_gate_allows(api_gate *gate, const char *authorization);
+/* Grows each time the keys are read anew: what was allowed before may not be any more. */
+uint64_t api_gate_generation(api_gate *gate);
 /* Requests that were not allowed so far. */
 uint64_t api_gate_refused(api_gate *gate);
 

@@ -2,7 +2,7 @@
 
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,76 +10,93 @@
 #include "common/base/clock.h"
 #include "common/http_server/api_gate.h"
 #include "common/http_server/http_daemon.h"
+#include "coordinator/dashboard_files.h"
+#include "coordinator/http/answer.h"
+#include "coordinator/http/stream.h"
 
 #define CONNECTIONS_MAX 64
 #define PER_ADDRESS_MAX 48 /* of one client: the rest is for the probes of others */
 #define TIMEOUT_S       10
 #define STALE_MS        30000 /* a loop that has not turned for so long is not healthy */
+#define FAREWELL_MS     500   /* for streams to take their last bytes */
 
 struct http_server {
     struct MHD_Daemon *daemon;
     char address[HTTP_ADDRESS_SIZE];
-    api_gate *gate;        /* NULL: no key is needed */
-    pthread_mutex_t mutex; /* guards pages and beat_ms */
-    rt_buf pages[HTTP_PAGE_COUNT];
-    uint64_t beat_ms;
+    api_gate *gate;     /* NULL: no key is needed */
+    pictures *pictures; /* the caller's */
+    streams *streams;
+    atomic_ullong beat_ms;
 };
 
-static const char front_page[] = "retort coordinator\n\n/api/stats  state of the run, JSON\n"
-                                 "/metrics    the same for Prometheus\n/healthz    is it alive\n";
+/* ---- what is asked ---- */
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned code, const char *type,
-                              const void *bytes, size_t n)
+static bool stands_still(http_server *h)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(n, (void *)(uintptr_t)bytes, MHD_RESPMEM_MUST_COPY);
-    if (response == NULL) return MHD_NO;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    enum MHD_Result done = MHD_queue_response(connection, code, response);
-    MHD_destroy_response(response);
-    return done;
-}
-
-static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned code,
-                                   const char *text)
-{
-    return answer(connection, code, "text/plain; charset=utf-8", text, strlen(text));
-}
-
-static enum MHD_Result answer_page(http_server *h, struct MHD_Connection *connection,
-                                   http_page page, const char *type)
-{
-    pthread_mutex_lock(&h->mutex);
-    const rt_buf *text = &h->pages[page];
-    enum MHD_Result done = text->n == 0
-                               ? answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "starting\n")
-                               : answer(connection, MHD_HTTP_OK, type, text->data, text->n);
-    pthread_mutex_unlock(&h->mutex);
-    return done;
+    return rt_clock_mono_ms() > atomic_load(&h->beat_ms) + STALE_MS;
 }
 
 static enum MHD_Result answer_health(http_server *h, struct MHD_Connection *connection)
 {
-    pthread_mutex_lock(&h->mutex);
-    uint64_t silent_ms = rt_clock_mono_ms() - h->beat_ms;
-    pthread_mutex_unlock(&h->mutex);
-    if (silent_ms > STALE_MS)
+    if (stands_still(h))
         return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "the loop stands still\n");
     return answer_text(connection, MHD_HTTP_OK, "ok\n");
 }
 
-static enum MHD_Result answer_no_key(struct MHD_Connection *connection)
+static enum MHD_Result answer_ready(http_server *h, struct MHD_Connection *connection)
 {
-    static const char text[] = "expected `Authorization: Bearer KEY` with a key of "
-                               "net.http_key_file\n";
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        sizeof text - 1, (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
-    if (response == NULL) return MHD_NO;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-    enum MHD_Result done = MHD_queue_response(connection, MHD_HTTP_UNAUTHORIZED, response);
-    MHD_destroy_response(response);
-    return done;
+    char why_not[256], line[sizeof why_not + 1];
+    if (stands_still(h)) return answer_health(h, connection);
+    pictures_get_ready(h->pictures, why_not, sizeof why_not);
+    if (why_not[0] == '\0') return answer_text(connection, MHD_HTTP_OK, "ready\n");
+    snprintf(line, sizeof line, "%s\n", why_not);
+    return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, line);
+}
+
+static enum MHD_Result answer_made(struct MHD_Connection *connection, const char *type,
+                                   rt_status st, rt_buf *body)
+{
+    if (st == RT_OK) return answer_body(connection, type, body);
+    rt_buf_free(body);
+    return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+                       st == RT_NOTFOUND ? "starting\n" : "no memory\n");
+}
+
+static enum MHD_Result answer_picture(http_server *h, struct MHD_Connection *connection,
+                                      picture which, const char *type)
+{
+    rt_buf body = {0};
+    rt_status st = pictures_copy(h->pictures, which, &body, NULL);
+    return answer_made(connection, type, st, &body);
+}
+
+typedef rt_status (*since_maker)(pictures *p, uint64_t since, rt_buf *out, rt_error *err);
+
+static enum MHD_Result answer_since(http_server *h, struct MHD_Connection *connection,
+                                    since_maker make)
+{
+    uint64_t since;
+    rt_buf body = {0};
+    if (!query_since(MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "since"),
+                     &since))
+        return answer_text(connection, MHD_HTTP_BAD_REQUEST, "since: expected a decimal number\n");
+    rt_status st = make(h->pictures, since, &body, NULL);
+    return answer_made(connection, "application/json", st, &body);
+}
+
+static enum MHD_Result answer_stream(http_server *h, struct MHD_Connection *connection)
+{
+    struct MHD_Response *response = streams_response(h->streams, connection);
+    if (response == NULL)
+        return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many streams\n");
+    return answer_with(connection, MHD_HTTP_OK, response);
+}
+
+static enum MHD_Result answer_asset(struct MHD_Connection *connection, const char *name)
+{
+    const rt_embedded_file *file = rt_embedded_find(dashboard_files, name);
+    return file == NULL ? answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; see /\n")
+                        : answer_file(connection, file);
 }
 
 static bool may_ask(http_server *h, struct MHD_Connection *connection)
@@ -87,6 +104,27 @@ static bool may_ask(http_server *h, struct MHD_Connection *connection)
     return h->gate == NULL ||
            api_gate_allows(h->gate, MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
                                                                 MHD_HTTP_HEADER_AUTHORIZATION));
+}
+
+/* What shows numbers, words or money of the run. */
+static enum MHD_Result answer_guarded(http_server *h, struct MHD_Connection *connection,
+                                      const char *url)
+{
+    if (!may_ask(h, connection))
+        return answer_text(connection, MHD_HTTP_UNAUTHORIZED,
+                           "expected `Authorization: Bearer KEY` with a key of "
+                           "net.http_key_file\n");
+    if (strcmp(url, "/api/stats") == 0)
+        return answer_picture(h, connection, PICTURE_STATS, "application/json");
+    if (strcmp(url, "/api/rows") == 0)
+        return answer_picture(h, connection, PICTURE_ROWS, "application/json");
+    if (strcmp(url, "/metrics") == 0)
+        return answer_picture(h, connection, PICTURE_METRICS,
+                              "text/plain; version=0.0.4; charset=utf-8");
+    if (strcmp(url, "/api/history") == 0) return answer_since(h, connection, pictures_history_json);
+    if (strcmp(url, "/api/events") == 0) return answer_since(h, connection, pictures_events_json);
+    if (strcmp(url, "/api/stream") == 0) return answer_stream(h, connection);
+    return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; see /\n");
 }
 
 static bool has_body(struct MHD_Connection *connection)
@@ -102,8 +140,9 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
                               const char *method, const char *version, const char *upload,
                               size_t *n_upload, void **state)
 {
-    http_server *h = context;
+    static const char assets[] = "/assets/";
     static int seen;
+    http_server *h = context;
     (void)version, (void)upload;
     if (*state == NULL && has_body(connection)) /* nothing here takes one: not a byte is read */
         return answer_text(connection, MHD_HTTP_CONTENT_TOO_LARGE, "no body is expected\n");
@@ -118,14 +157,14 @@ static enum MHD_Result handle(void *context, struct MHD_Connection *connection, 
     if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET only\n");
     if (strcmp(url, "/healthz") == 0) return answer_health(h, connection);
-    if (!may_ask(h, connection)) return answer_no_key(connection);
-    if (strcmp(url, "/api/stats") == 0)
-        return answer_page(h, connection, HTTP_STATS, "application/json");
-    if (strcmp(url, "/metrics") == 0)
-        return answer_page(h, connection, HTTP_METRICS, "text/plain; version=0.0.4; charset=utf-8");
-    if (strcmp(url, "/") == 0) return answer_text(connection, MHD_HTTP_OK, front_page);
-    return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; see /\n");
+    if (strcmp(url, "/readyz") == 0) return answer_ready(h, connection);
+    if (strcmp(url, "/") == 0) return answer_asset(connection, "index.html");
+    if (strncmp(url, assets, sizeof assets - 1) == 0)
+        return answer_asset(connection, url + sizeof assets - 1);
+    return answer_guarded(h, connection, url);
 }
+
+/* ---- life ---- */
 
 /* "host:port" or "[host]:port". */
 static rt_status split_address(const char *address, char *host, size_t n_host, char *port,
@@ -167,41 +206,43 @@ static bool is_loopback(const struct sockaddr *a)
     return a->sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-rt_status http_server_open(const char *address, const char *key_file, http_server **out,
-                           rt_error *err)
+static rt_status start(http_server *h, const struct addrinfo *wanted, const char *address,
+                       const char *key_file, rt_error *err)
 {
-    struct addrinfo *wanted = NULL;
-    rt_status st = resolve(address, &wanted, err);
-    if (st != RT_OK) return st;
-    if (key_file[0] == '\0' && !is_loopback(wanted->ai_addr)) {
-        freeaddrinfo(wanted);
-        return rt_fail(err, RT_INVALID,
-                       "net.http: '%.100s' is beyond loopback, which needs keys: set "
-                       "net.http_key_file to a file with one key a line",
-                       address);
-    }
-    http_server *h = rt_calloc(1, sizeof *h);
-    if (h == NULL) {
-        freeaddrinfo(wanted);
-        return rt_fail(err, RT_NOMEM, "HTTP server");
-    }
-    pthread_mutex_init(&h->mutex, NULL);
-    h->beat_ms = rt_clock_mono_ms();
-    if (key_file[0] != '\0' && (st = api_gate_open(key_file, &h->gate, err)) != RT_OK) {
-        st = rt_wrap(err, st, "net.http_key_file");
-        freeaddrinfo(wanted);
-        http_server_close(h);
-        return st;
-    }
+    rt_status st = RT_OK;
     http_daemon_settings how = {.socket = wanted->ai_addr,
-                                .flags = MHD_USE_INTERNAL_POLLING_THREAD,
+                                .flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME,
                                 .handle = handle,
                                 .context = h,
                                 .connections_max = CONNECTIONS_MAX,
                                 .per_address_max = PER_ADDRESS_MAX,
                                 .timeout_s = TIMEOUT_S};
+    if (key_file[0] != '\0' && (st = api_gate_open(key_file, &h->gate, err)) != RT_OK)
+        return rt_wrap(err, st, "net.http_key_file");
+    if ((st = streams_new(h->pictures, h->gate, &h->streams, err)) != RT_OK) return st;
     st = http_daemon_start(&how, &h->daemon, h->address, err);
-    if (st != RT_OK) st = rt_wrap(err, st, "net.http: %s", address);
+    return st == RT_OK ? RT_OK : rt_wrap(err, st, "net.http: %s", address);
+}
+
+rt_status http_server_open(const char *address, const char *key_file, pictures *p,
+                           http_server **out, rt_error *err)
+{
+    struct addrinfo *wanted = NULL;
+    rt_status st = resolve(address, &wanted, err);
+    if (st != RT_OK) return st;
+    http_server *h = NULL;
+    if (key_file[0] == '\0' && !is_loopback(wanted->ai_addr))
+        st = rt_fail(err, RT_INVALID,
+                     "net.http: '%.100s' is beyond loopback, which needs keys: set "
+                     "net.http_key_file to a file with one key a line",
+                     address);
+    else if ((h = rt_calloc(1, sizeof *h)) == NULL)
+        st = rt_fail(err, RT_NOMEM, "HTTP server");
+    if (st == RT_OK) {
+        h->pictures = p;
+        atomic_init(&h->beat_ms, rt_clock_mono_ms());
+        st = start(h, wanted, address, key_file, err);
+    }
     freeaddrinfo(wanted);
     if (st != RT_OK) {
         http_server_close(h);
@@ -214,10 +255,13 @@ rt_status http_server_open(const char *address, const char *key_file, http_serve
 void http_server_close(http_server *h)
 {
     if (h == NULL) return;
-    if (h->daemon != NULL) MHD_stop_daemon(h->daemon);
+    if (h->daemon != NULL) {
+        streams_end(h->streams);
+        for (int ms = 0; streams_n(h->streams) > 0 && ms < FAREWELL_MS; ms += 10) rt_sleep_ms(10);
+        MHD_stop_daemon(h->daemon);
+    }
+    streams_free(h->streams);
     api_gate_close(h->gate);
-    for (int i = 0; i < HTTP_PAGE_COUNT; i++) rt_buf_free(&h->pages[i]);
-    pthread_mutex_destroy(&h->mutex);
     free(h);
 }
 
@@ -231,19 +275,17 @@ uint64_t http_server_refused(const http_server *h)
     return h->gate == NULL ? 0 : api_gate_refused(h->gate);
 }
 
-void http_server_publish(http_server *h, http_page page, rt_buf *text)
+size_t http_server_n_streams(const http_server *h)
 {
-    pthread_mutex_lock(&h->mutex);
-    rt_buf old = h->pages[page];
-    h->pages[page] = *text;
-    pthread_mutex_unlock(&h->mutex);
-    *text = (rt_buf){0};
-    rt_buf_free(&old);
+    return streams_n(h->streams);
 }
 
 void http_server_beat(http_server *h, uint64_t now_ms)
 {
-    pthread_mutex_lock(&h->mutex);
-    h->beat_ms = now_ms;
-    pthread_mutex_unlock(&h->mutex);
+    atomic_store(&h->beat_ms, now_ms);
+}
+
+void http_server_wake(http_server *h)
+{
+    streams_wake(h->streams);
 }

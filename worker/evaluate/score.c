@@ -5,9 +5,9 @@
 #include "common/base/clock.h"
 #include "common/base/fs.h"
 #include "common/dataset/archive.h"
+#include "common/stats/wilson.h"
 #include "worker/evaluate/evaluate.h"
 #include "worker/evaluate/student_answers.h"
-#include "worker/evaluate/wilson.h"
 #include "worker/runtime/run_path.h"
 #include "worker/runtime/task_rules.h"
 

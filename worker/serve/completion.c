@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/http_server/sse.h"
 #include "worker/serve/answer_plan.h"
 #include "worker/serve/logprobs_json.h"
-#include "worker/serve/sse.h"
 #include "worker/serve/text_stream.h"
 
 /* One sequence: what was asked, what came. */

@@ -9,13 +9,13 @@
 #include <sys/random.h>
 
 #include "common/base/log.h"
+#include "common/http_server/event_stream.h"
 #include "common/http_server/http_daemon.h"
+#include "common/http_server/sse.h"
 #include "worker/serve/listen_address.h"
 #include "worker/serve/server.h"
-#include "worker/serve/sse.h"
 
 #define BACKLOG       1024
-#define STREAM_BLOCK  16384
 #define RETRY_AFTER_S "1"
 #define GONE_CODE     499 /* what others log for a client that went away; never sent */
 /* Of a body that is refused, what is read and dropped so that the client gets to see the answer. */
@@ -166,14 +166,7 @@ static ssize_t read_stream(void *context, uint64_t position, char *out, size_t n
 
 static enum MHD_Result start_stream(exchange *x)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, read_stream, x, NULL);
-    if (response != NULL) {
-        MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                "text/event-stream; charset=utf-8");
-        MHD_add_response_header(response, "x-accel-buffering", "no");
-    }
-    return queue(x, 200, response);
+    return queue(x, 200, event_stream_response(read_stream, x, NULL));
 }
 
 static enum MHD_Result continue_job(exchange *x)

@@ -3,8 +3,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 
+#include "common/http_server/sse.h"
 #include "worker/serve/logprobs_json.h"
-#include "worker/serve/sse.h"
 
 #define LOGPROB_DIGITS 9
 

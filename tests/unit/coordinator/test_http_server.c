@@ -10,12 +10,22 @@
 
 #include "coordinator/http/server.h"
 
+/* One for each test's process. */
+static pictures *seen;
+
 static http_server *open_server(void)
 {
     http_server *h = NULL;
     rt_error err = {0};
-    cr_assert_eq(http_server_open("127.0.0.1:0", "", &h, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(pictures_new(1, &seen, &err), RT_OK);
+    cr_assert_eq(http_server_open("127.0.0.1:0", "", seen, &h, &err), RT_OK, "%s", err.text);
     return h;
+}
+
+static void close_server(http_server *h)
+{
+    http_server_close(h);
+    pictures_free(seen);
 }
 
 /* A connection from `from` ("127.0.0.2" is another client of the same machine), or -1. */
@@ -61,10 +71,10 @@ Test(http_server, beyond_loopback_it_opens_with_keys_only)
 {
     http_server *h = NULL;
     rt_error err = {0};
-    cr_expect_eq(http_server_open("0.0.0.0:0", "", &h, &err), RT_INVALID);
+    cr_expect_eq(http_server_open("0.0.0.0:0", "", NULL, &h, &err), RT_INVALID);
     cr_expect_not_null(strstr(err.text, "net.http_key_file"), "%s", err.text);
-    cr_expect_eq(http_server_open("[::]:0", "", &h, &err), RT_INVALID);
-    cr_expect_eq(http_server_open("127.0.0.1:0", "/nonexistent/keys", &h, &err), RT_NOTFOUND);
+    cr_expect_eq(http_server_open("[::]:0", "", NULL, &h, &err), RT_INVALID);
+    cr_expect_eq(http_server_open("127.0.0.1:0", "/nonexistent/keys", NULL, &h, &err), RT_NOTFOUND);
 }
 
 Test(http_server, takes_no_body_and_no_endless_header)
@@ -84,7 +94,7 @@ Test(http_server, takes_no_body_and_no_endless_header)
     cr_expect(status == 431 || status == 413 || status == 0, "%d", status);
     cr_expect_eq(ask(h, "127.0.0.1", HEALTH), 200);
     rt_buf_free(&text);
-    http_server_close(h);
+    close_server(h);
 }
 
 Test(http_server, one_client_with_every_connection_leaves_room_for_a_probe)
@@ -99,5 +109,145 @@ Test(http_server, one_client_with_every_connection_leaves_room_for_a_probe)
     cr_expect_eq(ask(h, "127.0.0.2", HEALTH), 200);
     for (int i = 0; i < N; i++)
         if (fds[i] >= 0) close(fds[i]);
-    http_server_close(h);
+    close_server(h);
+}
+
+/* ---- what is new ---- */
+
+/* The whole answer of a request that closes its connection. */
+static char *get(const http_server *h, const char *path)
+{
+    char request[256], block[4096];
+    rt_buf text = {0};
+    ssize_t n;
+    int fd = connect_from(h, "127.0.0.1");
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+             path);
+    (void)!send(fd, request, strlen(request), MSG_NOSIGNAL);
+    while ((n = recv(fd, block, sizeof block, 0)) > 0)
+        cr_assert_eq(rt_buf_add(&text, block, (size_t)n, NULL), RT_OK);
+    close(fd);
+    cr_assert_not_null(text.data, "%s: no answer", path);
+    return text.data;
+}
+
+static void expect_answer(const http_server *h, const char *path, int status, const char *part)
+{
+    char *text = get(h, path);
+    cr_expect_eq(atoi(text + 9), status, "%s: %s", path, text);
+    cr_expect_not_null(strstr(text, part), "%s: %s", path, text);
+    free(text);
+}
+
+static void put(picture which, const char *text)
+{
+    rt_buf page = {0};
+    cr_assert_eq(rt_buf_add_text(&page, text, NULL), RT_OK);
+    pictures_put(seen, which, &page);
+}
+
+Test(http_server, shows_what_was_put_and_takes_decimal_numbers_only)
+{
+    http_server *h = open_server();
+    expect_answer(h, "/api/stats", 503, "starting");
+    expect_answer(h, "/readyz", 503, "starting");
+    put(PICTURE_STATS, "{\"run\":1}\n");
+    pictures_set_ready(seen, "no student is alive");
+    pictures_event(seen, EVENT_RUN, "", "one");
+    pictures_event(seen, EVENT_MEMBER, "student-0", "two");
+    expect_answer(h, "/api/stats", 200, "{\"run\":1}\n");
+    expect_answer(h, "/readyz", 503, "\r\n\r\nno student is alive\n");
+    pictures_set_ready(seen, "");
+    expect_answer(h, "/readyz", 200, "ready\n");
+    expect_answer(h, "/api/events?since=1", 200, "{\"seq\":2,\"events\":[{\"seq\":2,");
+    expect_answer(h, "/api/events?since=99", 200, "\"text\":\"one\"");
+    expect_answer(h, "/api/history", 200, "{\"seq\":0,\"points\":[],\"evaluations\":[]}\n");
+    static const char *const bad[] = {
+        "", "-1", "+1", "1x", "0x1", " 1", "99999999999999999999", "1.5", "%00", "1%00"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "/api/events?since=%s", bad[i]);
+        if (strchr(bad[i], ' ') != NULL) continue; /* is no request line */
+        char *text = get(h, path);
+        cr_expect_eq(atoi(text + 9), strcmp(bad[i], "1%00") == 0 ? 200 : 400, "%s: %s", path, text);
+        free(text);
+    }
+    expect_answer(h, "/api/nothing", 404, "not found");
+    expect_answer(h, "/assets/../server.c", 404, "not found");
+    expect_answer(h, "/assets/", 404, "not found");
+    expect_answer(h, "/", 200, "content-security-policy: default-src 'none'");
+    close_server(h);
+}
+
+/* Reads until `part` has come, for at most 5 s. */
+static bool read_until(int fd, rt_buf *text, const char *part)
+{
+    char block[65536];
+    while (text->data == NULL || strstr(text->data, part) == NULL) {
+        ssize_t n = recv(fd, block, sizeof block, 0);
+        if (n <= 0 || rt_buf_add(text, block, (size_t)n, NULL) != RT_OK) return false;
+    }
+    return true;
+}
+
+static int open_stream(const http_server *h, const char *from)
+{
+    static const char request[] = "GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n";
+    int fd = connect_from(h, from);
+    (void)!send(fd, request, sizeof request - 1, MSG_NOSIGNAL);
+    return fd;
+}
+
+Test(http_server, a_stream_is_sent_what_is_new_and_ends_with_the_server)
+{
+    rt_buf text = {0};
+    history_point p = {.t_s = 1, .loss = 2.5};
+    http_server *h = open_server();
+    put(PICTURE_STATS, "{\"first\":1}\n");
+    pictures_event(seen, EVENT_RUN, "", "before");
+    int fd = open_stream(h, "127.0.0.1");
+    cr_expect(read_until(fd, &text, "event: stats\ndata: {\"first\":1}\n\n"));
+    pictures_event(seen, EVENT_MEMBER, "student-0", "joined");
+    history_add(pictures_history(seen), &p);
+    http_server_wake(h);
+    cr_expect(read_until(fd, &text, "joined"), "%s", text.data);
+    cr_expect_not_null(strstr(text.data, "event: point\ndata: {\"seq\":1,"), "%s", text.data);
+    cr_expect_null(strstr(text.data, "before"), "a stream begins with what happens from now on");
+    put(PICTURE_STATS, "{\"too soon\":1}\n"); /* once a second, not more often */
+    pictures_event(seen, EVENT_MEMBER, "student-1", "left");
+    http_server_wake(h);
+    cr_expect(read_until(fd, &text, "left"));
+    cr_expect_null(strstr(text.data, "too soon"), "%s", text.data);
+    cr_expect_eq(http_server_n_streams(h), 1);
+    close_server(h);
+    cr_expect(read_until(fd, &text, "0\r\n\r\n"), "the end is told");
+    close(fd);
+    rt_buf_free(&text);
+}
+
+Test(http_server, more_streams_than_there_may_be_are_refused_and_probes_go_on)
+{
+    enum { N = 16 };
+    int fds[N];
+    http_server *h = open_server();
+    put(PICTURE_STATS, "{}\n");
+    for (int i = 0; i < N; i++) {
+        rt_buf text = {0};
+        fds[i] = open_stream(h, "127.0.0.1");
+        cr_assert(read_until(fds[i], &text, "event: stats"));
+        rt_buf_free(&text);
+    }
+    int one_more = open_stream(h, "127.0.0.1");
+    cr_expect_eq(read_status(one_more), 503);
+    close(one_more);
+    cr_expect_eq(ask(h, "127.0.0.1", HEALTH), 200);
+    close(fds[0]); /* noticed when something is sent */
+    for (int i = 0; i < 200 && http_server_n_streams(h) == N; i++) {
+        pictures_event(seen, EVENT_RUN, "", "hello");
+        http_server_wake(h);
+        usleep(10000);
+    }
+    cr_expect_eq(http_server_n_streams(h), N - 1);
+    for (int i = 1; i < N; i++) close(fds[i]);
+    close_server(h);
 }

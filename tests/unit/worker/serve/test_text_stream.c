@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "worker/serve/sse.h"
+#include "common/http_server/sse.h"
 #include "worker/serve/text_stream.h"
 
 /* Feed `bytes` in parts of `size`, taking after each; every piece and the whole are checked. */

@@ -1,7 +1,7 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 
-#include "worker/evaluate/wilson.h"
+#include "common/stats/wilson.h"
 
 typedef struct wilson_case {
     uint64_t n_right, n;

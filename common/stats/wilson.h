@@ -1,6 +1,6 @@
 /* The Wilson score interval of a share: honest for small samples and near 0 and 1. */
-#ifndef RT_WORKER_EVALUATE_WILSON_H
-#define RT_WORKER_EVALUATE_WILSON_H
+#ifndef RT_STATS_WILSON_H
+#define RT_STATS_WILSON_H
 
 #include <stdint.h>
 
@@ -14,7 +14,7 @@
  * @param n_right  at most n.
  * @param low,high out: within [0, 1]; 0 and 1 when n is 0, as nothing is known.
  * Source: Wilson 1927, J. Am. Stat. Assoc. 22(158), 209-212.
- * Checked by: tests/unit/worker/evaluate/test_wilson.c
+ * Checked by: tests/unit/stats/test_wilson.c
  */
 void wilson_interval(uint64_t n_right, uint64_t n, double *low, double *high);
 

@@ -1,0 +1,57 @@
+# Files as C arrays: cmake -DNAME=table -DOUT=path/table -DFILES=a=x.js|b=y.css -DGZIP=gzip -P embed.cmake
+string(REPLACE "|" ";" FILES "${FILES}")
+
+function(type_of file out)
+  set(type "application/octet-stream")
+  foreach(known "html:text/html; charset=utf-8" "css:text/css; charset=utf-8"
+      "js:text/javascript; charset=utf-8" "svg:image/svg+xml" "png:image/png" "ico:image/x-icon"
+      "json:application/json" "txt:text/plain; charset=utf-8" "woff2:font/woff2"
+      "webmanifest:application/manifest+json")
+    string(REGEX REPLACE ":.*" "" ending "${known}")
+    if(file MATCHES "\\.${ending}$")
+      string(REGEX REPLACE "^[a-z0-9]*:" "" type "${known}")
+    endif()
+  endforeach()
+  set(${out} "${type}" PARENT_SCOPE)
+endfunction()
+
+# The bytes of a file behind "static const unsigned char ARRAY[]"; an end is added that is not counted.
+function(array_of array path out n_out)
+  file(READ "${path}" hex HEX)
+  string(LENGTH "${hex}" n)
+  math(EXPR n "${n} / 2")
+  string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
+  # Lines that an editor can open.
+  string(REGEX REPLACE "(0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,0x..,)" "\\1\n" bytes "${bytes}")
+  set(${out} "static const unsigned char ${array}[] = {\n${bytes}0};\n" PARENT_SCOPE)
+  set(${n_out} ${n} PARENT_SCOPE)
+endfunction()
+
+set(arrays "")
+set(rows "")
+set(i 0)
+foreach(file ${FILES})
+  string(REGEX REPLACE "=[^=]*$" "" path "${file}")
+  string(REGEX MATCH "[^=]*$" known "${file}")
+  file(SHA256 "${path}" sha256)
+  type_of("${known}" type)
+  array_of(bytes_${i} "${path}" array n)
+  string(APPEND arrays "${array}")
+  set(gzip "NULL, 0")
+  if(GZIP)
+    execute_process(COMMAND "${GZIP}" -9 -n -c "${path}" OUTPUT_FILE "${OUT}.gz" RESULT_VARIABLE failed)
+    if(NOT failed)
+      array_of(gzip_${i} "${OUT}.gz" array n_gzip)
+      if(n_gzip LESS n)
+        string(APPEND arrays "${array}")
+        set(gzip "gzip_${i}, ${n_gzip}")
+      endif()
+    endif()
+    file(REMOVE "${OUT}.gz")
+  endif()
+  string(APPEND rows "    {\"${known}\", \"${type}\", \"${sha256}\", bytes_${i}, ${n}, ${gzip}},\n")
+  math(EXPR i "${i} + 1")
+endforeach()
+
+file(WRITE "${OUT}.h" "/* Made by cmake/embed.cmake. */\n#include \"common/base/embedded_file.h\"\n\nextern const rt_embedded_file ${NAME}[];\n")
+file(WRITE "${OUT}.c" "/* Made by cmake/embed.cmake. */\n#include \"${OUT}.h\"\n\n${arrays}\nconst rt_embedded_file ${NAME}[] = {\n${rows}    {NULL, NULL, NULL, NULL, 0, NULL, 0},\n};\n")
