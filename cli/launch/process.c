@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/stop.h"
 
 #define CODE_CANNOT_RUN 127
 
@@ -26,9 +27,7 @@ static _Noreturn void become(const process_spec *spec, pid_t parent, int report)
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != parent) _exit(CODE_CANNOT_RUN); /* the launcher died in between */
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGPIPE, SIG_DFL);
+    rt_stop_uninstall();
     int nothing = open("/dev/null", O_RDONLY);
     if (nothing > STDIN_FILENO) {
         dup2(nothing, STDIN_FILENO);

@@ -4,7 +4,7 @@
 #   (nothing)              every row of the matrix, on an optimised build
 #   --ci                   the tests tagged `ci`, on the sanitized build
 #   --only GLOB            files like tests/faults/GLOB*.bats
-#   --soak TIME [--seed N] random kills of random processes for so long (90, 30m, 2h)
+#   --soak TIME [--seed N] random kills of random processes for so long (90, 30m, 2h), or so many (1000x)
 #   --mutants [NAME]       defects patched into a copy of the sources: the suite has to turn red
 #   --report               write the figures of the last whole run into docs/reliability.md
 set -euo pipefail

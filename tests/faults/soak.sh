@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
-# soak.sh TIME SEED: runs, one after the other, in which a process chosen by the seed is killed with -9
-# every now and then; each run has to end with the dataset and the student of the undisturbed one.
+# soak.sh TIME|Nx SEED: runs, one after the other, in which a process chosen by the seed is killed with -9
+# every now and then, until the time is over or N were killed; each run has to end with the dataset and
+# the student of the undisturbed one.
 set -euo pipefail
 
 seed=$2
+seconds=1000000000
+kills_wanted=1000000000
 case "$1" in
+  *x) kills_wanted=${1%x} ;;
   *h) seconds=$((${1%h} * 3600)) ;;
   *m) seconds=$((${1%m} * 60)) ;;
   *) seconds=${1%s} ;;
@@ -12,7 +16,7 @@ esac
 end=$((SECONDS + seconds))
 n_runs=0
 n_kills=0
-echo "soak: seed $seed for $seconds s; again with: ./dev faults --soak $1 --seed $seed"
+echo "soak: seed $seed, $1; again with: ./dev faults --soak $1 --seed $seed"
 
 load() { local name=${1#../}; case "$name" in e2e/*) source "$RT_SOURCE_DIR/tests/$name.bash" ;; *) source "$RT_SOURCE_DIR/tests/faults/$name.bash" ;; esac; }
 load helpers
@@ -46,7 +50,7 @@ one_run() {
 }
 
 extra_pids=()
-while [ "$SECONDS" -lt "$end" ]; do
+while [ "$SECONDS" -lt "$end" ] && [ "$n_kills" -lt "$kills_wanted" ]; do
   n_runs=$((n_runs + 1))
   one_run || { echo "soak: run $n_runs of seed $seed failed after $n_kills kills; its folder is $folder" >&2; trap - EXIT; exit 1; }
   echo "soak: $n_runs runs, $n_kills kills, all with the same student"
