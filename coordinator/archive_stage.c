@@ -55,6 +55,13 @@ static outcome append_entry(archive_stage *s, const queue_entry *entry, size_t *
     return result;
 }
 
+static void note_disk_trouble(archive_stage *s, const rt_error *why, uint64_t now_ms)
+{
+    if (s->problem[0] == '\0') rt_log_error("archive.append", "%s", why->text);
+    snprintf(s->problem, sizeof s->problem, "%.255s", why->text);
+    s->retry_ms = now_ms + DISK_RETRY_MS;
+}
+
 /* Entries [0, *n_done) are in the archive or buried afterwards. */
 typedef struct batch {
     queue_entry entries[ARCHIVE_BATCH];
@@ -77,9 +84,7 @@ static rt_status append_all(archive_stage *s, queue *q, batch *b, uint64_t now_m
             continue;
         }
         case DISK_TROUBLE:
-            if (s->problem[0] == '\0') rt_log_error("archive.append", "%s", why.text);
-            snprintf(s->problem, sizeof s->problem, "%.255s", why.text);
-            s->retry_ms = now_ms + DISK_RETRY_MS;
+            note_disk_trouble(s, &why, now_ms);
             s->read_all_pending = false;
             return RT_OK;
         }
@@ -100,7 +105,8 @@ static rt_status pump(archive_stage *s, queue *q, batch *b, uint64_t now_ms, boo
         queue_read(q, stream, CONSUMER, pending, ARCHIVE_BATCH, 0, b->entries, &b->n, err);
     if (st != RT_OK) return st;
     if (b->n == 0) {
-        *is_empty = s->problem[0] == '\0';
+        *is_empty = true;
+        s->problem[0] = '\0'; /* nothing waits for the disk any more */
         s->read_all_pending = true;
         return RT_OK;
     }
@@ -131,4 +137,41 @@ rt_status archive_stage_pump(archive_stage *s, uint64_t now_ms, size_t *n_taken,
     s->read_all_pending = false; /* what was taken and not acknowledged is read again */
     st = queue_link_failed(s->link, st, &why, now_ms);
     return st == RT_OK ? RT_OK : rt_fail(err, st, "labels: %s", why.text);
+}
+
+/* A rejected record of an example that nobody came back from. */
+static rt_status append_rejected(archive_stage *s, size_t i_example, rt_error *err)
+{
+    static char reason[] = REASON_WORKER_DIED, raw[] = "";
+    example e = {0};
+    rt_status st = corpus_source_read(s->corpus, i_example, &e, err);
+    label_record r = {.id = e.id,
+                      .source_id = e.source_id,
+                      .input = e.input,
+                      .gold = e.gold,
+                      .reason = reason,
+                      .raw = raw}; /* borrows */
+    if (st == RT_OK) st = archive_append(s->archive, &r, err);
+    if (st == RT_EXISTS) st = RT_OK;
+    if (st == RT_OK) st = archive_sync(s->archive, err);
+    example_free(&e);
+    return st;
+}
+
+rt_status archive_stage_reject_blamed(archive_stage *s, uint64_t now_ms, rt_error *err)
+{
+    uint64_t i_example = 0;
+    while (lease_table_blamed(s->leases, &i_example)) {
+        rt_error why = {0};
+        rt_status st = append_rejected(s, i_example, &why);
+        if (st == RT_IO || st == RT_NOMEM) {
+            note_disk_trouble(s, &why, now_ms);
+            return RT_OK;
+        }
+        if (st != RT_OK) return rt_fail(err, st == RT_UNAVAILABLE ? RT_IO : st, "%s", why.text);
+        rt_log_warn("example.blamed", "number=%zu reason=" REASON_WORKER_DIED, (size_t)i_example);
+        s->n_archived++;
+        lease_table_archived(s->leases, i_example);
+    }
+    return RT_OK;
 }

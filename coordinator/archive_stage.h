@@ -9,7 +9,8 @@
 #include "coordinator/queue_link.h"
 #include "coordinator/recent_rows.h"
 
-#define ARCHIVE_BATCH 256
+#define ARCHIVE_BATCH      256
+#define REASON_WORKER_DIED "worker_died"
 
 /* Keeps everything it points to. */
 typedef struct archive_stage {
@@ -31,5 +32,7 @@ void archive_stage_begin(archive_stage *s);
  * (what is on disk is then unknown). */
 RT_MUST_USE rt_status archive_stage_pump(archive_stage *s, uint64_t now_ms, size_t *n_taken,
                                          bool *is_empty, rt_error *err);
+/* When the stream is empty: what the lease table blames for the deaths of teachers is rejected. */
+RT_MUST_USE rt_status archive_stage_reject_blamed(archive_stage *s, uint64_t now_ms, rt_error *err);
 
 #endif

@@ -5,12 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum shard_state { SHARD_PENDING, SHARD_LEASED, SHARD_DONE } shard_state;
+typedef enum shard_state { SHARD_PENDING, SHARD_LEASED, SHARD_BLAMED, SHARD_DONE } shard_state;
 
 typedef struct shard_row {
     uint32_t n_missing;
     uint8_t state;
+    bool alone;        /* its examples are granted one at a time */
+    uint16_t n_deaths; /* since something of it was archived */
 } shard_row;
+
+_Static_assert(sizeof(shard_row) == 8, "there may be millions");
 
 struct lease_table {
     uint64_t n_examples, shard_size, lease_ms;
@@ -19,6 +23,8 @@ struct lease_table {
     uint64_t n_shards;
     uint64_t low;   /* no shard below is pending */
     uint64_t limit; /* no shard from here on is granted */
+    uint64_t deaths_max;
+    uint64_t n_blamed; /* shards */
     lease *leases;
     size_t n_leases, leases_capacity;
     uint64_t n_missing, n_missing_leased;
@@ -65,15 +71,20 @@ void lease_table_free(lease_table *t)
     free(t);
 }
 
+static void make_pending(lease_table *t, uint64_t shard)
+{
+    t->shards[shard].state = SHARD_PENDING;
+    if (shard < t->low) t->low = shard;
+}
+
 /* Forget lease i; its shard becomes pending unless it is done. */
 static void drop_lease(lease_table *t, size_t i)
 {
     uint64_t shard = t->leases[i].shard;
     shard_row *row = &t->shards[shard];
     if (row->state == SHARD_LEASED) {
-        row->state = SHARD_PENDING;
         t->n_missing_leased -= row->n_missing;
-        if (shard < t->low) t->low = shard;
+        make_pending(t, shard);
     }
     memmove(&t->leases[i], &t->leases[i + 1], (t->n_leases - i - 1) * sizeof *t->leases);
     t->n_leases--;
@@ -104,6 +115,14 @@ static rt_status grow(lease_table *t, rt_error *err)
     return RT_OK;
 }
 
+/* The lowest example of a shard that is not archived; the shard must not be done. */
+static uint64_t first_missing(const lease_table *t, uint64_t shard)
+{
+    uint64_t i = shard * t->shard_size;
+    while (lease_table_is_archived(t, i)) i++;
+    return i;
+}
+
 rt_status lease_table_grant(lease_table *t, const char *worker, uint32_t n_held, uint64_t now_ms,
                             lease *out, bool *granted, rt_error *err)
 {
@@ -122,7 +141,10 @@ rt_status lease_table_grant(lease_table *t, const char *worker, uint32_t n_held,
     rt_status st = grow(t, err);
     if (st != RT_OK) return st;
     lease *l = &t->leases[t->n_leases++];
-    *l = (lease){.shard = t->low, .id = t->next_id++, .deadline_ms = now_ms + t->lease_ms};
+    *l = (lease){.shard = t->low,
+                 .id = t->next_id++,
+                 .deadline_ms = now_ms + t->lease_ms,
+                 .only = t->shards[t->low].alone ? first_missing(t, t->low) : LEASE_WHOLE};
     snprintf(l->worker, sizeof l->worker, "%s", worker);
     t->shards[l->shard].state = SHARD_LEASED;
     t->n_missing_leased += t->shards[l->shard].n_missing;
@@ -144,16 +166,46 @@ void lease_table_renew(lease_table *t, const char *worker, uint64_t now_ms)
             t->leases[i].deadline_ms = now_ms + t->lease_ms;
 }
 
+/* The holder of a shard, which is pending again, has died with it in hand. */
+static void note_death(lease_table *t, uint64_t shard)
+{
+    shard_row *row = &t->shards[shard];
+    if (t->deaths_max == 0 || row->state != SHARD_PENDING || ++row->n_deaths < t->deaths_max)
+        return;
+    row->n_deaths = 0;
+    if (row->alone) {
+        row->state = SHARD_BLAMED;
+        t->n_blamed++;
+    }
+    row->alone = true;
+}
+
 size_t lease_table_return(lease_table *t, const char *worker)
 {
     size_t n = 0;
     for (size_t i = t->n_leases; i-- > 0;) {
-        if (strcmp(t->leases[i].worker, worker) != 0) continue;
+        lease l = t->leases[i];
+        if (strcmp(l.worker, worker) != 0) continue;
         drop_lease(t, i);
+        if (!l.told_done) note_death(t, l.shard);
         n++;
     }
     t->n_returned += n;
     return n;
+}
+
+void lease_table_blame_after(lease_table *t, uint64_t deaths_max)
+{
+    t->deaths_max = RT_MIN(deaths_max, (uint64_t)UINT16_MAX);
+}
+
+bool lease_table_blamed(const lease_table *t, uint64_t *i_example)
+{
+    if (t->n_blamed == 0) return false;
+    uint64_t shard = 0;
+    while (t->shards[shard].state != SHARD_BLAMED) shard++;
+    *i_example = first_missing(t, shard);
+    return true;
 }
 
 size_t lease_table_expire(lease_table *t, uint64_t now_ms)
@@ -191,6 +243,13 @@ size_t lease_table_stream_empty(lease_table *t)
     return n;
 }
 
+/* What was granted alone is here: on to the next of its shard. */
+static void end_alone(lease_table *t, uint64_t shard, uint64_t i_example)
+{
+    for (size_t i = t->n_leases; i-- > 0;)
+        if (t->leases[i].shard == shard && t->leases[i].only == i_example) drop_lease(t, i);
+}
+
 static void complete_shard(lease_table *t, uint64_t shard)
 {
     t->shards[shard].state = SHARD_DONE;
@@ -206,10 +265,18 @@ void lease_table_archived(lease_table *t, uint64_t i_example)
     t->archived[i_example / 8] |= (uint8_t)(1u << (i_example % 8));
     uint64_t shard = i_example / t->shard_size;
     shard_row *row = &t->shards[shard];
+    bool was_blamed = row->state == SHARD_BLAMED;
     row->n_missing--;
+    row->n_deaths = 0;
     t->n_missing--;
     if (row->state == SHARD_LEASED) t->n_missing_leased--;
-    if (row->n_missing == 0) complete_shard(t, shard);
+    if (was_blamed) t->n_blamed--;
+    if (row->n_missing == 0)
+        complete_shard(t, shard);
+    else if (was_blamed)
+        make_pending(t, shard);
+    else if (row->alone)
+        end_alone(t, shard, i_example);
 }
 
 void lease_table_close(lease_table *t)

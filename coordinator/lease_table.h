@@ -9,6 +9,11 @@
  * Examples become archived whoever wrote them. Grants go in corpus order. A worker whose request
  * was answered and whose answer was lost says how many shards it holds; what it does not know of is
  * granted again instead of a new one, so repeats and late messages leak no lease.
+ *
+ * An example may kill whoever works on it, and its shard is the first that the next worker gets. When
+ * deaths_max holders of a shard died and nothing of it came, its examples are granted one at a time;
+ * when as many died with one example in hand, that one is blamed: its shard waits until it is archived,
+ * rejected by whoever asks lease_table_blamed(). Counts are of this process's life.
  */
 #ifndef RT_COORDINATOR_LEASE_TABLE_H
 #define RT_COORDINATOR_LEASE_TABLE_H
@@ -16,6 +21,7 @@
 #include "common/base/bytes.h"
 
 #define LEASE_WORKER_SIZE 64
+#define LEASE_WHOLE       UINT64_MAX
 
 typedef struct lease_table lease_table;
 
@@ -23,6 +29,7 @@ typedef struct lease {
     uint64_t shard;
     uint64_t id;
     uint64_t deadline_ms;
+    uint64_t only;  /* the one example it is for, or LEASE_WHOLE */
     bool told_done; /* its teacher says that all records are in the stream */
     char worker[LEASE_WORKER_SIZE];
 } lease;
@@ -46,6 +53,10 @@ void lease_table_limit(lease_table *t, uint64_t n_shards);
 void lease_table_renew(lease_table *t, const char *worker, uint64_t now_ms);
 /* The holder is dead or was replaced: its leases go back. Returns how many. */
 size_t lease_table_return(lease_table *t, const char *worker);
+/* Deaths until examples are granted one at a time, and until one is blamed; 0, as at first: never. */
+void lease_table_blame_after(lease_table *t, uint64_t deaths_max);
+/* The lowest example that is blamed; false when none is. It stays until it is archived. */
+bool lease_table_blamed(const lease_table *t, uint64_t *i_example);
 /* Leases whose time is over go back. Returns how many. */
 size_t lease_table_expire(lease_table *t, uint64_t now_ms);
 /* LeaseDone. False for a lease that is not the worker's any more (harmless). */

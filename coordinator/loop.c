@@ -47,6 +47,7 @@ static rt_status open_leases(coordinator *co, rt_error *err)
                        co->stage == STAGE_TRAIN ? co->dataset : "corpus.files");
     rt_status st = lease_table_new(n, c->label.shard_size, c->label.lease_ms, &co->leases, err);
     if (st != RT_OK) return st;
+    lease_table_blame_after(co->leases, c->label.deaths_max);
     co->archiving = (archive_stage){
         .archive = co->archive, .corpus = co->corpus, .leases = co->leases, .link = co->link};
     archive_stage_begin(&co->archiving);

@@ -231,7 +231,8 @@ static void on_lease_request(coordinator *co, const net_incoming *in, const memb
                                         .input = e->input,
                                         .source_id = e->source_id == NULL ? "" : e->source_id,
                                         .gold = e->gold,
-                                        .done = lease_table_is_archived(co->leases, first + i)};
+                                        .done = lease_table_is_archived(co->leases, first + i) ||
+                                                (l.only != LEASE_WHOLE && l.only != first + i)};
     }
     m.lease_grant = (wire_lease_grant){.granted = true,
                                        .shard = l.shard,
@@ -241,8 +242,8 @@ static void on_lease_request(coordinator *co, const net_incoming *in, const memb
                                        .examples = list,
                                        .n_examples = n};
     fault_point("coordinator.leasing");
-    rt_log_debug("lease.granted", "shard=%" PRIu64 " lease=%" PRIu64 " worker=%s", l.shard, l.id,
-                 who->name);
+    rt_log_debug("lease.granted", "shard=%" PRIu64 " lease=%" PRIu64 " alone=%d worker=%s", l.shard,
+                 l.id, l.only != LEASE_WHOLE, who->name);
 out:
     if (st != RT_OK) rt_log_error("lease.grant", "worker=%s %s", who->name, why.text);
     send_answer(co, in, &m);

@@ -52,6 +52,7 @@ static rt_status archive_labels(coordinator *co, bool *busy, bool *is_empty, rt_
     }
     uint64_t n_buried = co->archiving.n_buried;
     rt_status st = archive_stage_pump(&co->archiving, co->now_ms, &n, is_empty, err);
+    if (st == RT_OK && *is_empty) st = archive_stage_reject_blamed(&co->archiving, co->now_ms, err);
     if (st != RT_OK) return st;
     if (co->archiving.n_buried > n_buried)
         tell(co, EVENT_QUEUE, "", "%" PRIu64 " entries of the stream of labels were put aside",

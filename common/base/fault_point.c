@@ -173,8 +173,8 @@ void fault_point(const char *name)
         if (strcmp(rules[i].point, name) == 0 && strikes(&rules[i])) strike(&rules[i]);
 }
 
-/* The next rule for KIND(TEXT) with TEXT in the path, from *i on. */
-static fault_rule *next_for_file(const char *kind, const char *path, size_t *i)
+/* The next rule for KIND(TEXT) with TEXT in what it is about, from *i on. */
+static fault_rule *next_about(const char *kind, const char *about, size_t *i)
 {
     size_t n_kind = strlen(kind);
     while (*i < n_rules) {
@@ -183,9 +183,17 @@ static fault_rule *next_for_file(const char *kind, const char *path, size_t *i)
         size_t n = strlen(r->point);
         if (strncmp(r->point, kind, n_kind) != 0 || r->point[n_kind] != '(') continue;
         snprintf(text, sizeof text, "%.*s", (int)(n - n_kind - 2), r->point + n_kind + 1);
-        if (strstr(path, text) != NULL) return r;
+        if (strstr(about, text) != NULL) return r;
     }
     return NULL;
+}
+
+void fault_point_about(const char *name, const char *about)
+{
+    fault_rule *r;
+    pthread_once(&once, read_rules);
+    for (size_t i = 0; (r = next_about(name, about, &i)) != NULL;)
+        if (strikes(r)) strike(r);
 }
 
 static void write_part(int fd, const void *bytes, size_t n)
@@ -198,7 +206,7 @@ int fault_write(int fd, const void *bytes, size_t n, const char *path)
 {
     fault_rule *r;
     pthread_once(&once, read_rules);
-    for (size_t i = 0; (r = next_for_file("write", path, &i)) != NULL;) {
+    for (size_t i = 0; (r = next_about("write", path, &i)) != NULL;) {
         if (!strikes(r)) continue;
         if (r->action == FAULT_TORN) {
             write_part(fd, bytes, RT_MIN(n, (size_t)r->value));
@@ -218,7 +226,7 @@ int fault_sync(const char *path)
 {
     fault_rule *r;
     pthread_once(&once, read_rules);
-    for (size_t i = 0; (r = next_for_file("sync", path, &i)) != NULL;) {
+    for (size_t i = 0; (r = next_about("sync", path, &i)) != NULL;) {
         if (!strikes(r)) continue;
         if (r->action == FAULT_ERROR) return (int)r->value;
         strike(r);

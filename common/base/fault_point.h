@@ -19,7 +19,8 @@
  *     full           ENOSPC for as long as the file `full` is in the folder
  *     torn=BYTES     of a write: so many bytes of it, then SIGKILL
  *
- * The point of a write is write(TEXT) for every file whose path holds TEXT.
+ * The point of a write is write(TEXT) for every file whose path holds TEXT; that of work on a text is
+ * POINT(TEXT) for every text that holds TEXT, such as teacher.renders(poison).
  */
 #ifndef RT_BASE_FAULT_POINT_H
 #define RT_BASE_FAULT_POINT_H
@@ -31,6 +32,9 @@
 /* Passing `name`; may not return. Safe from any thread. */
 void fault_point(const char *name);
 
+/* Passing `name` with a text in hand: the point is NAME(TEXT). */
+void fault_point_about(const char *name, const char *about);
+
 /* Before the n bytes are written to fd, which is the file `path`. Returns 0, or the errno to fail
  * with; then, or before the process dies, a part of the bytes may have been written. */
 int fault_write(int fd, const void *bytes, size_t n, const char *path);
@@ -41,6 +45,7 @@ int fault_sync(const char *path);
 #else /* macros, so that a release build has not even the names */
 
 #define fault_point(name)               ((void)0)
+#define fault_point_about(name, about)  ((void)0)
 #define fault_write(fd, bytes, n, path) 0
 #define fault_sync(path)                0
 

@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define WAKE_SIGNAL      SIGURG      /* ignored where nobody handles it, and used for nothing else */
+#define WAKE_SIGNAL      SIGURG /* ignored where nobody handles it, and used for nothing else */
 #define WAKE_STACK_BYTES (64u << 10) /* a frame with AMX takes 11 KB */
 
 /* Signals belong to the process, and so does what they ask for. */

@@ -231,6 +231,8 @@ rt_status ckpt_commit(const char *root, const ckpt_manifest *m, rt_error *err)
     if ((st = ckpt_folder(root, m->version, false, folder, sizeof folder, err)) != RT_OK) goto out;
     if (is_committed(folder, m)) {
         st = rt_fs_remove_tree(partial, err);
+        if (st == RT_OK)
+            st = rt_fs_sync_dir(root, err); /* that may be what failed the first time */
         goto out;
     }
     if ((st = check_files(partial, m, false, err)) != RT_OK) goto out;

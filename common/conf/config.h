@@ -186,6 +186,7 @@ typedef struct escalate_config {
 typedef struct label_config {
     uint64_t shard_size; /* examples a lease carries */
     uint64_t lease_ms;
+    uint64_t deaths_max;       /* of a shard's teachers, then of one example's; 0: no end */
     double rejected_share_max; /* stop when a larger share of a run's rows is rejected; 1: never */
     uint64_t smoke_rows;       /* go first, before the rest; 0: no smoke phase */
     double smoke_rejected_share_max;

@@ -38,3 +38,17 @@ PY
   [ "$(rejected)" -ge 1 ]
   judge 12 "refused, broken off, never answered" --figure kills=1
 }
+
+labelled_ids() { cut -c 1-48 "$1/dataset/labels.jsonl" | sort; }
+
+# Three deaths until the rows of its shard are handed out one at a time, then three with each of the two.
+@test "12: examples that kill every teacher that gets them" {
+  sed -i -e '30i {"question":"What is poison one?","answer":"1","text":"4 # 4"}' \
+    -e '33i {"question":"What is poison two?","answer":"1","text":"4 # 4"}' recorded.jsonl
+  begin "teacher.renders(What is poison):kill:1:100" "${CLUSTER[@]}"
+  finish
+  [ "$(rejected)" -eq 2 ]
+  [ "$(grep -c '"reason":"worker_died"' run/dataset/rejected.jsonl)" -eq 2 ]
+  diff <(labelled_ids run) <(labelled_ids "$base/run")
+  judge 12 "kills who labels it" --strikes 9
+}

@@ -33,17 +33,20 @@ leaves_in_time() {
 
 @test "18: a rolling restart of every child, one after the other" {
   local one
-  begin "" "${CLUSTER[@]}"
+  begin student.after_read:delay=150:1:0 "${CLUSTER[@]}"
   wait_until 60 at_least step 3
   for one in student-0 student-1 server-0 server-1 coordinator; do
-    local before; before=$(stat_of step)
     kill -TERM "$(pid_of "$one")"
     note_strike "$one"
     wait_until 60 restarted "$one"
   done
   finish
   ! grep -E "(student|server|coordinator)[-0-9]* left with exit code" run.err
-  judge_same 18 "rolling restart" --strikes 5
+  judge_same 18 "rolling restart" --strikes 6
 }
 
-restarted() { [ "$(grep -cE 'joined name='"$1"' |coordinator.ready' run/logs/coordinator.log)" -ge 2 ]; }
+restarted() {
+  local sign="joined name=$1 "
+  [ "$1" != coordinator ] || sign=coordinator.ready
+  [ "$(grep -c "$sign" run/logs/coordinator.log)" -ge 2 ]
+}

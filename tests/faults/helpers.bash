@@ -7,6 +7,7 @@ load ../e2e/helpers
 
 FAULTS=$SOURCE/tests/faults
 TCP_PROXY=${RT_BUILD_DIR:-build/faults}/tcp-proxy
+DISK_CALLS=${RT_BUILD_DIR:-build/faults}/disk-calls.so
 CLOCK_JUMP=${RT_BUILD_DIR:-build/faults}/clock-jump.so
 export RETORT
 CLUSTER=(--set launch.teachers=2 --set launch.students=2 --set launch.servers=2)

@@ -13,7 +13,7 @@ ROWS = {
     11: "leases shorter than the work", 12: "poison examples", 13: "corrupt bytes on the wire",
     14: "corrupt files", 15: "strangers: keys, floods, garbage", 16: "clocks that jump",
     17: "two processes with one identity", 18: "SIGTERM to each role", 19: "scaling in mid-run",
-    20: "metrics against the truth",
+    20: "metrics against the truth", 21: "the order of writes, syncs and renames",
 }
 
 

@@ -224,6 +224,7 @@ static void open_all(coordinator_node *n)
         lease_table_new(sim->shape.n_examples, c->label.shard_size, c->label.lease_ms, &co->leases,
                         &err) != RT_OK)
         sim_fail("the coordinator does not start: %s", err.text);
+    lease_table_blame_after(co->leases, c->label.deaths_max);
     co->archiving = (archive_stage){
         .archive = co->archive, .corpus = co->corpus, .leases = co->leases, .link = co->link};
     archive_stage_begin(&co->archiving);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/fault_point.h"
 #include "worker/teacher/ask_samples.h"
 #include "worker/teacher/give_label.h"
 #include "worker/teacher/make_record.h"
@@ -42,7 +43,9 @@ static rt_status stage_start(stage *s, const labeller *l, const shard_example *c
         label_item *it = &s->items[i];
         it->example = examples[i];
         it->wanted = whole || !examples[i]->done;
-        if (!it->wanted || !generates) continue;
+        if (!it->wanted) continue;
+        fault_point_about("teacher.renders", examples[i]->input);
+        if (!generates) continue;
         rt_status st = prompt_profile_render(l->prompts, examples[i]->input, &it->prompt, err);
         if (st != RT_OK) return st;
     }

@@ -54,6 +54,24 @@ Test(fault_point, kills_at_the_nth_passing_and_as_often_as_told)
     temp_folder_free(folder);
 }
 
+Test(fault_point, strikes_at_the_text_it_is_about)
+{
+    char *folder = temp_folder_new();
+    int status = 0;
+    choose(folder, "reads(poison):kill:1:9");
+    pid_t pid = fork();
+    if (pid == 0) {
+        fault_point_about("reads", "bread");
+        fault_point_about("writes", "poison");
+        if (!is_noted(folder, "reads(poison).1")) fault_point_about("reads", "some poison too");
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    cr_expect(is_noted(folder, "reads(poison).1"));
+    temp_folder_free(folder);
+}
+
 Test(fault_point, refuses_a_write_and_leaves_a_part_of_it)
 {
     struct stat info;

@@ -274,3 +274,87 @@ Test(lease_table, a_finished_table_leaves_out_what_is_missing_and_still_counts_i
     lease_table_count(t, &counts);
     cr_expect_eq(counts.n_examples_pending, 20);
 }
+
+/* ---- examples that kill whoever works on them ---- */
+
+static void die_with(uint64_t n, lease *out)
+{
+    for (uint64_t i = 0; i < n; i++) {
+        cr_assert(grant("w", 0, 0, out));
+        cr_assert_eq(lease_table_return(t, "w"), 1);
+    }
+}
+
+Test(lease_table, hands_out_one_at_a_time_when_too_many_died_with_a_shard)
+{
+    lease l;
+    lease_counts c;
+    open_table(20, 10);
+    lease_table_blame_after(t, 3);
+    die_with(3, &l);
+    cr_expect_eq(l.only, LEASE_WHOLE, "the third still had the whole of it");
+    for (uint64_t i = 0; i < 10; i++) {
+        cr_assert(grant("w", 0, 0, &l));
+        cr_expect_eq(l.shard, 0);
+        cr_expect_eq(l.only, i);
+        lease_table_told_done(t, "w", l.shard, l.id);
+        lease_table_archived(t, i);
+        cr_expect_eq(lease_table_n_leases(t), 0, "one alone ends with its example");
+    }
+    cr_assert(grant("w", 0, 0, &l));
+    cr_expect_eq(l.shard, 1);
+    cr_expect_eq(l.only, LEASE_WHOLE);
+    lease_table_count(t, &c);
+    cr_expect_eq(c.n_shards_done, 1);
+    cr_expect_eq(c.n_redelivered, 0);
+}
+
+Test(lease_table, blames_an_example_and_goes_on_with_the_others)
+{
+    lease l;
+    uint64_t blamed = 0;
+    open_table(20, 10);
+    lease_table_blame_after(t, 2);
+    lease_table_archived(t, 0);
+    die_with(4, &l);
+    cr_expect_eq(l.only, 1);
+    cr_assert(lease_table_blamed(t, &blamed));
+    cr_expect_eq(blamed, 1);
+    cr_assert(grant("v", 0, 0, &l));
+    cr_expect_eq(l.shard, 1, "a shard with a blamed example waits");
+    lease_table_archived(t, blamed);
+    cr_expect_not(lease_table_blamed(t, &blamed));
+    die_with(1, &l);
+    cr_expect_eq(l.shard, 0);
+    cr_expect_eq(l.only, 2);
+    cr_expect_not(lease_table_blamed(t, &blamed), "the second one's deaths are its own");
+    die_with(1, &l);
+    cr_assert(lease_table_blamed(t, &blamed));
+    cr_expect_eq(blamed, 2);
+}
+
+Test(lease_table, counts_only_deaths_that_nothing_came_before)
+{
+    lease l;
+    open_table(10, 10);
+    lease_table_blame_after(t, 2);
+    die_with(1, &l);
+    lease_table_archived(t, 4);
+    die_with(1, &l);
+    cr_assert(grant("w", 0, 0, &l));
+    cr_expect_eq(l.only, LEASE_WHOLE);
+    lease_table_told_done(t, "w", l.shard, l.id);
+    lease_table_return(t, "w");
+    cr_assert(grant("w", 0, 0, &l));
+    cr_expect_eq(l.only, LEASE_WHOLE, "who has told that all is done did not die of it");
+}
+
+Test(lease_table, never_blames_without_a_limit)
+{
+    lease l;
+    uint64_t blamed = 0;
+    open_table(10, 10);
+    die_with(1000, &l);
+    cr_expect_eq(l.only, LEASE_WHOLE);
+    cr_expect_not(lease_table_blamed(t, &blamed));
+}
