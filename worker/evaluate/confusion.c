@@ -60,8 +60,7 @@ rt_status confusion_new(const char *const *names, size_t n_names, confusion **ou
     rt_status st = RT_OK;
     confusion *c = rt_calloc(1, sizeof *c);
     if (c == NULL) return rt_fail(err, RT_NOMEM, "confusion matrix");
-    for (size_t i = 0, row; st == RT_OK && i < n_names; i++)
-        st = find_name(c, names[i], &row, err);
+    for (size_t i = 0, row; st == RT_OK && i < n_names; i++) st = find_name(c, names[i], &row, err);
     if (st == RT_OK)
         *out = c;
     else
@@ -176,6 +175,6 @@ json_t *confusion_to_json(const confusion *c)
         matrix = matrix_to_json(c);
     }
     return json_pack("{s:I, s:I, s:o, s:o, s:o, s:I}", "n", (json_int_t)c->n, "unreadable",
-                     (json_int_t)c->n_unreadable, "labels", labels, "matrix", matrix, "pairs", pairs,
-                     "pairs_more", (json_int_t)n_more);
+                     (json_int_t)c->n_unreadable, "labels", labels, "matrix", matrix, "pairs",
+                     pairs, "pairs_more", (json_int_t)n_more);
 }

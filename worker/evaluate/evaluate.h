@@ -37,10 +37,10 @@ typedef struct eval_class {
 
 typedef struct eval_shown {
     char *input, *gold;
-    char *wrote;   /* what the student wrote */
-    char *label;   /* NULL: could not be read */
+    char *wrote;     /* what the student wrote */
+    char *label;     /* NULL: could not be read */
     char *rationale; /* the student's, before its label or asked for by itself; NULL: none */
-    char *teacher; /* the teacher's label; NULL: not known */
+    char *teacher;   /* the teacher's label; NULL: not known */
     bool right;
 } eval_shown;
 

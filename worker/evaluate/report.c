@@ -44,8 +44,7 @@ static json_t *example_json(const eval_shown *s)
 static json_t *shown_json(const eval_result *r)
 {
     json_t *out = json_array();
-    for (size_t i = 0; i < r->n_shown; i++)
-        json_array_append_new(out, example_json(&r->shown[i]));
+    for (size_t i = 0; i < r->n_shown; i++) json_array_append_new(out, example_json(&r->shown[i]));
     return out;
 }
 

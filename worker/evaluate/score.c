@@ -273,7 +273,8 @@ static rt_status fill_shown(const scoring *s, size_t i_row, eval_shown *shown, r
     shown->right = s->right[i_row];
     bool ok = copy_if_any(s->rows->rows[i_row].input, &shown->input) &&
               copy_if_any(s->gold[i_row], &shown->gold) && copy_if_any(a->raw, &shown->wrote) &&
-              copy_if_any(a->label, &shown->label) && copy_if_any(a->rationale, &shown->rationale) &&
+              copy_if_any(a->label, &shown->label) &&
+              copy_if_any(a->rationale, &shown->rationale) &&
               copy_if_any(s->teacher[i_row], &shown->teacher);
     return ok ? RT_OK : rt_fail(err, RT_NOMEM, "an example");
 }
@@ -349,8 +350,8 @@ static rt_status keep_examples(const scoring *s, const eval_options *how, eval_r
 static rt_status score_confusion(const scoring *s, eval_result *result, rt_error *err)
 {
     bool is_class = s->rules.kind == RULE_CLASS;
-    rt_status st = confusion_new(s->rules.classes, is_class ? s->rules.n_classes : 0,
-                                 &result->confusion, err);
+    rt_status st =
+        confusion_new(s->rules.classes, is_class ? s->rules.n_classes : 0, &result->confusion, err);
     for (size_t i = 0; st == RT_OK && i < s->rows->n; i++)
         st = confusion_add(result->confusion, s->gold[i],
                            s->right[i] ? s->gold[i] : s->answers[i].label, err);

@@ -23,8 +23,7 @@ void judged_record_free(judged_record *judged)
 static char *said_before(const char *meta)
 {
     json_t *root = json_loads(meta, 0, NULL);
-    const char *said =
-        json_string_value(json_object_get(json_object_get(root, "gold"), "said"));
+    const char *said = json_string_value(json_object_get(json_object_get(root, "gold"), "said"));
     char *copy = said != NULL ? strdup(said) : NULL;
     json_decref(root);
     return copy;

@@ -208,8 +208,8 @@ static rt_status add_training(rt_buf *out, const config *c, rt_error *err)
         [PRESET_STEP_BY_STEP] = "labels and rationales as two tasks",
         [PRESET_LABEL_ONLY] = "labels alone",
         [PRESET_RATIONALE_FIRST] = "rationales with the label behind them"};
-    rt_status st = rt_buf_printf(out, err, "\n## Training\n\nIt learnt %s",
-                                 presets[c->train.preset]);
+    rt_status st =
+        rt_buf_printf(out, err, "\n## Training\n\nIt learnt %s", presets[c->train.preset]);
     /* Of a native teacher it is a folder of this machine. */
     if (st == RT_OK && c->teacher.backend == TEACHER_OPENAI)
         st = rt_buf_printf(out, err, " from the model `%s`", c->teacher.model);
@@ -241,8 +241,7 @@ rt_status model_card_write(const config *c, const model_config *shape, const stu
     rt_status st = rt_buf_printf(
         &out, err,
         "---\nlibrary_name: transformers\npipeline_tag: %s\n"
-        "tags:\n- distillation\n- retort\n" MODEL_CARD_INDEX "\n" MODEL_CARD_INDEX_END
-        "\n---\n\n"
+        "tags:\n- distillation\n- retort\n" MODEL_CARD_INDEX "\n" MODEL_CARD_INDEX_END "\n---\n\n"
         "# %s\n\n"
         "A small language model for one task, `%s`, distilled step by step from a larger one with "
         "retort %s.\n"

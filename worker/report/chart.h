@@ -19,8 +19,8 @@
 /* Borrows everything. A point that is not finite breaks the line. */
 typedef struct chart_line {
     const char *name;
-    const double *x, *y;         /* [n] */
-    const double *low, *high;    /* [n], a band behind the line; NULL: none */
+    const double *x, *y;      /* [n] */
+    const double *low, *high; /* [n], a band behind the line; NULL: none */
     size_t n;
     bool marks; /* a dot at each point */
 } chart_line;

@@ -145,7 +145,8 @@ rt_status columns_add(columns *c, const json_t *object, rt_error *err)
 const char *columns_problem(const columns *c)
 {
     if (c->is_mixed) return "A field holds values of different types.";
-    if (c->too_many) return "There are more fields than can be declared: keys of an object are data.";
+    if (c->too_many)
+        return "There are more fields than can be declared: keys of an object are data.";
     return NULL;
 }
 
@@ -171,8 +172,8 @@ static rt_status put_type(const column *c, const char *indent, size_t depth, rt_
     int n = (int)(2 * depth);
     const column *element = c->n > 0 ? &c->children[0] : NULL;
     if (c->kind == COLUMN_OBJECT) {
-        rt_status st = rt_buf_printf(out, err, "%s%*sstruct:%s\n", indent, n, "",
-                                     c->n == 0 ? " []" : "");
+        rt_status st =
+            rt_buf_printf(out, err, "%s%*sstruct:%s\n", indent, n, "", c->n == 0 ? " []" : "");
         return st == RT_OK ? put_fields(c, indent, depth, out, err) : st;
     }
     if (c->kind != COLUMN_LIST)

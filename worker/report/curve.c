@@ -42,8 +42,6 @@ void curve_add(curve *c, double x, double y)
 curve_point curve_at(const curve *c, size_t i)
 {
     const curve_bucket *b = &c->buckets[i];
-    return (curve_point){.x = b->sum_x / (double)b->n,
-                         .y = b->sum_y / (double)b->n,
-                         .low = b->low,
-                         .high = b->high};
+    return (curve_point){
+        .x = b->sum_x / (double)b->n, .y = b->sum_y / (double)b->n, .low = b->low, .high = b->high};
 }

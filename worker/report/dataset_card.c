@@ -56,9 +56,8 @@ static rt_status look_at(const char *folder, card_file *f, rt_error *err)
 
 static const char *size_category(uint64_t n)
 {
-    static const char *const names[] = {"n<1K",        "1K<n<10K", "10K<n<100K",
-                                        "100K<n<1M",   "1M<n<10M", "10M<n<100M",
-                                        "100M<n<1B"};
+    static const char *const names[] = {"n<1K",     "1K<n<10K",   "10K<n<100K", "100K<n<1M",
+                                        "1M<n<10M", "10M<n<100M", "100M<n<1B"};
     size_t i = 0;
     for (uint64_t limit = 1000; n >= limit && i + 1 < RT_COUNT(names); limit *= 10) i++;
     return names[i];
@@ -92,8 +91,9 @@ static rt_status put_front_matter(const report_request *ask, const json_t *data,
                            card_task_category(ask->config), size_category(files[0].n));
     for (size_t i = 0; st == RT_OK && i < n; i++) {
         if (files[i].n == 0) continue; /* an empty file cannot be read */
-        st = rt_buf_printf(out, err, "- config_name: %s\n%s  data_files:\n  - split: train\n"
-                                     "    path: %s\n",
+        st = rt_buf_printf(out, err,
+                           "- config_name: %s\n%s  data_files:\n  - split: train\n"
+                           "    path: %s\n",
                            files[i].config, i == 0 ? "  default: true\n" : "", files[i].name);
     }
     if (st == RT_OK) st = put_features(files, n, out, err);
@@ -126,11 +126,10 @@ static rt_status put_origin(const config *c, rt_buf *out, rt_error *err)
         if (st == RT_OK) st = put_code(c->teacher.model, out, err);
     }
     if (st == RT_OK)
-        st = rt_buf_printf(out, err, ", asked %s%s.\n",
-                           c->prompt.exemplars[0] != '\0' ? "with worked examples"
-                                                          : "without worked examples",
-                           c->quality.samples > 1 ? ", several times a row, and put to the vote"
-                                                  : "");
+        st = rt_buf_printf(
+            out, err, ", asked %s%s.\n",
+            c->prompt.exemplars[0] != '\0' ? "with worked examples" : "without worked examples",
+            c->quality.samples > 1 ? ", several times a row, and put to the vote" : "");
     return st;
 }
 
@@ -180,24 +179,25 @@ static rt_status put_body(const report_request *ask, const json_t *data, const c
                              err);
     for (size_t i = 0; st == RT_OK && i < n; i++)
         if (columns_problem(files[i].columns) != NULL)
-            st = rt_buf_printf(out, err,
-                               "\nThe columns of `%s` are not declared: %s `retort export --dataset "
-                               "prompt-completion` writes rows of two texts.\n",
-                               files[i].name, columns_problem(files[i].columns));
+            st =
+                rt_buf_printf(out, err,
+                              "\nThe columns of `%s` are not declared: %s `retort export --dataset "
+                              "prompt-completion` writes rows of two texts.\n",
+                              files[i].name, columns_problem(files[i].columns));
     if (st == RT_OK)
-        st = rt_buf_add_text(
-            out,
-            "\n## Columns\n\n"
-            "| column | meaning |\n|---|---|\n"
-            "| `id` | 128-bit hash of the task's name and the input |\n"
-            "| `input` | the example as it was shown |\n"
-            "| `label` | the answer in canonical form |\n"
-            "| `rationale` | the reasoning before it; null where there was none |\n"
-            "| `gold` | the true answer where the corpus knows it |\n"
-            "| `reason`, `raw` | of rejected rows: why, and the text |\n"
-            "| `meta` | teacher, sampling, tokens, vote, filters |\n"
-            "| `check` | hash of the line before it, against damage |\n",
-            err);
+        st =
+            rt_buf_add_text(out,
+                            "\n## Columns\n\n"
+                            "| column | meaning |\n|---|---|\n"
+                            "| `id` | 128-bit hash of the task's name and the input |\n"
+                            "| `input` | the example as it was shown |\n"
+                            "| `label` | the answer in canonical form |\n"
+                            "| `rationale` | the reasoning before it; null where there was none |\n"
+                            "| `gold` | the true answer where the corpus knows it |\n"
+                            "| `reason`, `raw` | of rejected rows: why, and the text |\n"
+                            "| `meta` | teacher, sampling, tokens, vote, filters |\n"
+                            "| `check` | hash of the line before it, against damage |\n",
+                            err);
     if (st == RT_OK) st = put_origin(ask->config, out, err);
     if (st == RT_OK) st = put_scores(data, out, err);
     if (st == RT_OK)
@@ -227,7 +227,8 @@ rt_status dataset_card_write(const report_request *ask, const json_t *data, rt_e
     if (st == RT_OK) st = rt_fs_join(path, sizeof path, folder, "README.md", err);
     if (st != RT_OK || ask->dataset != NULL || !rt_fs_exists(folder)) return st;
     if ((st = may_replace(path, OWN_LINE, &may, err)) != RT_OK || !may) return st;
-    for (size_t i = 0; st == RT_OK && i < RT_COUNT(files); i++) st = look_at(folder, &files[i], err);
+    for (size_t i = 0; st == RT_OK && i < RT_COUNT(files); i++)
+        st = look_at(folder, &files[i], err);
     if (st == RT_OK && files[0].n > 0) {
         st = put_front_matter(ask, data, files, RT_COUNT(files), &out, err);
         if (st == RT_OK) st = put_body(ask, data, files, RT_COUNT(files), &out, err);

@@ -102,7 +102,9 @@ static void add_run(gathering *g)
     if (g->ask->config != NULL) add_config_facts(g->ask->config, run);
     json_object_set_new(run, "folder", gather_text(g->ask->run_dir, PATH_MAX));
     json_object_set_new(run, "state",
-                        json_string(r == NULL ? "unfinished" : failed ? "failed" : "complete"));
+                        json_string(r == NULL ? "unfinished"
+                                    : failed  ? "failed"
+                                              : "complete"));
     if (r != NULL) json_object_set(run, "stage", json_object_get(r, "stage"));
     json_object_set_new(g->data, "run", run);
     if (failed) gather_miss(g, "The run failed: %s", text_of(r, "reason"));
@@ -125,10 +127,9 @@ static void copy_keys(const json_t *from, const char *const *keys, size_t n, jso
 
 static void add_training(gathering *g)
 {
-    static const char *const keys[] = {"steps",      "tokens",   "loss",         "best_version",
-                                       "best_by",    "rewinds",  "too_long",     "n_vocab",
-                                       "repeatable", "mode",     "student_time", "staleness",
-                                       "backups",    "survey"};
+    static const char *const keys[] = {
+        "steps",   "tokens",     "loss", "best_version", "best_by",   "rewinds", "too_long",
+        "n_vocab", "repeatable", "mode", "student_time", "staleness", "backups", "survey"};
     json_t *training = json_object();
     copy_keys(g->result, keys, RT_COUNT(keys), training);
     json_object_set_new(g->data, "training", training);
@@ -189,7 +190,7 @@ static void say_unscored(gathering *g)
 static void add_scores(gathering *g)
 {
     static const char *const kept[] = {
-        "rows",        "rows_without_gold",  "rows_malformed", "rows_in_dataset", "answers_by",
+        "rows",       "rows_without_gold",  "rows_malformed", "rows_in_dataset", "answers_by",
         "unreadable", "unreadable_reasons", "classes",        "seconds",         "new_tokens"};
     json_t *control = gather_load(g, "control/eval.json"), *details = json_object();
     json_object_set_new(g->data, "accuracy", json_array());
@@ -228,8 +229,8 @@ static void add_config_text(gathering *g)
 /* A folder without any of these has never been a run's. */
 static rt_status check_folder(const gathering *g, rt_error *err)
 {
-    static const char *const signs[] = {"config.yaml", "result.json", "plan.jsonl",
-                                        "metrics.jsonl", "corpus"};
+    static const char *const signs[] = {"config.yaml", "result.json", "plan.jsonl", "metrics.jsonl",
+                                        "corpus"};
     char path[PATH_MAX];
     const char *folder = g->ask->run_dir;
     if (!rt_fs_exists(folder))

@@ -21,21 +21,23 @@ static const json_t *student_score(const json_t *data)
     return NULL;
 }
 
-static rt_status put_index(const report_request *ask, const json_t *data, rt_buf *out, rt_error *err)
+static rt_status put_index(const report_request *ask, const json_t *data, rt_buf *out,
+                           rt_error *err)
 {
     const json_t *score = student_score(data);
     rt_status st = rt_buf_add_text(out, "model-index:\n- name: ", err);
     if (st == RT_OK) st = yaml_quote(card_run_text(data, "name"), out, err);
     if (st == RT_OK)
-        st = rt_buf_printf(out, err, "\n  results:\n  - task:\n      type: %s\n    dataset:\n"
-                                     "      name: test rows of the run\n      type: ",
+        st = rt_buf_printf(out, err,
+                           "\n  results:\n  - task:\n      type: %s\n    dataset:\n"
+                           "      name: test rows of the run\n      type: ",
                            card_task_category(ask->config));
     if (st == RT_OK) st = yaml_quote(card_run_text(data, "task"), out, err);
-    return st == RT_OK
-               ? rt_buf_printf(out, err, "\n    metrics:\n    - type: accuracy\n      name: "
-                                         "accuracy\n      value: %.4f\n",
-                               json_number_value(json_object_get(score, "share")))
-               : st;
+    return st == RT_OK ? rt_buf_printf(out, err,
+                                       "\n    metrics:\n    - type: accuracy\n      name: "
+                                       "accuracy\n      value: %.4f\n",
+                                       json_number_value(json_object_get(score, "share")))
+                       : st;
 }
 
 static rt_status put_score_table(const json_t *data, rt_buf *out, rt_error *err)
@@ -43,7 +45,8 @@ static rt_status put_score_table(const json_t *data, rt_buf *out, rt_error *err)
     size_t i;
     json_t *one;
     rt_status st = rt_buf_add_text(
-        out, "## Scores\n\n| who | on | right | of | share | 95 % interval |\n|---|---|---|---|---|---|\n",
+        out,
+        "## Scores\n\n| who | on | right | of | share | 95 % interval |\n|---|---|---|---|---|---|\n",
         err);
     json_array_foreach(json_object_get(data, "accuracy"), i, one)
     {
@@ -57,8 +60,9 @@ static rt_status put_score_table(const json_t *data, rt_buf *out, rt_error *err)
                            100 * json_number_value(json_object_get(one, "low")),
                            100 * json_number_value(json_object_get(one, "high")));
     }
-    return st == RT_OK ? rt_buf_add_text(out, "\nEvery row counts; an answer that cannot be read is "
-                                              "wrong. Intervals are Wilson's.\n\n",
+    return st == RT_OK ? rt_buf_add_text(out,
+                                         "\nEvery row counts; an answer that cannot be read is "
+                                         "wrong. Intervals are Wilson's.\n\n",
                                          err)
                        : st;
 }
@@ -72,7 +76,8 @@ static rt_status fill_model_card(const report_request *ask, const json_t *data, 
     if (st == RT_OK)
         st = card_fill(card, MODEL_CARD_INDEX, MODEL_CARD_INDEX_END, index.data, &half, found, err);
     if (st == RT_OK && *found)
-        st = card_fill(&half, MODEL_CARD_SCORES, MODEL_CARD_SCORES_END, table.data, out, found, err);
+        st =
+            card_fill(&half, MODEL_CARD_SCORES, MODEL_CARD_SCORES_END, table.data, out, found, err);
     rt_buf_free(&index);
     rt_buf_free(&table);
     rt_buf_free(&half);
@@ -87,7 +92,8 @@ rt_status model_card_add_scores(const report_request *ask, const json_t *data, r
     bool found = false;
     const char *scored = json_string_value(json_object_get(data, "scored_weights_sha256"));
     rt_status st = rt_fs_join(path, sizeof path, ask->run_dir, "student/README.md", err);
-    if (st != RT_OK || scored == NULL || student_score(data) == NULL || !rt_fs_exists(path)) return st;
+    if (st != RT_OK || scored == NULL || student_score(data) == NULL || !rt_fs_exists(path))
+        return st;
     st = rt_fs_read(path, CARD_BYTES_MAX, &card, err);
     if (st == RT_OK && card.data != NULL && strstr(card.data, scored) != NULL)
         st = fill_model_card(ask, data, &card, &out, &found, err);

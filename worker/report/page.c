@@ -139,7 +139,8 @@ static double sum_of_stages(const json_t *seconds)
 
 static void put_tiles(html *h, const json_t *data)
 {
-    const json_t *rows = json_object_get(data, "rows"), *training = json_object_get(data, "training");
+    const json_t *rows = json_object_get(data, "rows"),
+                 *training = json_object_get(data, "training");
     const json_t *cost = json_object_get(data, "cost"), *seconds = json_object_get(data, "seconds");
     html_raw(h, "<dl class=\"tiles\">");
     put_score_tile(h, data, "student", "Student is right");
@@ -219,10 +220,10 @@ typedef struct section {
 rt_status report_render(const json_t *data, rt_buf *out, rt_error *err)
 {
     static const section sections[] = {
-        {"accuracy", "Accuracy", page_scores},         {"rows", "Rows", page_rows},
-        {"curves", "Curves", page_curves},             {"confusion", "Confusion", page_confusion},
-        {"examples", "Examples", page_examples},       {"rejections", "Rejections", page_rejections},
-        {"costs", "Time and cost", page_costs},        {"versions", "Versions", page_versions},
+        {"accuracy", "Accuracy", page_scores},   {"rows", "Rows", page_rows},
+        {"curves", "Curves", page_curves},       {"confusion", "Confusion", page_confusion},
+        {"examples", "Examples", page_examples}, {"rejections", "Rejections", page_rejections},
+        {"costs", "Time and cost", page_costs},  {"versions", "Versions", page_versions},
     };
     html h = {0};
     html_raw(&h, "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"

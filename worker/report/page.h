@@ -10,8 +10,8 @@
 const char *get_text(const json_t *object, const char *key);
 double get_number(const json_t *object, const char *key);
 
-void put_count(html *h, double n);         /* "12,345"; "?" for a NaN */
-void put_percent(html *h, double share);   /* "98.3 %" */
+void put_count(html *h, double n);          /* "12,345"; "?" for a NaN */
+void put_percent(html *h, double share);    /* "98.3 %" */
 void put_duration(html *h, double seconds); /* "2 min 12 s" */
 /* <section id> and its heading; the text stands in the page's list of sections too. */
 void put_section(html *h, const char *id, const char *title);

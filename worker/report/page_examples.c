@@ -123,6 +123,7 @@ void page_rejections(html *h, const json_t *data)
         }
         html_raw(h, "</div>");
     }
-    html_raw(h, "<p class=\"hint\"><code>retort rejections</code> lists all of them; docs/parsing.md "
-                "says what each reason means.</p>");
+    html_raw(h,
+             "<p class=\"hint\"><code>retort rejections</code> lists all of them; docs/parsing.md "
+             "says what each reason means.</p>");
 }

@@ -9,8 +9,8 @@
 static void put_entry(html *h, const char *sign, const json_t *rows, const char *key,
                       const char *what, bool is_sum)
 {
-    html_printf(h, "<tr%s><td class=\"sign\">%s</td><td class=\"n\">", is_sum ? " class=\"sum\"" : "",
-                sign);
+    html_printf(h, "<tr%s><td class=\"sign\">%s</td><td class=\"n\">",
+                is_sum ? " class=\"sum\"" : "", sign);
     put_count(h, get_number(rows, key));
     html_raw(h, "</td><td>");
     html_raw(h, what);
@@ -179,13 +179,15 @@ static void put_fact(html *h, const char *title, const json_t *of, const char *k
 
 void page_costs(html *h, const json_t *data)
 {
-    const json_t *cost = json_object_get(data, "cost"), *training = json_object_get(data, "training");
+    const json_t *cost = json_object_get(data, "cost"),
+                 *training = json_object_get(data, "training");
     put_shares(h, json_object_get(data, "seconds"), "Stages",
                "Labelling and training overlap where both are part of a run.", true);
-    put_shares(h, json_object_get(training, "student_time"), "Where the students' time went",
-               "Shares of the time of all students. <code>push_beside</code> went on beside the rest "
-               "and is part of no sum.",
-               false);
+    put_shares(
+        h, json_object_get(training, "student_time"), "Where the students' time went",
+        "Shares of the time of all students. <code>push_beside</code> went on beside the rest "
+        "and is part of no sum.",
+        false);
     if (!json_is_object(cost)) return;
     html_raw(h, "<h3>Money and tokens of the teacher</h3><table><tbody>");
     if (get_text(cost, "currency")[0] != '\0') {

@@ -76,7 +76,8 @@ static void put_test_notes(html *h, const json_t *test)
     if (seen > 0) {
         html_raw(h, "<p class=\"hint\">");
         put_count(h, seen);
-        html_raw(h, " of the test rows are in the dataset too: the student may have seen them.</p>");
+        html_raw(h,
+                 " of the test rows are in the dataset too: the student may have seen them.</p>");
     }
 }
 
@@ -108,9 +109,10 @@ void page_scores(html *h, const json_t *data)
     {
         put_score_row(h, get_text(one, "who"), get_text(one, "on"), one);
     }
-    html_raw(h, "</tbody></table></div>\n<p class=\"hint\">Every row counts; an answer that cannot "
-                "be read is wrong. Intervals are Wilson's: the true share lies in them in 95 of 100 "
-                "such tests. Two whose intervals overlap widely have not been told apart.</p>");
+    html_raw(h,
+             "</tbody></table></div>\n<p class=\"hint\">Every row counts; an answer that cannot "
+             "be read is wrong. Intervals are Wilson's: the true share lies in them in 95 of 100 "
+             "such tests. Two whose intervals overlap widely have not been told apart.</p>");
     put_test_notes(h, test);
     put_classes(h, json_object_get(test, "classes"));
 }
@@ -158,8 +160,9 @@ static void put_pairs(html *h, const json_t *confusion)
 {
     size_t i;
     json_t *pair;
-    html_raw(h, "<div class=\"wide\"><table><thead><tr><th scope=\"col\">true answer</th><th "
-                "scope=\"col\">said</th><th scope=\"col\" class=\"n\">times</th></tr></thead><tbody>");
+    html_raw(h,
+             "<div class=\"wide\"><table><thead><tr><th scope=\"col\">true answer</th><th "
+             "scope=\"col\">said</th><th scope=\"col\" class=\"n\">times</th></tr></thead><tbody>");
     json_array_foreach(json_object_get(confusion, "pairs"), i, pair)
     {
         html_raw(h, "<tr><td>");
@@ -211,8 +214,9 @@ void page_confusion(html *h, const json_t *data)
     bool any = put_confusion(h, "The student, on the test rows", json_object_get(both, "student"));
     any |= put_confusion(h, "The teacher, on its dataset", json_object_get(both, "teacher"));
     if (any)
-        html_raw(h, "<p class=\"hint\">Many different answers make a list of the pairs that were "
-                    "confused most often; a few make a matrix, shaded by the share of its row.</p>");
+        html_raw(h,
+                 "<p class=\"hint\">Many different answers make a list of the pairs that were "
+                 "confused most often; a few make a matrix, shaded by the share of its row.</p>");
     else
         html_raw(h, "<p class=\"none\">No answer was held against a true one.</p>");
 }

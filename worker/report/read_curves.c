@@ -109,7 +109,7 @@ static json_t *column(const curve *c, double scale_x, char which)
     json_t *out = json_array();
     for (size_t i = 0; i < c->n; i++) {
         curve_point p = curve_at(c, i);
-        double value = which == 'x' ? p.x / scale_x
+        double value = which == 'x'   ? p.x / scale_x
                        : which == 'y' ? p.y
                        : which == 'l' ? p.low
                                       : p.high;

@@ -165,18 +165,19 @@ static void add_teacher(survey *s, gathering *g)
     json_object_set_new(examples, "unchecked", sample_take(&s->unchecked));
     json_object_set_new(g->data, "teacher_examples", examples);
     if (s->n_gold == 0) {
-        gather_miss(g, s->has_rules
-                           ? "The corpus has no true answers (corpus.gold): how often the teacher "
-                             "is right in its dataset is not known."
-                           : "Without the settings the labels cannot be held against true answers.");
+        gather_miss(g,
+                    s->has_rules
+                        ? "The corpus has no true answers (corpus.gold): how often the teacher "
+                          "is right in its dataset is not known."
+                        : "Without the settings the labels cannot be held against true answers.");
         return;
     }
     accuracy a = accuracy_of(s->n_right, s->n_gold);
-    json_array_append_new(
-        json_object_get(g->data, "accuracy"),
-        json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f}", "who", "teacher", "on", "its dataset",
-                  "right", (json_int_t)a.n_right, "of", (json_int_t)a.n, "share", a.share, "low",
-                  a.low, "high", a.high));
+    json_array_append_new(json_object_get(g->data, "accuracy"),
+                          json_pack("{s:s, s:s, s:I, s:I, s:f, s:f, s:f}", "who", "teacher", "on",
+                                    "its dataset", "right", (json_int_t)a.n_right, "of",
+                                    (json_int_t)a.n, "share", a.share, "low", a.low, "high",
+                                    a.high));
     json_object_set_new(json_object_get(g->data, "confusion"), "teacher",
                         confusion_to_json(s->confusion));
 }
@@ -302,9 +303,9 @@ void gather_checksums(gathering *g)
     json_t *list = json_array();
     const char *dataset = json_string_value(json_object_get(g->result, "dataset_sha256"));
     if (dataset != NULL)
-        json_array_append_new(list, json_pack("{s:s, s:s}", "what",
-                                              "dataset, labels in corpus order", "sha256",
-                                              dataset));
+        json_array_append_new(
+            list,
+            json_pack("{s:s, s:s}", "what", "dataset, labels in corpus order", "sha256", dataset));
     add_checksum(list, "dataset/labels.jsonl", g->dataset, "labels.jsonl");
     add_checksum(list, "dataset/rejected.jsonl", g->dataset, "rejected.jsonl");
     for (size_t i = 0; i < RT_COUNT(files); i++)

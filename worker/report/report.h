@@ -25,8 +25,8 @@
 /* Borrows everything. */
 typedef struct report_request {
     const char *run_dir;
-    const char *dataset;  /* its folder; NULL: <run_dir>/dataset */
-    const config *config; /* NULL: not known, answers are not compared with true ones then */
+    const char *dataset;        /* its folder; NULL: <run_dir>/dataset */
+    const config *config;       /* NULL: not known, answers are not compared with true ones then */
     const char *config_problem; /* why it is not known; NULL: nobody tried */
     uint64_t now_ms;            /* since 1970 */
 } report_request;

@@ -14,9 +14,14 @@ typedef struct axis_case {
 ParameterizedTestParameters(axis, ends_and_steps_are_round)
 {
     static axis_case cases[] = {
-        {0, 873, 6, 0, 1000, 200},   {0, 1, 6, 0, 1, 0.2},        {1, 7, 6, 0, 8, 2},
-        {-3, 3, 6, -4, 4, 2},        {0.013, 0.019, 6, 0.012, 0.02, 0.002},
-        {5, 5, 6, 4.4, 5.6, 0.2},    {0, 0, 6, 0, 1, 0.2},        {9, 1, 6, 0, 10, 2},
+        {0, 873, 6, 0, 1000, 200},
+        {0, 1, 6, 0, 1, 0.2},
+        {1, 7, 6, 0, 8, 2},
+        {-3, 3, 6, -4, 4, 2},
+        {0.013, 0.019, 6, 0.012, 0.02, 0.002},
+        {5, 5, 6, 4.5, 5.5, 0.5},
+        {0, 0, 6, 0, 1, 0.2},
+        {9, 1, 6, 0, 10, 2},
     };
     return cr_make_param_array(axis_case, cases, sizeof cases / sizeof *cases);
 }
@@ -33,9 +38,9 @@ ParameterizedTest(axis_case *c, axis, ends_and_steps_are_round)
 /* Every pair of these, linear and logarithmic. */
 Test(axis, any_two_numbers_make_an_axis_that_holds_what_is_between)
 {
-    static const double numbers[] = {NAN,   -INFINITY, -1e300, -1e15, -1,    -1e-300, 0,
-                                     1e-300, 1e-9,     0.5,    1,     1 + 1e-15, 1e6, 1e15,
-                                     1e300, INFINITY};
+    static const double numbers[] = {NAN, -INFINITY, -1e300, -1e15,   -1, -1e-300,
+                                     0,   1e-300,    1e-9,   0.5,     1,  1 + 1e-15,
+                                     1e6, 1e15,      1e300,  INFINITY};
     size_t n = sizeof numbers / sizeof *numbers;
     for (size_t i = 0; i < n * n * 2; i++) {
         double low = numbers[i % n], high = numbers[i / n % n];
@@ -78,9 +83,9 @@ typedef struct text_case {
 ParameterizedTestParameters(axis, ticks_are_short)
 {
     static text_case cases[] = {
-        {0, 1, 0.2, "0.2"},           {0, 0.05, 0.01, "0.01"},  {0, 6000, 2000, "2,000"},
-        {0, 60000, 20000, "20k"},     {0, 15000, 5000, "5k"},   {0, 3e7, 1e7, "10M"},
-        {-4, 4, -2, "-2"},            {0, 1e-7, 2e-8, "2e-08"}, {-40000, 0, -20000, "-20,000"},
+        {0, 1, 0.2, "0.2"},       {0, 0.05, 0.01, "0.01"},  {0, 6000, 2000, "2,000"},
+        {0, 60000, 20000, "20k"}, {0, 15000, 5000, "5k"},   {0, 3e7, 1e7, "10M"},
+        {-4, 4, -2, "-2"},        {0, 1e-7, 2e-8, "2e-08"}, {-40000, 0, -20000, "-20,000"},
         {0, 1, 0, "0"},
     };
     return cr_make_param_array(text_case, cases, sizeof cases / sizeof *cases);

@@ -27,8 +27,8 @@ Test(chart, has_axes_ticks_legend_title_and_description)
     double x[] = {0, 50, 100}, y[] = {3, 2, 1};
     chart_line lines[] = {{.name = "predict", .x = x, .y = y, .n = 3},
                           {.name = "a <b>", .x = x, .y = y, .n = 3, .marks = true}};
-    chart c = {.title = "Loss & more", .x_name = "step", .y_name = "nats", .lines = lines,
-               .n_lines = 2};
+    chart c = {
+        .title = "Loss & more", .x_name = "step", .y_name = "nats", .lines = lines, .n_lines = 2};
     const char *svg = draw(&c);
     cr_expect_not_null(strstr(svg, "<title id=\"t3\">Loss &amp; more</title>"));
     cr_expect_not_null(strstr(svg, "predict: from 3 at 0 to 1 at 100."));

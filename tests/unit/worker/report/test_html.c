@@ -21,16 +21,20 @@ ParameterizedTestParameters(html, what_could_end_a_text_is_escaped)
         {"\"'", 2, "&quot;&#39;"},
         {"&lt;", 4, "&amp;lt;"},
         {"a\tb\nc", 5, "a\tb\nc"},
-        {"a\rb", 3, "a\xef\xbf\xbd" "b"},
-        {"a\0b", 3, "a\xef\xbf\xbd" "b"},
+        {"a\rb", 3,
+         "a\xef\xbf\xbd"
+         "b"},
+        {"a\0b", 3,
+         "a\xef\xbf\xbd"
+         "b"},
         {"\x1b[31m", 5, "\xef\xbf\xbd[31m"},
         {"\x7f", 1, "\xef\xbf\xbd"},
-        {"\xc2\x85", 2, "\xef\xbf\xbd"},                     /* a control of the second set */
-        {"\xef\xbf\xbf", 3, "\xef\xbf\xbd"},                 /* U+FFFF */
-        {"\xef\xbf\xbd", 3, "\xef\xbf\xbd"},                 /* U+FFFD itself */
-        {"\xff<", 2, "\xef\xbf\xbd&lt;"},                    /* no UTF-8 */
-        {"\xe3\x81", 2, "\xef\xbf\xbd\xef\xbf\xbd"},         /* cut inside a character */
-        {"\xc0\xbc", 2, "\xef\xbf\xbd\xef\xbf\xbd"},         /* an overlong '<' */
+        {"\xc2\x85", 2, "\xef\xbf\xbd"},             /* a control of the second set */
+        {"\xef\xbf\xbf", 3, "\xef\xbf\xbd"},         /* U+FFFF */
+        {"\xef\xbf\xbd", 3, "\xef\xbf\xbd"},         /* U+FFFD itself */
+        {"\xff<", 2, "\xef\xbf\xbd&lt;"},            /* no UTF-8 */
+        {"\xe3\x81", 2, "\xef\xbf\xbd\xef\xbf\xbd"}, /* cut inside a character */
+        {"\xc0\xbc", 2, "\xef\xbf\xbd\xef\xbf\xbd"}, /* an overlong '<' */
         {"\xe5\x92\x8c\xf0\x9f\x98\x80", 7, "\xe5\x92\x8c\xf0\x9f\x98\x80"}, /* kept as it is */
     };
     return cr_make_param_array(escape_case, cases, sizeof cases / sizeof *cases);

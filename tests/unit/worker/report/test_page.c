@@ -74,8 +74,8 @@ Test(page, counts_are_shown_as_a_sum)
     cr_expect_not_null(strstr(page, "12,345"));
     cr_expect_not_null(strstr(page, "it adds up"));
     cr_expect_null(strstr(page, "does not add up"));
-    cr_expect_not_null(strstr(page_of("{\"rows\": {\"read\": 1, \"adds_up\": false}}"),
-                              "does not add up"));
+    cr_expect_not_null(
+        strstr(page_of("{\"rows\": {\"read\": 1, \"adds_up\": false}}"), "does not add up"));
 }
 
 Test(page, numbers_are_written_for_people)
