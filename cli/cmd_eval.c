@@ -9,6 +9,7 @@
 
 #define BAR_WIDTH    30
 #define BAR_EVERY_MS 100
+#define KEPT_MAX     6 /* examples right and wrong each, for the report */
 
 /* A bar on a terminal, nothing elsewhere. */
 typedef struct bar {
@@ -36,7 +37,7 @@ typedef struct eval_request {
     char model[4096];
     const char *gold;
     bool has_model, dataset, ask_teacher;
-    uint64_t n_limit, n_show;
+    uint64_t n_limit, n_show, n_keep;
 } eval_request;
 
 static rt_status read_request(const options *o, const config *c, eval_request *r, rt_error *err)
@@ -47,6 +48,7 @@ static rt_status read_request(const options *o, const config *c, eval_request *r
     r->ask_teacher = options_has(o, "--ask-teacher") || c->eval.teacher;
     r->n_limit = c->eval.rows_max;
     r->n_show = options_json(o) ? c->eval.show : 0;
+    r->n_keep = options_json(o) ? KEPT_MAX : 0;
     if ((st = options_u64(o, "--limit", 1, UINT64_MAX, &r->n_limit, err)) != RT_OK) return st;
     if ((st = options_u64(o, "--show", 0, 100000, &r->n_show, err)) != RT_OK) return st;
     /* Only the dataset's own labels are asked for: no student and no rows are needed. */
@@ -69,6 +71,7 @@ static rt_status score(const config *c, const eval_request *r, eval_result *resu
                         .teacher = r->ask_teacher ? &teacher : NULL,
                         .dataset = r->dataset,
                         .n_show = r->n_show,
+                        .n_keep = r->n_keep,
                         .progress = draw_bar,
                         .progress_context = &progress};
     rt_status st = RT_OK;

@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include "common/base/fs.h"
 #include "common/ckpt/gguf_model.h"
 #include "common/ckpt/hf_model.h"
+#include "worker/export/dataset_rows.h"
 #include "worker/export/export.h"
 #include "worker/runtime/run_path.h"
 
@@ -43,22 +45,29 @@ static rt_status read_form(const options *o, const config *c, export_request *as
     return st == RT_OK ? st : rt_wrap(err, st, "--max-shard-size");
 }
 
-static rt_status read_request(const options *o, const config *c, char run_dir[PATH_MAX],
-                              char output[PATH_MAX], export_request *out, rt_error *err)
+/* The folder of the run, and --output or else `usual` in that folder. */
+static rt_status find_places(const options *o, const config *c, const char *usual,
+                             char run_dir[PATH_MAX], char output[PATH_MAX], rt_error *err)
 {
-    export_request ask = {.run_dir = run_dir, .output = output};
+    rt_status st = RT_OK;
     const char *run = options_value(o, "--run"), *place = options_value(o, "--output");
-    rt_status st = read_form(o, c, &ask, err);
-    if (st != RT_OK) return st;
     if (run != NULL)
         snprintf(run_dir, PATH_MAX, "%s", run);
     else if ((st = run_path(c, "", run_dir, PATH_MAX, err)) != RT_OK)
         return st;
+    if (place == NULL) return rt_fs_join(output, PATH_MAX, run_dir, usual, err);
+    snprintf(output, PATH_MAX, "%s", place);
+    return RT_OK;
+}
+
+static rt_status read_request(const options *o, const config *c, char run_dir[PATH_MAX],
+                              char output[PATH_MAX], export_request *out, rt_error *err)
+{
+    export_request ask = {.run_dir = run_dir, .output = output};
+    rt_status st = read_form(o, c, &ask, err);
+    if (st != RT_OK) return st;
     const char *usual = ask.to_gguf ? "student.gguf" : "student";
-    if (place != NULL)
-        snprintf(output, PATH_MAX, "%s", place);
-    else if ((st = rt_fs_join(output, PATH_MAX, run_dir, usual, err)) != RT_OK)
-        return st;
+    if ((st = find_places(o, c, usual, run_dir, output, err)) != RT_OK) return st;
     if ((st = export_version_parse(options_value(o, "--version"), &ask.which, err)) != RT_OK)
         return rt_wrap(err, st, "--version");
     *out = ask;
@@ -85,10 +94,70 @@ static void print_result(const options *o, const export_request *ask, const expo
     json_decref(root);
 }
 
+/* ---- rows of the dataset ---- */
+
+static rt_status read_rows_request(const options *o, const config *c, char run_dir[PATH_MAX],
+                                   char output[PATH_MAX], dataset_rows_request *ask, rt_error *err)
+{
+    static const char *const others[] = {"--version", "--format", "--dtype", "--max-shard-size"};
+    char usual[64];
+    for (size_t i = 0; i < RT_COUNT(others); i++)
+        if (options_has(o, others[i]))
+            return rt_fail(err, RT_INVALID,
+                           "%s: is about a student, and does not go with --dataset", others[i]);
+    rt_status st = dataset_rows_format_parse(options_value(o, "--dataset"), &ask->format, err);
+    if (st != RT_OK) return rt_wrap(err, st, "--dataset");
+    ask->label_only = options_has(o, "--label-only");
+    snprintf(usual, sizeof usual, "%s.jsonl", dataset_rows_format_name(ask->format));
+    return find_places(o, c, usual, run_dir, output, err);
+}
+
+static void print_rows(const options *o, const dataset_rows_request *ask,
+                       const dataset_rows_result *done)
+{
+    if (options_json(o)) {
+        json_t *root = json_pack(
+            "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:s}", "file", ask->output, "format",
+            dataset_rows_format_name(ask->format), "rows", (json_int_t)done->n_rows, "records",
+            (json_int_t)done->n_records, "from_others", (json_int_t)done->n_from_others,
+            "from_rejected_before", (json_int_t)done->n_from_requeue, "known_wrong",
+            (json_int_t)done->n_known_wrong, "sha256", done->sha256);
+        if (root != NULL) json_dumpf(root, stdout, 0);
+        printf("\n");
+        json_decref(root);
+        return;
+    }
+    printf("%s  %s\n", done->sha256, ask->output);
+    fprintf(stderr, "%" PRIu64 " rows of %" PRIu64 " labelled records\n", done->n_rows,
+            done->n_records);
+    if (ask->format == ROWS_PREFERENCE && done->n_rows == 0)
+        fputs("no pair: the teacher's other texts are not in the records; quality.samples above 1 "
+              "with quality.keep_others keeps them (docs/dataset.md)\n",
+              stderr);
+}
+
+static int export_rows(const options *o)
+{
+    rt_error err = {0};
+    config *c = NULL;
+    char run_dir[PATH_MAX], output[PATH_MAX], folder[PATH_MAX];
+    dataset_rows_request ask = {.folder = folder, .output = output};
+    dataset_rows_result done = {0};
+    rt_status st = load_config(o, &c, &err);
+    if (st == RT_OK) st = read_rows_request(o, c, run_dir, output, &ask, &err);
+    if (st == RT_OK) st = rt_fs_join(folder, sizeof folder, run_dir, "dataset", &err);
+    if (st == RT_OK) st = dataset_rows_export(c, &ask, &done, &err);
+    int code = st == RT_OK ? EXIT_CODE_OK : command_fail(o, &err);
+    if (st == RT_OK) print_rows(o, &ask, &done);
+    config_free(c);
+    return code;
+}
+
 static int run_export(const options *o)
 {
     rt_error err = {0};
     config *c = NULL;
+    if (options_has(o, "--dataset")) return export_rows(o);
     export_request ask;
     export_result done;
     char run_dir[PATH_MAX], output[PATH_MAX];
@@ -109,15 +178,18 @@ static const option_def export_options[] = {
     {"--format", "FORMAT", "hf: a folder for Hugging Face's programs; gguf: a file", "hf"},
     {"--dtype", "DTYPE", "f32, f16, bf16, or for gguf q8_0 (default: export.dtype)", NULL},
     {"--max-shard-size", "SIZE", "hf: largest file of weights (500MB, 5GB; 0: one file)", "5GB"},
-    {"--output", "PATH", "where to (default: student/ or student.gguf in the run's folder)", NULL},
+    {"--dataset", "FORMAT", "rows: prompt-completion, messages or preference", NULL},
+    {"--label-only", NULL, "with --dataset: leave the rationales out", NULL},
+    {"--output", "PATH", "where to (default: in the run's folder)", NULL},
     {0},
 };
 
 const command cmd_export = {
     .name = "export",
-    .summary = "write the trained student as files that others can load",
-    .synopsis = "--config FILE [--version VERSION] [--format FORMAT] [--dtype DTYPE]\n"
-                "[--output PATH]",
+    .summary = "write the student or the dataset as files that others can load",
+    .synopsis = "--config FILE [--version VERSION] [--format FORMAT] [--dtype DTYPE] "
+                "[--output PATH]\n"
+                "--config FILE --dataset FORMAT [--label-only] [--output FILE]",
     .description =
         "Reads a checkpoint of the run, whatever the number of shards that wrote it,\n"
         "checks it, and writes a folder in Hugging Face's layout: model.safetensors,\n"
@@ -127,10 +199,18 @@ const command cmd_export = {
         "task and chat template inside. The output appears whole or not at all; an\n"
         "earlier export in its place is replaced. Prints the SHA-256 of the weights\n"
         "(of the whole file with gguf). With --run and without --config the run's own\n"
-        "config.yaml is used.\n",
+        "config.yaml is used.\n"
+        "\n"
+        "With --dataset it writes the labelled rows as JSON lines for other trainers, to\n"
+        "FORMAT.jsonl: prompt-completion (two texts), messages (a chat), or preference (a\n"
+        "prompt with a chosen and a rejected text). A pair is two texts of the teacher about\n"
+        "one input: the record's, and one that gave another label or none. Those come from\n"
+        "quality.keep_others, and from rows that were rejected and asked for again. Where the\n"
+        "record is known to be wrong there is no pair, and none is made up.\n",
     .options = export_options,
     .examples = "retort export --config gsm8k.yaml --output student\n"
                 "retort export --run runs/gsm8k --version latest --dtype bf16\n"
-                "retort export --run runs/gsm8k --format gguf --dtype q8_0\n",
+                "retort export --run runs/gsm8k --format gguf --dtype q8_0\n"
+                "retort export --run runs/gsm8k --dataset messages\n",
     .run = run_export,
 };

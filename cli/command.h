@@ -60,6 +60,7 @@ extern const command cmd_train;
 extern const command cmd_eval;
 extern const command cmd_predict;
 extern const command cmd_serve;
+extern const command cmd_report;
 extern const command cmd_stats;
 extern const command cmd_audit;
 extern const command cmd_rejections;

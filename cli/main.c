@@ -28,6 +28,7 @@ static const command *const commands[] = {
     &cmd_export,
     &cmd_convert,
     &cmd_model,
+    &cmd_report,
     &cmd_stats,
     &cmd_audit,
     &cmd_rejections,

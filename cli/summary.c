@@ -9,24 +9,7 @@
 #include "cli/launch/progress.h"
 #include "common/base/fs.h"
 #include "common/nn/model.h"
-
-#define JSON_BYTES_MAX (64u << 20)
-
-/* A JSON file of the run directory; *out is NULL when it does not exist. */
-static rt_status load(const char *run_dir, const char *name, json_t **out, rt_error *err)
-{
-    char path[4096];
-    rt_buf text = {0};
-    json_error_t where;
-    rt_status st = rt_fs_join(path, sizeof path, run_dir, name, err);
-    *out = NULL;
-    if (st != RT_OK || !rt_fs_exists(path)) return st;
-    st = rt_fs_read(path, JSON_BYTES_MAX, &text, err);
-    if (st == RT_OK && (*out = json_loadb(text.data, text.n, 0, &where)) == NULL)
-        st = rt_fail(err, RT_CORRUPT, "%s: %s at line %d", path, where.text, where.line);
-    rt_buf_free(&text);
-    return st;
-}
+#include "worker/report/report.h"
 
 /* "model name" of /proc/cpuinfo. */
 static json_t *cpu_name(void)
@@ -73,11 +56,11 @@ static rt_status add_weights(json_t *into, const char *run_dir, rt_error *err)
 static rt_status gather(const char *run_dir, json_t **out, rt_error *err)
 {
     json_t *eval = NULL, *root = NULL;
-    rt_status st = load(run_dir, "result.json", &root, err);
+    rt_status st = run_json_load(run_dir, "result.json", &root, err);
     if (st == RT_OK && root == NULL)
         st = rt_fail(err, RT_NOTFOUND, "%s/result.json does not exist: is the run complete?",
                      run_dir);
-    if (st == RT_OK) st = load(run_dir, "eval.json", &eval, err);
+    if (st == RT_OK) st = run_json_load(run_dir, "eval.json", &eval, err);
     if (st == RT_OK) st = add_weights(root, run_dir, err);
     if (st != RT_OK) {
         json_decref(root);
@@ -103,7 +86,7 @@ static rt_status add_cost(json_t *into, const config *c, const char *run_dir, rt
     static const char *const paid[] = {"spent", "lost_in_flight", "budget", "currency", "requests"};
     json_t *spend = NULL;
     const json_t *tokens = json_object_get(into, "record_tokens");
-    rt_status st = load(run_dir, "spend.json", &spend, err);
+    rt_status st = run_json_load(run_dir, "spend.json", &spend, err);
     if (st != RT_OK) return st;
     json_t *cost = json_pack("{s:s, s:f, s:f, s:n, s:i}", "currency", c->limits.currency, "spent",
                              0.0, "lost_in_flight", 0.0, "budget", "requests", 0);
@@ -279,6 +262,16 @@ static rt_status add_examples(rt_buf *out, const json_t *root, rt_error *err)
     return st;
 }
 
+/* Where to look. */
+static rt_status add_place(rt_buf *out, const char *run_dir, rt_error *err)
+{
+    char path[4096];
+    rt_status st = rt_fs_join(path, sizeof path, run_dir, REPORT_NAME, err);
+    if (st != RT_OK) return st;
+    return rt_buf_printf(out, err, "  everything is in %s%s\n", run_dir,
+                         rt_fs_exists(path) ? "; its " REPORT_NAME " shows it" : "");
+}
+
 static rt_status add_hashes(rt_buf *out, const json_t *root, const char *run_dir, rt_error *err)
 {
     static const char *const keys[] = {"dataset_sha256", "weights_sha256"};
@@ -287,13 +280,13 @@ static rt_status add_hashes(rt_buf *out, const json_t *root, const char *run_dir
         const char *value = json_string_value(json_object_get(root, keys[i]));
         if (value != NULL) st = rt_buf_printf(out, err, "  %-15s %s\n", keys[i], value);
     }
-    return st == RT_OK ? rt_buf_printf(out, err, "  everything is in %s\n", run_dir) : st;
+    return st == RT_OK ? add_place(out, run_dir, err) : st;
 }
 
 rt_status summary_stopped(const char *run_dir, summary_left *out, rt_error *err)
 {
     json_t *root = NULL;
-    rt_status st = load(run_dir, "summary.json", &root, err);
+    rt_status st = run_json_load(run_dir, "summary.json", &root, err);
     const char *why = json_string_value(json_object_get(root, "stopped"));
     const char *with = json_string_value(json_object_get(root, "reopens_with"));
     *out = (summary_left){.n_not_asked = count_of(root, "teacher_left_out")};
@@ -306,7 +299,7 @@ rt_status summary_stopped(const char *run_dir, summary_left *out, rt_error *err)
 rt_status summary_print(const char *run_dir, bool json, rt_buf *out, rt_error *err)
 {
     json_t *root = NULL;
-    rt_status st = load(run_dir, "summary.json", &root, err);
+    rt_status st = run_json_load(run_dir, "summary.json", &root, err);
     if (st == RT_OK && root == NULL)
         st = rt_fail(err, RT_NOTFOUND, "%s/summary.json does not exist", run_dir);
     if (st == RT_OK && json) {

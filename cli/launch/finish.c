@@ -118,6 +118,22 @@ static exit_code export_and_score(const config *c, const launch_options *how, co
     return code == EXIT_CODE_BUDGET ? EXIT_CODE_OK : code;
 }
 
+/* The page for people. A run is complete without it: what keeps it from being written is told. */
+static void report(const launch_options *how, const places *p)
+{
+    words w = {.n = 0};
+    rt_error why = {0};
+    add_word(&w, "retort");
+    add_word(&w, "report");
+    add_config(&w, how, p->run_set);
+    if (how->dataset != NULL) {
+        add_word(&w, "--dataset");
+        add_word(&w, how->dataset);
+    }
+    if (run_step(&w, "retort report", p->log, NULL, &why) != EXIT_CODE_OK)
+        fprintf(stderr, "retort: no report: %s\n", why.text);
+}
+
 /* ---- the control: same labels, same budget, label only ---- */
 
 #define CONTROL_SETS 10
@@ -204,6 +220,7 @@ exit_code finish_run(const config *c, const launch_options *how, double started_
         st = summary_write(c, p->run_dir, rt_clock_mono_s() - started_s, err);
         if (st != RT_OK) code = exit_code_of(st);
     }
+    if (code == EXIT_CODE_OK) report(how, p);
     free(p);
     return code;
 }

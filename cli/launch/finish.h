@@ -5,6 +5,7 @@
  *     <run_dir>/student/        exported model          <run_dir>/eval.json    scores
  *     <run_dir>/control/...     the same for the control
  *     <run_dir>/summary.json    all of it in figures
+ *     <run_dir>/report.html     ... as a page
  */
 #ifndef RT_CLI_LAUNCH_FINISH_H
 #define RT_CLI_LAUNCH_FINISH_H

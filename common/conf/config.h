@@ -173,6 +173,7 @@ typedef struct quality_config {
     char *scorer;                              /* "teacher", or a model folder; "" = none */
     char *scorer_template;                     /* "" = the teacher's own prompt */
     double useful_min;
+    bool keep_others; /* texts with another label stand in meta */
 } quality_config;
 
 /* A second teacher for what the first is not sure of. */

@@ -276,6 +276,8 @@ TEXT(IN(quality, scorer_template), "", DECIDES,
      "teacher's own prompt."),
 REAL(IN(quality, useful_min), -1000, 1000, 0, "nats", DECIDES,
      "`not_useful` is below: log-probability of the label with the rationale less that without it."),
+BOOL(IN(quality, keep_others), false, FREE,
+     "Keep texts with another label, or without one, in the record's meta, for preference pairs."),
 
 TEXT(IN(escalate, config), "", DECIDES,
      "File with the sections `teacher` and, where they differ, `prompt`, `quality` and prices of a "

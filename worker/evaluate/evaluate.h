@@ -11,6 +11,8 @@
 #ifndef RT_WORKER_EVALUATE_EVALUATE_H
 #define RT_WORKER_EVALUATE_EVALUATE_H
 
+#include "common/dataset/label_record.h"
+#include "worker/evaluate/confusion.h"
 #include "worker/evaluate/gold_rows.h"
 #include "worker/runtime/task_file.h"
 
@@ -35,9 +37,10 @@ typedef struct eval_class {
 
 typedef struct eval_shown {
     char *input, *gold;
-    char *wrote;   /* what the student wrote */
-    char *label;   /* NULL: could not be read */
-    char *teacher; /* the teacher's label; NULL: not known */
+    char *wrote;     /* what the student wrote */
+    char *label;     /* NULL: could not be read */
+    char *rationale; /* the student's, before its label or asked for by itself; NULL: none */
+    char *teacher;   /* the teacher's label; NULL: not known */
     bool right;
 } eval_shown;
 
@@ -63,8 +66,11 @@ typedef struct eval_result {
     uint64_t n_dataset_rejected; /* of those; wrong by definition */
     eval_class *classes;         /* for task.answer class: by true answer */
     size_t n_classes;
+    confusion *confusion; /* the student's answers; NULL without a student */
     eval_shown *shown;
     size_t n_shown;
+    eval_shown *kept; /* some right ones, then some wrong ones, for a report */
+    size_t n_kept;
     uint64_t n_new_tokens;
     double seconds;
 } eval_result;
@@ -84,6 +90,7 @@ typedef struct eval_options {
     const eval_teacher *teacher; /* NULL: not asked */
     bool dataset;                /* also score the dataset's labels against its true answers */
     size_t n_show;
+    size_t n_keep; /* right and wrong answers each that are kept, with rationales */
     bool (*progress)(void *context, size_t n_done, size_t n); /* NULL, or false to stop */
     void *progress_context;
 } eval_options;
@@ -93,6 +100,18 @@ typedef struct eval_options {
  * zero-initialised *out; on failure it is untouched. */
 RT_MUST_USE rt_status evaluate_student(const config *c, const gold_rows *rows,
                                        const eval_options *how, eval_result *out, rt_error *err);
+
+/* A record's label beside the true answer. gold NULL: the record has none, and nothing else is set. */
+typedef struct judged_record {
+    char *gold;       /* canonical where it has such a form */
+    char *said;       /* the teacher's own label; NULL: it had none, or nobody knows it any more */
+    bool is_right;    /* by itself */
+    bool is_rejected; /* by itself it had no label */
+} judged_record;
+void judged_record_free(judged_record *judged);
+/* Fills *out. A label that the true answer was used for (gold_use.h) is not the teacher's own. */
+RT_MUST_USE rt_status judge_record(const answer_rules *rules, const label_record *r,
+                                   judged_record *out, rt_error *err);
 
 /* A teacher's labels in the dataset at `folder` against the true answers that lie beside them:
  * labelled and rejected records count, a rejected one is wrong. */

@@ -33,17 +33,26 @@ static json_t *classes_json(const eval_result *r)
     return out;
 }
 
+static json_t *example_json(const eval_shown *s)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b}", "input", text_json(s->input), "gold",
+                     text_json(s->gold), "wrote", text_json(s->wrote), "label", text_json(s->label),
+                     "rationale", text_json(s->rationale), "teacher_label", text_json(s->teacher),
+                     "right", s->right);
+}
+
 static json_t *shown_json(const eval_result *r)
 {
     json_t *out = json_array();
-    for (size_t i = 0; i < r->n_shown; i++) {
-        const eval_shown *s = &r->shown[i];
-        json_array_append_new(out,
-                              json_pack("{s:o, s:o, s:o, s:o, s:o, s:b}", "input",
-                                        text_json(s->input), "gold", text_json(s->gold), "wrote",
-                                        text_json(s->wrote), "label", text_json(s->label),
-                                        "teacher_label", text_json(s->teacher), "right", s->right));
-    }
+    for (size_t i = 0; i < r->n_shown; i++) json_array_append_new(out, example_json(&r->shown[i]));
+    return out;
+}
+
+static json_t *kept_json(const eval_result *r, bool right)
+{
+    json_t *out = json_array();
+    for (size_t i = 0; i < r->n_kept; i++)
+        if (r->kept[i].right == right) json_array_append_new(out, example_json(&r->kept[i]));
     return out;
 }
 
@@ -70,6 +79,10 @@ rt_status eval_result_to_json(const eval_result *r, rt_buf *out, rt_error *err)
     json_object_set_new(root, "new_tokens", json_integer((json_int_t)r->n_new_tokens));
     json_object_set_new(root, "seconds", json_real(r->seconds));
     json_object_set_new(root, "examples", shown_json(r));
+    json_object_set_new(root, "confusion",
+                        r->confusion != NULL ? confusion_to_json(r->confusion) : json_null());
+    json_object_set_new(root, "examples_right", kept_json(r, true));
+    json_object_set_new(root, "examples_wrong", kept_json(r, false));
     char *text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
     json_decref(root);
     if (text == NULL) return rt_fail(err, RT_NOMEM, "scores as JSON");

@@ -20,19 +20,27 @@ accuracy accuracy_of(uint64_t n_right, uint64_t n)
     return a;
 }
 
+static void shown_free(eval_shown *shown, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(shown[i].input);
+        free(shown[i].gold);
+        free(shown[i].wrote);
+        free(shown[i].label);
+        free(shown[i].rationale);
+        free(shown[i].teacher);
+    }
+    free(shown);
+}
+
 void eval_result_free(eval_result *result)
 {
     if (result == NULL) return;
     for (size_t i = 0; i < result->n_classes; i++) free(result->classes[i].name);
-    for (size_t i = 0; i < result->n_shown; i++) {
-        free(result->shown[i].input);
-        free(result->shown[i].gold);
-        free(result->shown[i].wrote);
-        free(result->shown[i].label);
-        free(result->shown[i].teacher);
-    }
+    shown_free(result->shown, result->n_shown);
+    shown_free(result->kept, result->n_kept);
+    confusion_free(result->confusion);
     free(result->classes);
-    free(result->shown);
     free(result->model);
     memset(result, 0, sizeof *result);
 }
@@ -45,6 +53,8 @@ typedef struct scoring {
     char **gold;    /* canonical true answers */
     char **teacher; /* labels of the teacher, NULL where it has none; or NULL altogether */
     bool *left_out; /* rows the teacher was not asked about */
+    answering_student *student; /* NULL until it was asked */
+    student_spec spec;
     student_answer *answers;
     bool *right;
 } scoring;
@@ -64,6 +74,8 @@ static void scoring_free(scoring *s)
     free(s->answers);
     free(s->right);
     free(s->left_out);
+    student_spec_free(&s->spec);
+    answering_student_close(s->student);
 }
 
 /* Canonical where it has such a form, else as it is written. */
@@ -106,13 +118,25 @@ static rt_status find_spec(const config *c, const char *folder, student_spec *ou
     return student_spec_of(c, out, err);
 }
 
+static rt_status ask(const scoring *s, const eval_options *how, student_task task,
+                     const char *const *inputs, size_t n, student_answer *answers, rt_error *err)
+{
+    answer_settings settings = {.spec = &s->spec,
+                                .task = task,
+                                .batch = s->config->eval.batch,
+                                .max_new_tokens = s->config->eval.max_new_tokens,
+                                .beams = s->config->eval.beams,
+                                .length_penalty = s->config->eval.length_penalty,
+                                .progress = how->progress,
+                                .progress_context = how->progress_context};
+    return answer_inputs(s->student, &settings, inputs, n, answers, err);
+}
+
 static rt_status ask_student(scoring *s, const eval_options *how, eval_result *result,
                              rt_error *err)
 {
     rt_status st = RT_OK;
     size_t n = s->rows->n;
-    answering_student *student = NULL;
-    student_spec spec = {0};
     const char **inputs = rt_calloc(n, sizeof *inputs);
     s->answers = rt_calloc(n, sizeof *s->answers);
     result->model = strdup(how->model);
@@ -121,25 +145,15 @@ static rt_status ask_student(scoring *s, const eval_options *how, eval_result *r
         goto out;
     }
     for (size_t i = 0; i < n; i++) inputs[i] = s->rows->rows[i].input;
-    st = answering_student_open(how->model, s->config->threads, &student, err);
+    st = answering_student_open(how->model, s->config->threads, &s->student, err);
     if (st != RT_OK) goto out;
-    if ((st = find_spec(s->config, how->model, &spec, err)) != RT_OK) goto out;
-    answer_settings settings = {.spec = &spec,
-                                .task = spec.answers_by,
-                                .batch = s->config->eval.batch,
-                                .max_new_tokens = s->config->eval.max_new_tokens,
-                                .beams = s->config->eval.beams,
-                                .length_penalty = s->config->eval.length_penalty,
-                                .progress = how->progress,
-                                .progress_context = how->progress_context};
-    result->answers_by = spec.answers_by;
+    if ((st = find_spec(s->config, how->model, &s->spec, err)) != RT_OK) goto out;
+    result->answers_by = s->spec.answers_by;
     double start_s = rt_clock_mono_s();
-    st = answer_inputs(student, &settings, inputs, n, s->answers, err);
+    st = ask(s, how, s->spec.answers_by, inputs, n, s->answers, err);
     result->seconds = rt_clock_mono_s() - start_s;
 out:
     free(inputs);
-    student_spec_free(&spec);
-    answering_student_close(student);
     return st;
 }
 
@@ -253,24 +267,95 @@ static bool copy_if_any(const char *text, char **out)
     return text == NULL || (*out = strdup(text)) != NULL;
 }
 
+static rt_status fill_shown(const scoring *s, size_t i_row, eval_shown *shown, rt_error *err)
+{
+    const student_answer *a = &s->answers[i_row];
+    shown->right = s->right[i_row];
+    bool ok = copy_if_any(s->rows->rows[i_row].input, &shown->input) &&
+              copy_if_any(s->gold[i_row], &shown->gold) && copy_if_any(a->raw, &shown->wrote) &&
+              copy_if_any(a->label, &shown->label) &&
+              copy_if_any(a->rationale, &shown->rationale) &&
+              copy_if_any(s->teacher[i_row], &shown->teacher);
+    return ok ? RT_OK : rt_fail(err, RT_NOMEM, "an example");
+}
+
 /* Evenly over the rows, so that the first file is not all one sees. */
 static rt_status keep_shown(const scoring *s, size_t n_show, eval_result *result, rt_error *err)
 {
+    rt_status st = RT_OK;
     size_t n = RT_MIN(n_show, s->rows->n);
     result->shown = rt_calloc(n, sizeof *result->shown);
     if (result->shown == NULL) return rt_fail(err, RT_NOMEM, "%zu examples", n);
-    for (size_t k = 0; k < n; k++) {
-        size_t i = k * s->rows->n / n;
-        eval_shown *shown = &result->shown[result->n_shown++];
-        shown->right = s->right[i];
-        bool ok = copy_if_any(s->rows->rows[i].input, &shown->input) &&
-                  copy_if_any(s->gold[i], &shown->gold) &&
-                  copy_if_any(s->answers[i].raw, &shown->wrote) &&
-                  copy_if_any(s->answers[i].label, &shown->label) &&
-                  copy_if_any(s->teacher[i], &shown->teacher);
-        if (!ok) return rt_fail(err, RT_NOMEM, "%zu examples", n);
+    for (size_t k = 0; st == RT_OK && k < n; k++)
+        st = fill_shown(s, k * s->rows->n / n, &result->shown[result->n_shown++], err);
+    return st;
+}
+
+/* At most n_keep of the right or of the wrong answers, evenly over them. */
+static rt_status keep_some(const scoring *s, bool right, size_t n_keep, eval_result *result,
+                           rt_error *err)
+{
+    rt_status st = RT_OK;
+    size_t n_all = 0, n_met = 0, n_taken = 0;
+    for (size_t i = 0; i < s->rows->n; i++) n_all += s->right[i] == right;
+    size_t n = RT_MIN(n_keep, n_all);
+    for (size_t i = 0; st == RT_OK && n_taken < n && i < s->rows->n; i++) {
+        if (s->right[i] != right) continue;
+        if (n_met++ != n_taken * n_all / n) continue;
+        st = fill_shown(s, i, &result->kept[result->n_kept++], err);
+        n_taken++;
     }
-    return RT_OK;
+    return st;
+}
+
+/* A student that answers with the label alone is asked for its rationales of the kept ones. */
+static rt_status explain_kept(const scoring *s, const eval_options *how, eval_result *result,
+                              rt_error *err)
+{
+    rt_status st = RT_OK;
+    size_t n = result->n_kept;
+    eval_options quiet = *how;
+    if (n == 0 || !s->spec.explains || s->spec.answers_by != TASK_PREDICT) return RT_OK;
+    const char **inputs = rt_calloc(n, sizeof *inputs);
+    student_answer *answers = rt_calloc(n, sizeof *answers);
+    if (inputs == NULL || answers == NULL) {
+        st = rt_fail(err, RT_NOMEM, "%zu rationales", n);
+        goto out;
+    }
+    for (size_t i = 0; i < n; i++) inputs[i] = result->kept[i].input;
+    quiet.progress = NULL;
+    if ((st = ask(s, &quiet, TASK_EXPLAIN, inputs, n, answers, err)) != RT_OK) goto out;
+    for (size_t i = 0; i < n; i++) {
+        free(result->kept[i].rationale);
+        result->kept[i].rationale = answers[i].rationale;
+        answers[i].rationale = NULL;
+    }
+out:
+    if (answers != NULL) student_answers_free(answers, n);
+    free(answers);
+    free(inputs);
+    return st;
+}
+
+static rt_status keep_examples(const scoring *s, const eval_options *how, eval_result *result,
+                               rt_error *err)
+{
+    result->kept = rt_calloc(2 * how->n_keep, sizeof *result->kept);
+    if (result->kept == NULL) return rt_fail(err, RT_NOMEM, "%zu examples", 2 * how->n_keep);
+    rt_status st = keep_some(s, true, how->n_keep, result, err);
+    if (st == RT_OK) st = keep_some(s, false, how->n_keep, result, err);
+    return st == RT_OK ? explain_kept(s, how, result, err) : st;
+}
+
+static rt_status score_confusion(const scoring *s, eval_result *result, rt_error *err)
+{
+    bool is_class = s->rules.kind == RULE_CLASS;
+    rt_status st =
+        confusion_new(s->rules.classes, is_class ? s->rules.n_classes : 0, &result->confusion, err);
+    for (size_t i = 0; st == RT_OK && i < s->rows->n; i++)
+        st = confusion_add(result->confusion, s->gold[i],
+                           s->right[i] ? s->gold[i] : s->answers[i].label, err);
+    return st;
 }
 
 static rt_status score_rows(const config *c, const gold_rows *rows, const eval_options *how,
@@ -289,6 +374,7 @@ static rt_status score_rows(const config *c, const gold_rows *rows, const eval_o
         if ((st = ask_student(&s, how, result, err)) != RT_OK) goto out;
         score_student(&s, result);
         if ((st = score_classes(&s, result, err)) != RT_OK) goto out;
+        if ((st = score_confusion(&s, result, err)) != RT_OK) goto out;
     }
     if (how->teacher != NULL) {
         st = how->teacher->ask(how->teacher->context, rows->rows, rows->n, s.teacher, s.left_out,
@@ -303,6 +389,7 @@ static rt_status score_rows(const config *c, const gold_rows *rows, const eval_o
     if (how->model != NULL) {
         score_agreement(&s, result);
         st = keep_shown(&s, how->n_show, result, err);
+        if (st == RT_OK) st = keep_examples(&s, how, result, err);
     }
 out:
     scoring_free(&s);

@@ -1,4 +1,6 @@
+#include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/fs.h"
 #include "common/dataset/archive.h"
@@ -10,21 +12,62 @@ typedef struct dataset_tally {
     uint64_t n, n_right, n_rejected;
 } dataset_tally;
 
+void judged_record_free(judged_record *judged)
+{
+    free(judged->gold);
+    free(judged->said);
+    memset(judged, 0, sizeof *judged);
+}
+
+/* What the teacher said before it was given the true answer. */
+static char *said_before(const char *meta)
+{
+    json_t *root = json_loads(meta, 0, NULL);
+    const char *said = json_string_value(json_object_get(json_object_get(root, "gold"), "said"));
+    char *copy = said != NULL ? strdup(said) : NULL;
+    json_decref(root);
+    return copy;
+}
+
+rt_status judge_record(const answer_rules *rules, const label_record *r, judged_record *out,
+                       rt_error *err)
+{
+    parse_status status = PARSE_OK;
+    judged_record judged = {0};
+    if (r->gold == NULL || r->gold[0] == '\0') {
+        *out = judged;
+        return RT_OK;
+    }
+    rt_status st = answer_canonical(rules, r->input, r->gold, &status, &judged.gold, err);
+    if (st != RT_OK) return st;
+    if (judged.gold == NULL) judged.gold = strdup(r->gold);
+    /* A label that the true answer was used for is not the teacher's: by itself it was wrong. */
+    gold_use use = gold_use_of(r->meta);
+    bool is_own = r->label != NULL && use == GOLD_USE_NONE;
+    judged.is_rejected = r->label == NULL || use == GOLD_USE_REJECTED;
+    judged.is_right = is_own && judged.gold != NULL && answer_equal(rules, r->label, judged.gold);
+    if (is_own)
+        judged.said = strdup(r->label);
+    else if (!judged.is_rejected)
+        judged.said = said_before(r->meta);
+    if (judged.gold == NULL || (is_own && judged.said == NULL)) {
+        judged_record_free(&judged);
+        return rt_fail(err, RT_NOMEM, "answers of a record");
+    }
+    *out = judged;
+    return RT_OK;
+}
+
 static rt_status visit_record(void *context, const label_record *r, rt_error *err)
 {
     dataset_tally *t = context;
-    parse_status status = PARSE_OK;
-    char *gold = NULL;
-    if (r->gold == NULL || r->gold[0] == '\0') return RT_OK;
+    judged_record judged = {0};
+    rt_status st = judge_record(t->rules, r, &judged, err);
+    if (st != RT_OK || judged.gold == NULL) return st;
     t->n++;
-    /* A label that the true answer was used for is not the teacher's: by itself it was wrong. */
-    gold_use use = gold_use_of(r->meta);
-    if (r->label == NULL || use == GOLD_USE_REJECTED) t->n_rejected++;
-    if (r->label == NULL || use != GOLD_USE_NONE) return RT_OK;
-    rt_status st = answer_canonical(t->rules, r->input, r->gold, &status, &gold, err);
-    if (st != RT_OK) return st;
-    t->n_right += answer_equal(t->rules, r->label, status == PARSE_OK ? gold : r->gold);
-    free(gold);
+    t->n_rejected += judged.is_rejected;
+    t->n_right += judged.is_right;
+    judged_record_free(&judged);
     return RT_OK;
 }
 

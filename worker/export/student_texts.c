@@ -8,6 +8,8 @@
 
 #include "common/base/fs.h"
 #include "common/base/log.h"
+#include "common/nn/compute.h"
+#include "worker/runtime/model_card_marks.h"
 
 #define RESULT_BYTES_MAX ((size_t)16 << 20)
 
@@ -200,6 +202,36 @@ static rt_status add_usage(rt_buf *out, bool is_t5, const student_spec *spec, rt
     return st;
 }
 
+static rt_status add_training(rt_buf *out, const config *c, rt_error *err)
+{
+    static const char *const presets[] = {
+        [PRESET_STEP_BY_STEP] = "labels and rationales as two tasks",
+        [PRESET_LABEL_ONLY] = "labels alone",
+        [PRESET_RATIONALE_FIRST] = "rationales with the label behind them"};
+    rt_status st =
+        rt_buf_printf(out, err, "\n## Training\n\nIt learnt %s", presets[c->train.preset]);
+    /* Of a native teacher it is a folder of this machine. */
+    if (st == RT_OK && c->teacher.backend == TEACHER_OPENAI)
+        st = rt_buf_printf(out, err, " from the model `%s`", c->teacher.model);
+    return st == RT_OK ? rt_buf_printf(out, err,
+                                       ", at a learning rate of at most %g with a weight decay of "
+                                       "%g and a dropout of %g, products in %s.\n\n",
+                                       c->train.lr, c->train.weight_decay, c->student.dropout,
+                                       compute_mode_name((compute_mode)c->train.compute))
+                       : st;
+}
+
+static rt_status add_limits(rt_buf *out, rt_error *err)
+{
+    return rt_buf_add_text(
+        out,
+        "## Limits\n\nIt was made for the inputs of its task and answers anything else, too, without a "
+        "warning. A rationale that it writes\nis not always the reason for its label. Licence and "
+        "language follow from the corpus and from the terms of the teacher;\nadd them to the head of "
+        "this file before you share it.\n",
+        err);
+}
+
 rt_status model_card_write(const config *c, const model_config *shape, const student_spec *spec,
                            const export_request *ask, const export_result *facts,
                            const char *folder, rt_error *err)
@@ -208,7 +240,8 @@ rt_status model_card_write(const config *c, const model_config *shape, const stu
     rt_buf out = {0};
     rt_status st = rt_buf_printf(
         &out, err,
-        "---\nlibrary_name: transformers\npipeline_tag: %s\n---\n\n"
+        "---\nlibrary_name: transformers\npipeline_tag: %s\n"
+        "tags:\n- distillation\n- retort\n" MODEL_CARD_INDEX "\n" MODEL_CARD_INDEX_END "\n---\n\n"
         "# %s\n\n"
         "A small language model for one task, `%s`, distilled step by step from a larger one with "
         "retort %s.\n"
@@ -216,8 +249,12 @@ rt_status model_card_write(const config *c, const model_config *shape, const stu
         "that task\nand nothing else, and it repeats its teacher's mistakes.\n\n",
         is_t5 ? "text2text-generation" : "text-generation", c->name, spec->task_name, RT_VERSION,
         c->train.preset == PRESET_LABEL_ONLY ? "" : " and rationales");
-    if (st == RT_OK) st = add_facts(&out, c, shape, ask, facts, err);
+    if (st == RT_OK)
+        st = rt_buf_add_text(&out, MODEL_CARD_SCORES "\n" MODEL_CARD_SCORES_END "\n\n", err);
     if (st == RT_OK) st = add_usage(&out, is_t5, spec, err);
+    if (st == RT_OK) st = add_training(&out, c, err);
+    if (st == RT_OK) st = add_facts(&out, c, shape, ask, facts, err);
+    if (st == RT_OK) st = add_limits(&out, err);
     if (st == RT_OK) st = write_text(folder, "README.md", out.data, out.n, err);
     rt_buf_free(&out);
     return st;

@@ -34,6 +34,7 @@ answer_policy answer_policy_of(const config *c)
                    .repeated_max = q->repeated_max},
         .scores = q->scorer[0] != '\0',
         .useful_min = q->useful_min,
+        .keeps_others = q->keep_others,
     };
 }
 

@@ -21,6 +21,7 @@ typedef struct answer_policy {
     rationale_limits limits;
     bool scores; /* usefulness is measured */
     double useful_min;
+    bool keeps_others; /* texts with another label are kept */
 } answer_policy;
 
 answer_policy answer_policy_of(const config *c);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/text/utf8.h"
+#include "worker/teacher/kept_samples.h"
 
 static json_t *parse_flags_json(unsigned flags)
 {
@@ -171,6 +172,16 @@ static json_t *escalated_json(const teacher_outcome *other, const char *role)
     return note;
 }
 
+static void add_others(json_t *meta, const teacher_outcome *o, const teacher_outcome *other)
+{
+    bool keeps =
+        o->labeller->policy.keeps_others || (other != NULL && other->labeller->policy.keeps_others);
+    if (meta == NULL || !keeps) return;
+    json_t *others = kept_samples_json(o, other);
+    if (json_array_size(others) > 0) json_object_set(meta, "others", others);
+    json_decref(others);
+}
+
 static rt_status dump_meta(const teacher_outcome *o, const teacher_outcome *other, const char *role,
                            char **out, rt_error *err)
 {
@@ -179,6 +190,7 @@ static rt_status dump_meta(const teacher_outcome *o, const teacher_outcome *othe
     char *text = NULL;
     if (meta != NULL && other != NULL)
         json_object_set_new(meta, "escalated", escalated_json(other, role));
+    add_others(meta, o, other);
     if (meta != NULL) text = json_dumps(meta, JSON_COMPACT | JSON_REAL_PRECISION(12));
     if (text == NULL)
         st = rt_fail(err, RT_NOMEM, "meta of a record");
