@@ -33,6 +33,7 @@ function datasetOf(series, palette) {
     borderDash: series.dash ?? [],
     pointRadius: series.dots || series.data.length === 1 ? 3 : 0,
     pointHitRadius: series.faint ? 0 : 8,
+    clip: 5, // a dot at the edge stays whole
     faint: series.faint,
     order: series.faint ? 1 : 0,
   };
@@ -57,7 +58,7 @@ function optionsOf(curve, palette) {
       },
     },
     scales: {
-      x: { type: 'linear', min: 0, grid: { ...grid, display: false }, ticks: { ...ticks, includeBounds: false } },
+      x: { type: 'linear', min: 0, grid: { ...grid, display: false }, ticks },
       y: { beginAtZero: curve.zero, suggestedMax: curve.top, grid, ticks: { ...ticks, maxTicksLimit: 5, precision: curve.whole ? 0 : undefined, callback: (y) => curve.text(y) } },
     },
   };
@@ -81,6 +82,7 @@ class Panel {
     this.node = h('figure', { class: 'panel', id: `curve-${curve.id}` },
       h('figcaption', {}, h('h3', {}, curve.title, curve.unit === '' ? null : h('small', {}, ` ${curve.unit}`)), this.#value),
       h('div', { class: 'canvas' }, this.#canvas, this.#empty), this.#legend, this.#details);
+    this.#details.hidden = this.#canvas.hidden = true;
   }
 
   show(picture, palette) {
@@ -93,7 +95,7 @@ class Panel {
     this.#canvas.hidden = !some;
     this.#details.hidden = !some;
     const drawn = series.filter((s) => !s.faint);
-    setText(this.#value, drawn.length === 1 ? newest(curve, series) : '');
+    setText(this.#value, some && drawn.length === 1 ? newest(curve, series) : '');
     setAttribute(this.#canvas, 'aria-label', describe(curve, series));
     keyed(this.#legend, drawn.length > 1 ? drawn : [], (s) => s.name,
       (s) => h('li', { 'data-colour': s.colour, 'data-dash': s.dash ? '' : null }, h('span', { class: 'swatch' }), h('span')),
@@ -116,7 +118,9 @@ class Panel {
     const most = series.flatMap((s) => s.data.slice(-1)).reduce((a, d) => Math.max(a, d.x), 1);
     const apart = this.#curve.x.step(most);
     axis.max = most;
-    axis.ticks.stepSize = apart;
+    axis.afterBuildTicks = (built) => {
+      built.ticks = Array.from({ length: Math.floor(most / apart) + 1 }, (_, i) => ({ value: i * apart }));
+    };
     axis.ticks.callback = (x) => this.#curve.x.mark(x, apart);
     this.#chart.data.datasets = datasets;
     this.#chart.update('none');

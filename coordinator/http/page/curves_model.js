@@ -48,7 +48,7 @@ function validationLoss({ evaluations }) {
 function accuracy({ evaluations, stats }) {
   const student = { name: 'student, validation', colour: 'student', dots: true, data: line(evaluations, (e) => e.version, (e) => number(e.exact)) };
   const teacher = stats.accuracy?.teacher;
-  const ends = [0, Math.max(stats.step, stats.n_steps ?? 0, 1)];
+  const ends = [0, Math.max(stats.step, 1)];
   if (!teacher || student.data.length === 0) return [student];
   return [student, { name: 'teacher, against gold', colour: 'teacher', dash: [6, 4], data: ends.map((x) => ({ x, y: teacher.value })) }];
 }
@@ -84,8 +84,8 @@ export const curves = [
   { id: 'cost', title: 'Cost', unit: '', x: time, text: (y) => money(y), zero: true,
     shown: ({ stats, points }) => Boolean(stats.money) && (stats.money.budget !== null || points.some((p) => p.cost > 0)),
     series: overTime({ name: 'spent', colour: 'server', of: (p) => p.cost }) },
-  { id: 'mflops', title: 'Computing', unit: 'MFLOP/s', x: time, text: short, zero: true, shown: ({ stats, points }) => stats.training.active && points.some((p) => p.mflops_per_s > 0),
-    series: overTime({ name: 'students', colour: 'student', of: (p) => p.mflops_per_s }) },
+  { id: 'mflops', title: 'Computing', unit: 'FLOP/s', x: time, text: short, zero: true, shown: ({ stats, points }) => stats.training.active && points.some((p) => p.mflops_per_s > 0),
+    series: overTime({ name: 'students', colour: 'student', of: (p) => p.mflops_per_s * 1e6 }) },
   { id: 'grad', title: 'Gradient norm', unit: 'before clipping', x: steps, text: (y) => decimal(y, 2), zero: true, shown: ({ stats }) => stats.training.active,
     series: ({ points }) => [{ name: 'norm', colour: 'ink', data: line(stepped(points), (p) => p.step, (p) => number(p.grad_norm)) }] },
   { id: 'alive', title: 'Workers alive', unit: 'processes', x: time, text: count, zero: true, whole: true,

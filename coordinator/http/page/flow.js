@@ -7,28 +7,28 @@ const boxHeight = { wide: 92, narrow: 58 };
 
 /** {width, height, boxes: {id: {x, y, w, h}}, perRow} */
 export function layout(ids, width) {
-  const narrow = width < 680;
+  const narrow = width < 830;
   const perRow = narrow ? 1 : Math.ceil(ids.length / 2);
   const margin = 4;
   const gapY = narrow ? 30 : 58;
   const tall = narrow ? boxHeight.narrow : boxHeight.wide;
-  const gapX = narrow ? 0 : Math.max(74, Math.min(150, width * 0.11));
-  const w = (width - 2 * margin - gapX * (perRow - 1)) / perRow;
+  const gapX = narrow ? 0 : Math.max(96, Math.min(150, width * 0.11));
+  const w = Math.min(narrow ? 460 : Infinity, (width - 2 * margin - gapX * (perRow - 1)) / perRow);
   const boxes = {};
   ids.forEach((id, i) => {
     const row = Math.floor(i / perRow);
     const column = row % 2 === 0 ? i % perRow : perRow - 1 - (i % perRow); // the second row runs back
-    boxes[id] = { x: margin + column * (w + gapX), y: margin + row * (tall + gapY), w, h: tall };
+    boxes[id] = { x: (narrow ? (width - w) / 2 : margin) + column * (w + gapX), y: margin + row * (tall + gapY), w, h: tall };
   });
   const rows = Math.ceil(ids.length / perRow);
   return { width, height: 2 * margin + rows * tall + (rows - 1) * gapY, boxes, narrow };
 }
 
 /* From the edge of a to the edge of b. */
-function arrow(a, b) {
+function arrow(a, b, narrow) {
   if (Math.abs(a.y - b.y) > 1) {
     const x = a.x + a.w / 2;
-    return { x1: x, y1: a.y + a.h, x2: x, y2: b.y - 3, textX: x + 12, textY: (a.y + a.h + b.y) / 2 + 4, anchor: 'start' };
+    return { x1: x, y1: a.y + a.h, x2: x, y2: b.y - 3, textX: narrow ? x + 12 : x - 12, textY: (a.y + a.h + b.y) / 2 + 4, anchor: narrow ? 'start' : 'end' };
   }
   const right = b.x > a.x;
   const x1 = right ? a.x + a.w : a.x;
@@ -83,9 +83,9 @@ function makeWay() {
   return svg('g', { class: 'way' }, svg('line'), svg('polygon'), svg('text'));
 }
 
-function drawWay(node, way, boxes) {
+function drawWay(node, way, { boxes, narrow }) {
   const [line, tip, text] = node.children;
-  const a = arrow(boxes[way.from], boxes[way.to]);
+  const a = arrow(boxes[way.from], boxes[way.to], narrow);
   for (const name of ['x1', 'y1', 'x2', 'y2']) setAttribute(line, name, a[name]);
   setAttribute(tip, 'points', head(a));
   setAttribute(text, 'x', a.textX);
@@ -120,12 +120,11 @@ export class Flow {
 
   #draw() {
     const { places, ways } = this.#last;
-    const { width, height, boxes, narrow } = layout(places.map((p) => p.id), Math.max(240, this.#place.clientWidth));
-    setAttribute(this.#picture, 'viewBox', `0 0 ${width} ${height}`);
-    setAttribute(this.#picture, 'width', width);
-    setAttribute(this.#picture, 'height', height);
-    setAttribute(this.#picture, 'data-narrow', narrow);
-    keyed(this.#ways, ways, (w) => w.from, makeWay, (node, way) => drawWay(node, way, boxes));
-    keyed(this.#places, places, (p) => p.id, makePlace, (node, place) => drawPlace(node, place, boxes[place.id], narrow));
+    const plan = layout(places.map((p) => p.id), Math.max(240, this.#place.clientWidth));
+    setAttribute(this.#picture, 'viewBox', `0 0 ${plan.width} ${plan.height}`);
+    setAttribute(this.#picture, 'width', plan.width);
+    setAttribute(this.#picture, 'height', plan.height);
+    keyed(this.#ways, ways, (w) => w.from, makeWay, (node, way) => drawWay(node, way, plan));
+    keyed(this.#places, places, (p) => p.id, makePlace, (node, place) => drawPlace(node, place, plan.boxes[place.id], plan.narrow));
   }
 }

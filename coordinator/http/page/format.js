@@ -33,7 +33,7 @@ export function percent(x, digits = 0) {
   const unit = 10 ** digits;
   let p = Math.round(x * 100 * unit) / unit;
   if (p >= 100 && x < 1) p = 100 - 1 / unit;
-  return `${p.toFixed(digits)} %`;
+  return `${p.toFixed(digits)}\u00a0%`;
 }
 
 /** Seconds as 0:07, 2:42, 1:02:03, 3 d 4 h. */
@@ -63,7 +63,7 @@ export function span(ms) {
 export function money(x, currency = '') {
   if (!known(x)) return unknown;
   const digits = Math.abs(x) >= 100 ? 0 : Math.abs(x) >= 1 || x === 0 ? 2 : 4;
-  return `${x.toFixed(digits)} ${currency}`.trim();
+  return `${x.toFixed(digits)}\u00a0${currency}`.trim();
 }
 
 /** Time of day of unix seconds, as the reader's clock has it; with the day when it is not today. */

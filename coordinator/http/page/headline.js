@@ -9,11 +9,12 @@ const tiles = [
   { id: 'labelled', name: 'Rows labelled', value: (s) => count(s.rows.labelled), note: (s) => `of ${count(s.rows.total)}` },
   { id: 'rejected', name: 'Rows rejected', value: (s) => count(s.rows.rejected),
     note: (s) => and(percent(s.rows.rejected / Math.max(1, s.rows.rejected + s.rows.labelled), 1), s.rows.malformed > 0 ? `${count(s.rows.malformed)} malformed` : '') },
-  { id: 'labelled_per_s', name: 'Labels a second', value: (s) => (s.labels.active ? short(s.labelled_per_s) : null), note: (s) => (s.labels.done ? 'labelling is done' : '') },
+  { id: 'labelled_per_s', name: 'Labels a second', value: (s) => (s.labels.active && !s.labels.done ? short(s.labelled_per_s) : null), note: () => 'over the last seconds' },
   { id: 'step', name: 'Step', value: (s) => count(s.step), note: (s) => (s.n_steps === null ? 'of so many as there will be rows for' : `of ${count(s.n_steps)}`) },
   { id: 'loss', name: 'Loss', value: (s) => decimal(s.loss), note: () => 'nats a token' },
   { id: 'tokens_per_s', name: 'Tokens a second', value: (s) => short(s.tokens_per_s), note: (s) => `${short(s.tokens)} in all` },
-  { id: 'mflops', name: 'MFLOP/s', value: (s) => (s.compute ? short(s.compute.mflops_per_s) : null), note: (s) => (s.compute?.peak_share == null ? '' : `${percent(s.compute.peak_share)} of the peak`) },
+  { id: 'flops', name: 'FLOP/s', value: (s) => (s.compute?.mflops_per_s > 0 ? short(s.compute.mflops_per_s * 1e6) : null),
+    note: (s) => (s.compute.peak_share == null ? 'of all students' : `${percent(s.compute.peak_share)} of the peak`) },
   { id: 'teacher_accuracy', name: 'Teacher accuracy', value: (s) => (s.accuracy?.teacher ? percent(s.accuracy.teacher.value, 1) : null), note: (s) => interval(s.accuracy.teacher) },
   { id: 'student_accuracy', name: 'Student, validation', value: (s) => (s.accuracy?.student ? percent(s.accuracy.student.value, 1) : null), note: (s) => interval(s.accuracy.student) },
   { id: 'spent', name: 'Spent', value: (s) => (paid(s) ? money(s.money.spent + s.money.lost, s.money.currency) : null),
@@ -104,5 +105,5 @@ export function showHeadline({ stats }) {
   const progress = s.training.active && s.n_steps ? s.step / s.n_steps : s.rows.total > 0 ? (s.rows.labelled + s.rows.rejected) / s.rows.total : 0;
   const title = `${s.problem === '' ? '' : '! '}${percent(progress)} ${s.run} – Retort`;
   if (document.title !== title) document.title = title;
-  setText(byId('about'), `Retort ${s.version} · run ${s.run} · coordinator ${s.pid} up for ${s.uptime_s < 60 ? span(s.uptime_s * 1000) : duration(s.uptime_s)} · mode ${s.mode}${s.repeatable === false ? ', does not repeat bit for bit' : ''} · settings ${s.fingerprint}`);
+  setText(byId('about'), `Retort ${s.version} · run ${s.run} · coordinator ${s.pid} up for ${s.uptime_s < 60 ? span(s.uptime_s * 1000) : duration(s.uptime_s)} · mode ${s.mode}${s.repeatable === false ? ', does not repeat bit for bit' : ''} · settings ${s.fingerprint.slice(0, 12)}`);
 }

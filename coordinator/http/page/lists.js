@@ -11,7 +11,7 @@ const longText = 420;
 const hasDone = {
   teacher: [['labelled', 'labelled'], ['rejected', 'rejected'], ['retries', 'retries']],
   student: [['micro_batches', 'micro-batches'], ['tokens', 'tokens'], ['stale', 'stale']],
-  server: [['steps', 'steps'], ['gradients', 'gradients'], ['duplicates', 'repeats dropped']],
+  server: [['pushes_accepted', 'gradients'], ['pulls', 'pulls'], ['pushes_duplicate', 'repeats dropped']],
 };
 
 function doneText(member) {
@@ -23,6 +23,12 @@ function makeWorker() {
   const cell = (name, part) => h('td', { role: 'cell', 'data-label': name, class: part });
   return h('tr', { role: 'row' },
     h('th', { role: 'rowheader', scope: 'row' }, h('span', { class: 'badge' }), ' ', h('span')), cell('State', 'state'), cell('Does now', 'busy'), cell('Has done', 'did'), cell('Where', 'where'), cell('Last heard', 'number'));
+}
+
+/* Who left because there is nothing more to do for its role is not missed. */
+function stateOf(m, stats) {
+  const through = m.role === 'teacher' ? stats.labels.done : stats.training.done;
+  return m.state !== 'alive' && through ? 'through' : m.state;
 }
 
 function drawWorker(node, m) {
@@ -40,8 +46,8 @@ function drawWorker(node, m) {
 
 export function showWorkers({ stats }) {
   const order = { teacher: 0, student: 1, server: 2 };
-  const all = [...stats.members].sort((a, b) => (order[a.role] ?? 3) - (order[b.role] ?? 3) || a.name.localeCompare(b.name, 'en', { numeric: true }));
-  const dead = all.filter((m) => m.state !== 'alive').length;
+  const all = stats.members.map((m) => ({ ...m, state: stateOf(m, stats) })).sort((a, b) => (order[a.role] ?? 3) - (order[b.role] ?? 3) || a.name.localeCompare(b.name, 'en', { numeric: true }));
+  const dead = all.filter((m) => m.state === 'dead').length;
   setText(byId('workers-count'), all.length === 0 ? 'none has come yet' : `${['teacher', 'student', 'server'].map((r) => plural(alive(stats, r), r)).join(', ')} alive${dead > 0 ? `, ${count(dead)} dead` : ''}`);
   keyed(byId('workers'), all.slice(0, workersMax), (m) => m.name, makeWorker, drawWorker);
   const more = byId('workers-more');

@@ -46,9 +46,10 @@ function changed(...names) {
 async function catchUp() {
   if (catching !== null) return catching;
   catching = (async () => {
-    const { pointSeq, eventSeq } = picture;
-    const [history, events, rows] = await Promise.all([link.get(`/api/history?since=${pointSeq}`), link.get(`/api/events?since=${eventSeq}`), link.get('/api/rows')]);
-    picture.takeHistory(history, pointSeq);
+    const since = picture.historySince();
+    const [history, events, rows] = await Promise.all([
+      link.get(`/api/history?since=${since}`), link.get(`/api/events?since=${picture.eventSeq}`), link.get('/api/rows')]);
+    picture.takeHistory(history, since);
     picture.takeEvents(events.events ?? []);
     picture.takeRows(rows);
     changed('curves', 'rows', 'events');
@@ -56,7 +57,7 @@ async function catchUp() {
   try {
     await catching;
   } catch {
-    // the stream says itself when it is broken; what is missing is asked for with the next point
+    // the stream says itself when it is broken, and what is missing is asked for when it is open again
   } finally {
     catching = null;
   }
@@ -68,7 +69,10 @@ function onMessage(name, object) {
     if (!picture.takeStats(object, Date.now())) catchUp();
     changed('stats', 'rows');
   } else if (name === 'point') {
-    if (!picture.takePoint(object)) catchUp();
+    picture.takePoint(object);
+    changed('curves');
+  } else if (name === 'evaluation') {
+    picture.takeEvaluations([object]);
     changed('curves');
   } else if (name === 'event') {
     picture.takeEvents([object]);

@@ -2,6 +2,7 @@
 
 const pointsMax = 4096;
 const eventsMax = 512;
+const overlap = 16;
 const windowS = 10; // over which rates of counters are taken
 const starvingWindowS = 4;
 const starvingShare = 0.5; // of the time in which a role had nothing to do
@@ -44,25 +45,31 @@ export class Picture {
     return same;
   }
 
-  /** Returns false when a number before it is missing: a point, or an evaluation, which has a number of the same row. */
   takePoint(point) {
-    if (point.seq <= this.pointSeq) return true;
-    const next = this.pointSeq === 0 || point.seq === this.pointSeq + 1;
+    if (point.seq <= this.pointSeq) return;
     this.points.push(point);
     this.pointSeq = point.seq;
     if (this.points.length > pointsMax) this.points = this.points.filter((_, i) => i % 2 === 1);
-    return next;
   }
 
-  /** What /api/history answered: everything, or what came after the newest point. */
+  takeEvaluations(evaluations) {
+    const byVersion = new Map([...this.evaluations, ...evaluations].map((e) => [e.version, e]));
+    this.evaluations = [...byVersion.values()].sort((a, b) => a.version - b.version);
+  }
+
+  /** The number after which the history is to be asked for. Evaluations have numbers of the same row and may come late. */
+  historySince() {
+    return Math.max(0, this.pointSeq - overlap);
+  }
+
+  /** What /api/history answered: everything, or what came after number `since`. */
   takeHistory(history, since) {
     if (since === 0) this.points = [];
     const known = new Set(this.points.map((p) => p.seq));
     this.points.push(...(history.points ?? []).filter((p) => !known.has(p.seq)));
     this.points.sort((a, b) => a.seq - b.seq);
     this.pointSeq = Math.max(history.seq ?? 0, this.points.at(-1)?.seq ?? 0);
-    const byVersion = new Map([...this.evaluations, ...(history.evaluations ?? [])].map((e) => [e.version, e]));
-    this.evaluations = [...byVersion.values()].sort((a, b) => a.version - b.version);
+    this.takeEvaluations(history.evaluations ?? []);
   }
 
   takeEvents(events) {
