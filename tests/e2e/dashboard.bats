@@ -40,7 +40,8 @@ JSONL
 @test "where a key is needed it asks for it, and keeps it no longer than its tab" {
   make_watched_run
   (umask 077; echo key-of-the-dashboard > http.keys)
-  start_run --set "net.http=127.0.0.1:$port" --set net.http_key_file=http.keys
+  sed -i 's/^net: {/net: {http_key_file: http.keys, /' retort.yaml # for `retort stats` too
+  start_run --set "net.http=127.0.0.1:$port"
   wait_until 60 at_least step 5
   browse locked --key key-of-the-dashboard
   ! grep -rqF key-of-the-dashboard run run.out run.err

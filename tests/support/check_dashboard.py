@@ -195,6 +195,27 @@ def nothing_from_elsewhere(page, url):
     expect("unsafe" not in policy, f"Content-Security-Policy: {policy!r}")
 
 
+def parts_answer_alone(page):
+    """The stream's cutter takes any cuts and line ends; pauses grow and end; numbers read as people write them."""
+    told = page.run("""
+        const stream = ': beat\\r\\nevent: stats\\r\\ndata: {"a":\\r\\ndata: 1}\\r\\n\\r\\ndata:x\\n\\nevent: point\\n\\n';
+        return import('/assets/link.js').then(({ EventCutter, pauseMs }) => {
+          const seen = new Set();
+          for (let i = 0; i <= stream.length; i++) {
+            const cutter = new EventCutter();
+            seen.add(JSON.stringify([...cutter.feed(stream.slice(0, i)), ...cutter.feed(stream.slice(i))]));
+          }
+          return [[...seen], [0, 1, 5, 60].map((n) => pauseMs(n, 0.5))];
+        })""")
+    whole_stream = [{"event": "stats", "data": '{"a":\n1}'}, {"event": "message", "data": "x"}]
+    expect([json.loads(text) for text in told[0]] == [whole_stream], f"events of a stream cut anywhere: {told[0]}")
+    expect(told[1] == [500, 1000, 15000, 15000], f"pauses before tries: {told[1]}")
+    written = page.run("""return import('/assets/format.js').then((f) => [f.short(0.1234), f.short(31240), f.short(14), f.count(9973),
+        f.percent(0.9999), f.percent(1), f.percent(null), f.duration(7), f.duration(3723), f.duration(-1), f.money(1.254, 'USD')])""")
+    expect(written == ["0.12", "31.2k", "14", "9,973", "99\u00a0%", "100\u00a0%", "–", "0:07", "1:02:03", "–", "1.25\u00a0USD"],
+           f"numbers as text: {written}")
+
+
 def goes_on_by_itself(page):
     step = page.run("return Number(document.querySelector('[data-stat=step]').textContent.replaceAll(',', ''))")
     page.wait(20, "return Number(document.querySelector('[data-stat=step]').textContent.replaceAll(',', '')) > arguments[0]", step)
@@ -253,6 +274,7 @@ def check_open(page, arguments):
     finally:
         os.kill(student, signal.SIGCONT)
     goes_on_by_itself(page)
+    parts_answer_alone(page)
     nothing_from_elsewhere(page, url)
     old_picture_is_marked(page, run)
     comes_back_after_a_restart(page, run, url)

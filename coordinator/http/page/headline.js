@@ -22,15 +22,17 @@ const tiles = [
   { id: 'teacher_tokens', name: 'Teacher tokens', value: (s) => (s.money && s.money.prompt_tokens > 0 ? short(s.money.prompt_tokens) : null), note: (s) => `in, ${short(s.money.completion_tokens)} out` },
   { id: 'grad_norm', name: 'Gradient norm', value: (s) => (s.step > 0 ? decimal(s.grad_norm, 2) : null), note: () => 'before clipping' },
   { id: 'staleness', name: 'Staleness', value: (s) => (s.staleness ? count(s.staleness.max) : null), note: (s) => (s.staleness.limit == null ? 'versions at most' : `of ${count(s.staleness.limit)} versions`) },
-  { id: 'restarts', name: 'Restarts', value: (s) => (s.restarts === undefined ? null : count(s.restarts)), note: (s) => and(plural(s.rewinds, 'rewind'), plural(s.leases.expired + s.leases.returned, 'lost lease')) },
+  { id: 'restarts', name: 'Restarts', value: (s) => (s.restarts === undefined ? null : count(s.restarts)), note: (s) => and(plural(s.rewinds, 'rewind'), lostLeases(s) > 0 ? plural(lostLeases(s), 'lease') : '') },
   { id: 'retries', name: 'Retries', value: (s) => (s.retries ? count(s.retries.requests + s.retries.rows) : null), note: (s) => `${count(s.retries.requests)} requests, ${count(s.retries.rows)} rows` },
 ];
 
 const paid = (s) => Boolean(s.money) && (s.money.spent > 0 || s.money.budget !== null);
 
+const lostLeases = (s) => s.leases.expired + s.leases.returned;
+
 function interval(a) {
-  const n = a.n == null ? '' : `of ${count(a.n)}`;
-  return a.low == null ? n : `${(a.low * 100).toFixed(1)} to ${percent(a.high, 1)} ${n}`.trim();
+  const n = a.n == null ? '' : `n ${count(a.n)}`;
+  return a.low == null ? n : `${(a.low * 100).toFixed(1)}–${percent(a.high, 1)}, ${n}`;
 }
 
 /** "Labels done in 0:20 · training done in 2:42" */
