@@ -31,6 +31,10 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 
+# Chart.js draws the curves of the dashboard; it is one file, which the build embeds.
+find_file(CHART_JS NAMES chart.min.js chart.umd.js PATHS /usr/share/javascript/chart.js
+  NO_DEFAULT_PATH REQUIRED DOC "Chart.js as one script, of Debian's libjs-chart.js")
+
 # The OpenMP build of OpenBLAS shares one thread pool with our own loops; Debian keeps it in a
 # folder of its own, beside other builds of the same library.
 find_library(OPENBLAS_LIBRARY openblas

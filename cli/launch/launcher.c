@@ -170,6 +170,8 @@ static void refresh_stats(launcher *l, uint64_t now_ms)
     if (stats_get(l->all.http, "/api/stats", l->all.config->net.http_key_file, STATS_TIMEOUT_MS,
                   &body, NULL) == RT_OK &&
         run_stats_parse(body.data, body.n, &fresh, NULL) == RT_OK) {
+        if (!l->have_stats && !l->all.how->quiet)
+            progress_say(&l->progress, "watch it at http://%s/", l->all.http);
         l->stats = fresh;
         l->have_stats = true;
         if (!l->all.how->quiet) progress_show(&l->progress, &l->stats, now_ms);
