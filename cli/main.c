@@ -29,6 +29,7 @@ static const command *const commands[] = {
     &cmd_convert,
     &cmd_model,
     &cmd_stats,
+    &cmd_probe,
     &cmd_audit,
     &cmd_rejections,
     &cmd_batch,
