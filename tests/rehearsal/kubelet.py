@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 import time
+from http.client import HTTPConnection, HTTPException
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "manifests"))
+from network import connect_in  # noqa: E402
 from settings import expand  # noqa: E402
 
 USER = 10001
@@ -159,14 +161,26 @@ class Container:
     def is_up(self):
         return self.process is not None and self.process.poll() is None
 
-    def inside(self, *words, network_only=False):
+    def get(self, port, path, key=None):
+        """(status, body) of a GET in the pod's network, as a probe or a port-forward asks; None: no answer."""
+        http = HTTPConnection("127.0.0.1", port)
+        try:
+            http.sock = connect_in(self.space, port, PROBE_TIMEOUT_S)
+            http.request("GET", path, headers={"Authorization": "Bearer " + key} if key else {})
+            answer = http.getresponse()
+            return answer.status, answer.read().decode("utf-8", "replace")
+        except (OSError, HTTPException):
+            return None
+        finally:
+            http.close()
+
+    def inside(self, *words):
         """Run a command in the pod, as its user; None when there is no pod to run it in."""
         pid = self.pid()
         if pid is None:
             return None
-        enter = ["nsenter", "-t", str(pid), "-n"] if network_only else \
-            ["nsenter", "-t", str(pid), "-m", "-p", "-n", "-u", "-i", "-r", "-w/tmp", "/usr/bin/setpriv", "--reuid", str(USER),
-             "--regid", str(USER), "--clear-groups", "/usr/bin/env", "-i", "PATH=/usr/local/bin:/usr/bin"]
+        enter = ["nsenter", "-t", str(pid), "-m", "-p", "-n", "-u", "-i", "-r", "-w/tmp", "/usr/bin/setpriv", "--reuid", str(USER),
+                 "--regid", str(USER), "--clear-groups", "/usr/bin/env", "-i", "PATH=/usr/local/bin:/usr/bin"]
         try:
             return subprocess.run([*enter, *words], capture_output=True, text=True, timeout=PROBE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -178,16 +192,17 @@ class Container:
         ports = {p.get("name"): p["containerPort"] for p in self.container.get("ports", [])}
         if "exec" in probe:
             done = self.inside(*probe["exec"]["command"])
-        elif "httpGet" in probe:
-            get = probe["httpGet"]
-            done = self.inside("curl", "-sS", "--fail", "-m", "5", "http://127.0.0.1:%d%s" % (
-                ports.get(get["port"], get["port"]), get["path"]), network_only=True)
-        else:
-            port = probe["tcpSocket"]["port"]
-            done = self.inside("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/%d" % ports.get(port, port), network_only=True)
-        if done is None:
-            return False, "no answer"
-        return done.returncode == 0, (done.stdout + done.stderr).strip()
+            return (False, "no answer") if done is None else (done.returncode == 0, (done.stdout + done.stderr).strip())
+        ask = probe.get("httpGet") or probe["tcpSocket"]
+        port = ports.get(ask["port"], ask["port"])
+        if "httpGet" in probe:
+            status, body = self.get(port, ask["path"]) or (0, "no answer")
+            return 200 <= status < 400, body.strip()
+        try:
+            connect_in(self.space, port, PROBE_TIMEOUT_S).close()
+            return True, "connected"
+        except OSError as e:
+            return False, str(e)
 
     def stop(self):
         """SIGTERM as a kubelet sends it; (exit code, seconds). SIGKILL when the grace is over."""
