@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/secrets_guard.h"
+#include "cli/stay.h"
 #include "common/base/heap.h"
 #include "common/base/open_files.h"
 
@@ -11,6 +12,7 @@
 static const option_def coordinator_options_table[] = {
     {"--stage", "STAGE", "all, label or train", "all"},
     {"--dataset", "FOLDER", "stage train: folder with labels.jsonl, only read", NULL},
+    STAY_OPTION,
     {0},
 };
 
@@ -38,6 +40,7 @@ static int run(const options *o)
     coordinator_options how = {.stage = STAGE_ALL};
     rt_stop_install();
     rt_status st = read_stage(o, &how, &err);
+    how.stays = options_has(o, "--stay");
     if (st == RT_OK) st = options_load_config(o, &c, &err);
     if (st == RT_OK && how.stage != STAGE_TRAIN) st = config_check_corpus(c, &err);
     if (st == RT_OK) secrets_guard(c, false);
@@ -51,12 +54,13 @@ static int run(const options *o)
 const command cmd_coordinator = {
     .name = "coordinator",
     .summary = "lead a run: lease, archive, plan, feed, order",
-    .synopsis = "[--config FILE] [--stage all|label|train] [--dataset FOLDER]",
+    .synopsis = "[--config FILE] [--stage all|label|train] [--dataset FOLDER] [--stay]",
     .description =
         "The one process that knows the whole run. It binds net.coordinator_bind, writes\n"
         "where it is reached to RUN_DIR/coordinator.json, and answers statistics over HTTP at\n"
         "net.http. There is one for each run directory; started again with the same settings\n"
-        "it goes on where the run was. Ends when the stage is complete; SIGTERM drains.\n",
+        "it goes on where the run was. Ends when the stage is complete; SIGTERM drains. With\n"
+        "--stay it then goes on answering statistics until SIGTERM.\n",
     .options = coordinator_options_table,
     .examples = "retort coordinator --config retort.yaml\n"
                 "retort coordinator --config retort.yaml --stage train --dataset runs/a/dataset\n",

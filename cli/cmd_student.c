@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/secrets_guard.h"
+#include "cli/stay.h"
 #include "common/base/stop.h"
 #include "worker/student/run.h"
 
@@ -30,6 +31,7 @@ static int run_student(const options *o)
     }
     secrets_guard(c, c->net.shared_memory);
     rt_status st = student_run(c, name, &err);
+    if (st == RT_OK && options_has(o, "--stay")) stay_until_stopped(c);
     /* Leaving when asked to is what a supervisor expects of it. */
     if (st != RT_OK && st != RT_CANCELLED) code = command_fail(o, &err);
 out:
@@ -39,13 +41,14 @@ out:
 
 static const option_def student_options[] = {
     {"--name", "NAME", "name among the workers (default: student-HOST-PID)", NULL},
+    STAY_OPTION,
     {0},
 };
 
 const command cmd_student = {
     .name = "student",
     .summary = "compute gradients of micro-batches",
-    .synopsis = "--config FILE [--name NAME] [--set KEY=VALUE]...",
+    .synopsis = "--config FILE [--name NAME] [--stay] [--set KEY=VALUE]...",
     .description = "Registers with the coordinator, takes micro-batches from the queue, pulls the\n"
                    "parameters of their step from all shards, and pushes gradients back. Any\n"
                    "number of students may run, on any number of machines; each may die at any\n"

@@ -3,6 +3,7 @@
 
 #include "cli/command.h"
 #include "cli/secrets_guard.h"
+#include "cli/stay.h"
 #include "common/base/stop.h"
 #include "worker/teacher/run.h"
 
@@ -30,6 +31,7 @@ static int run_teacher(const options *o)
     }
     secrets_guard(c, false);
     rt_status st = teacher_run(c, name, &err);
+    if (st == RT_OK && options_has(o, "--stay")) stay_until_stopped(c);
     /* Leaving when asked to is what a supervisor expects of it. */
     if (st != RT_OK && st != RT_CANCELLED) code = command_fail(o, &err);
 out:
@@ -39,13 +41,14 @@ out:
 
 static const option_def teacher_options[] = {
     {"--name", "NAME", "name among the workers (default: teacher-HOST-PID)", NULL},
+    STAY_OPTION,
     {0},
 };
 
 const command cmd_teacher = {
     .name = "teacher",
     .summary = "label leased shards of the corpus",
-    .synopsis = "--config FILE [--name NAME] [--set KEY=VALUE]...",
+    .synopsis = "--config FILE [--name NAME] [--stay] [--set KEY=VALUE]...",
     .description = "Registers with the coordinator, leases shards of examples, asks the teacher\n"
                    "that `teacher` in the settings names, and publishes one record an example.\n"
                    "Any number of teachers may run; each may die at any time. Leaves by itself\n"

@@ -62,6 +62,7 @@ extern const command cmd_predict;
 extern const command cmd_serve;
 extern const command cmd_report;
 extern const command cmd_stats;
+extern const command cmd_probe;
 extern const command cmd_audit;
 extern const command cmd_rejections;
 extern const command cmd_batch;

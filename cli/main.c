@@ -30,6 +30,7 @@ static const command *const commands[] = {
     &cmd_model,
     &cmd_report,
     &cmd_stats,
+    &cmd_probe,
     &cmd_audit,
     &cmd_rejections,
     &cmd_batch,

@@ -22,6 +22,7 @@ typedef enum run_stage {
 typedef struct coordinator_options {
     run_stage stage;
     const char *dataset; /* STAGE_TRAIN: folder with labels.jsonl, only read */
+    bool stays;          /* when the run is complete, go on answering until a stop is requested */
 } coordinator_options;
 
 /* Runs until the stage is complete, or until a stop is requested (then drained; RT_OK both times:

@@ -186,6 +186,7 @@ rt_status coordinator_run(const config *c, const coordinator_options *options, r
     co->config = c;
     co->stage = options->stage;
     co->dataset = options->dataset;
+    co->stays = options->stays;
     co->folder.lock_fd = -1;
     co->now_ms = co->start_ms = rt_clock_mono_ms();
     rt_status st = open_all(co, err);

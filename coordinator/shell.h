@@ -66,6 +66,7 @@ struct coordinator {
     const config *config;
     run_stage stage;
     const char *dataset; /* stage train: folder of the dataset */
+    bool stays;          /* after the end, until a stop is requested */
     uint64_t now_ms, start_ms;
 
     run_folder folder;

@@ -192,6 +192,7 @@ bool coordinator_is_over(const coordinator *co, const coordinator_turn_state *tu
     uint64_t past_ms = co->now_ms - co->ending_ms;
     if (co->ending == RUN_GOES_ON) return false;
     if (rt_stop_requested() == RT_STOP_NOW) return true;
+    if (co->ending == RUN_COMPLETE && co->stays) return rt_stop_requested() != RT_STOP_NONE;
     if (co->ending == RUN_DRAINING) {
         bool archived = turn->stream_is_empty || co->stage == STAGE_TRAIN || labelling_is_done(co);
         /* Each member has heard of it after one heartbeat; late records get the rest. */

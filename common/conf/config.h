@@ -311,6 +311,7 @@ typedef struct net_config {
     uint64_t heartbeat_ms;
     uint64_t dead_after_ms; /* a silent worker is dead */
     uint64_t request_timeout_ms;
+    char *alive_file; /* a worker's sign of life for `retort probe`; "": none */
 } net_config;
 
 typedef struct config {

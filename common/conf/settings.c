@@ -494,6 +494,9 @@ U64(IN(net, heartbeat_ms), 10, 600000, 500, "ms", FREE, "Time between two signs 
 U64(IN(net, dead_after_ms), 100, MS_MAX, 10000, "ms", FREE, "A worker silent for so long is dead."),
 U64(IN(net, request_timeout_ms), 10, 3600000, 5000, "ms", FREE,
     "A request not answered for so long is sent again."),
+TEXT(IN(net, alive_file), "", FREE,
+     "File that a teacher, student or shard writes its signs of life to, about one a second, for "
+     "`retort probe`. Each process needs one of its own. Empty: none."),
 
 /* The one setting whose place in the struct does not follow its path. */
 {.path = "export.dtype", .key = "dtype", .section = "export",

@@ -27,6 +27,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/stop.h"
+#include "worker/runtime/alive_sign.h"
 #include "worker/runtime/runtime_view.h"
 
 #define COUNTERS_MAX     32
@@ -34,6 +35,7 @@
 #define POLL_MS          50    /* longest that closing waits for the thread */
 #define AWAY_LOG_MS      10000 /* how often an absent peer is mentioned */
 #define QUEUE_RETRY_MS   500
+#define SIGN_MS          1000 /* between two signs of life (net.alive_file) */
 
 typedef struct counter {
     char name[COUNTER_NAME_MAX];
@@ -59,6 +61,7 @@ struct runtime {
     pthread_mutex_t mutex; /* guards all below */
     pthread_cond_t changed;
     bool closing;
+    uint64_t turned_ms; /* when the main thread last looked at phase or signals */
     bool has_view;
     runtime_view view;
     bool refused;
@@ -76,6 +79,9 @@ typedef struct pulse_state {
     uint64_t answered_ms;
     uint64_t away_logged_ms;
     uint64_t key_log_ms; /* a key of another role is mentioned again from then on */
+    uint64_t heard_ms;   /* the last answer that was no refusal; 0: none yet */
+    uint64_t sign_ms;    /* the next sign of life is due */
+    bool sign_failed;    /* which was logged */
 } pulse_state;
 
 static bool is_closing(runtime *rt)
@@ -250,11 +256,27 @@ static void receive_one(runtime *rt, pulse_state *p, uint64_t wait_ms)
     note_answer(rt, p, rt_clock_mono_ms());
     if (in.message.type == WIRE_RUN_STATE) {
         p->registered = true;
+        p->heard_ms = rt_clock_mono_ms();
         take_run_state(rt, &in.message.run_state);
     } else if (in.message.type == WIRE_REFUSED) {
         take_refusal(rt, p, &in.message.refused);
     }
     net_incoming_free(&in);
+}
+
+/* For `retort probe`: the thread lives, the main thread turns, the coordinator is heard. */
+static void give_sign(runtime *rt, pulse_state *p, uint64_t now_ms)
+{
+    rt_error err = {0};
+    const char *path = rt->config->net.alive_file;
+    if (path[0] == '\0' || now_ms < p->sign_ms) return;
+    p->sign_ms = now_ms + SIGN_MS;
+    pthread_mutex_lock(&rt->mutex);
+    const alive_sign sign = {.beat_ms = now_ms, .turn_ms = rt->turned_ms, .heard_ms = p->heard_ms};
+    pthread_mutex_unlock(&rt->mutex);
+    bool failed = alive_sign_write(path, &sign, &err) != RT_OK;
+    if (failed && !p->sign_failed) rt_log_warn("runtime.alive_file", "%s", err.text);
+    p->sign_failed = failed;
 }
 
 static void *run_heartbeats(void *context)
@@ -264,6 +286,7 @@ static void *run_heartbeats(void *context)
     pulse_state p = {.answered_ms = rt_clock_mono_ms()};
     while (!is_closing(rt)) {
         uint64_t now_ms = rt_clock_mono_ms();
+        give_sign(rt, &p, now_ms);
         if (now_ms >= p.next_ms) {
             rt_status st = p.registered ? send_heartbeat(rt, &err) : send_register(rt, &err);
             if (st != RT_OK) rt_log_warn("runtime.beat", "%s", err.text);
@@ -317,8 +340,10 @@ static rt_status wait_registered(runtime *rt, rt_error *err)
 {
     rt_status st = RT_OK;
     pthread_mutex_lock(&rt->mutex);
-    while (!rt->has_view && !rt->refused && rt_stop_requested() == RT_STOP_NONE)
+    while (!rt->has_view && !rt->refused && rt_stop_requested() == RT_STOP_NONE) {
+        rt->turned_ms = rt_clock_mono_ms();
         wait_changed(rt, POLL_MS);
+    }
     if (rt->refused) {
         st = RT_REFUSED;
         if (err != NULL) *err = rt->refusal;
@@ -343,6 +368,7 @@ rt_status runtime_open(const config *c, wire_role role, const char *name, uint32
     rt = rt_calloc(1, sizeof *rt);
     if (rt == NULL) return rt_fail(err, RT_NOMEM, "runtime of %s", name);
     rt->config = c;
+    rt->turned_ms = rt_clock_mono_ms();
     rt->role = role;
     rt->shard = shard;
     snprintf(rt->name, sizeof rt->name, "%s", name);
@@ -419,6 +445,7 @@ wire_phase runtime_phase(runtime *rt)
 {
     pthread_mutex_lock(&rt->mutex);
     wire_phase phase = rt->view.phase;
+    rt->turned_ms = rt_clock_mono_ms();
     pthread_mutex_unlock(&rt->mutex);
     return phase;
 }
@@ -453,6 +480,9 @@ rt_status runtime_refusal(runtime *rt, rt_error *err)
 
 bool runtime_stopping(runtime *rt)
 {
+    pthread_mutex_lock(&rt->mutex);
+    rt->turned_ms = rt_clock_mono_ms();
+    pthread_mutex_unlock(&rt->mutex);
     return rt_stop_requested() != RT_STOP_NONE || runtime_refusal(rt, NULL) != RT_OK;
 }
 
@@ -464,6 +494,7 @@ void runtime_wait(runtime *rt, uint64_t duration_ms)
     uint64_t generation = rt->view.generation, version = rt->view.version;
     for (;;) {
         uint64_t now_ms = rt_clock_mono_ms();
+        rt->turned_ms = now_ms;
         bool same = rt->view.phase == phase && rt->view.generation == generation &&
                     rt->view.version == version;
         if (now_ms >= until_ms || !same || rt->refused || rt_stop_requested() != RT_STOP_NONE)

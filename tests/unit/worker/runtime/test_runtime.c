@@ -1,10 +1,12 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "tests/support/temp_folder.h"
 #include "tests/unit/worker/runtime/fake_coordinator.h"
+#include "worker/runtime/alive_sign.h"
 #include "worker/runtime/runtime.h"
 
 /* A fake coordinator and the config of a worker that reaches it. */
@@ -82,6 +84,35 @@ Test(runtime, registers_and_knows_the_state_of_the_run)
     cr_expect_eq(heard.incarnation, runtime_identity(s.runtime)->incarnation);
     cr_expect_null(runtime_keyring(s.runtime));
     cr_expect_not(runtime_stopping(s.runtime));
+    stage_free(&s);
+}
+
+/* The first sign of life written after `then_ms`. */
+static alive_sign sign_after(const stage *s, uint64_t then_ms)
+{
+    alive_sign sign = {0};
+    for (int i = 0; i < 500 && sign.beat_ms <= then_ms; i++) {
+        rt_sleep_ms(10);
+        if (alive_sign_read(s->config->net.alive_file, &sign, NULL) != RT_OK) sign.beat_ms = 0;
+    }
+    cr_assert_gt(sign.beat_ms, then_ms, "no sign of life");
+    return sign;
+}
+
+Test(runtime, signs_of_life_tell_a_main_thread_that_hangs_from_one_that_turns)
+{
+    stage s = stage_new((fake_answer){.phase = PHASE_RUNNING});
+    rt_error err = {0};
+    free(s.config->net.alive_file);
+    s.config->net.alive_file = strdup(temp_folder_path(s.folder, "alive"));
+    cr_assert_eq(stage_open(&s, &err), RT_OK, "%s", err.text);
+    uint64_t opened_ms = rt_clock_mono_ms();
+    alive_sign hangs = sign_after(&s, opened_ms);
+    cr_expect_leq(hangs.turn_ms, opened_ms);
+    cr_expect_gt(hangs.heard_ms, 0);
+    cr_expect_eq(runtime_phase(s.runtime), PHASE_RUNNING);
+    alive_sign turns = sign_after(&s, hangs.beat_ms);
+    cr_expect_gt(turns.turn_ms, opened_ms);
     stage_free(&s);
 }
 
