@@ -21,7 +21,10 @@ rt_status batch_walk_open(const config *c, batch_walk *out, rt_error *err)
     if (st == RT_OK) st = run_path(c, "corpus", folder, sizeof folder, err);
     if (st == RT_OK) st = corpus_source_of_corpus(c, folder, &w.corpus, err);
     if (st == RT_OK) st = run_path(c, "dataset", folder, sizeof folder, err);
-    if (st == RT_OK && rt_fs_exists(folder)) st = archive_open_read_only(folder, &w.dataset, err);
+    if (st == RT_OK && rt_fs_exists(folder)) {
+        archive_options how = {.read_only = true, .corpus = corpus_source_index(w.corpus)};
+        st = archive_open_with(folder, &how, &w.dataset, err);
+    }
     if (st != RT_OK) {
         batch_walk_close(&w);
         return st;

@@ -66,17 +66,6 @@ static rt_status open_corpus(const config *c, const char *run_dir, manifest **ou
     return manifest_open(folder, &settings, out, err);
 }
 
-static rt_status hash_dataset(archive *a, const manifest *m, audit *out, rt_error *err)
-{
-    size_t n = manifest_n(m);
-    rt_id *ids = rt_calloc(n, sizeof *ids);
-    if (ids == NULL) return rt_fail(err, RT_NOMEM, "%zu ids", n);
-    for (size_t i = 0; i < n; i++) ids[i] = manifest_id(m, i);
-    rt_status st = archive_sha256(a, ids, n, out->sha256, err);
-    free(ids);
-    return st;
-}
-
 static rt_status take_audit(const config *c, const char *run_dir, audit *out, rt_error *err)
 {
     char folder[4096];
@@ -88,12 +77,14 @@ static rt_status take_audit(const config *c, const char *run_dir, audit *out, rt
     if (st == RT_OK && !rt_fs_exists(folder))
         st = rt_fail(err, RT_NOTFOUND, "%s does not exist: has this run started?", folder);
     if (st == RT_OK) st = open_corpus(c, run_dir, &m, err);
-    if (st == RT_OK) st = archive_open_read_only(folder, &a, err);
     if (st != RT_OK) goto out;
     count.corpus = m;
+    archive_options how = {.read_only = true, .corpus = manifest_index(m)};
+    if ((st = archive_open_with(folder, &how, &a, err)) != RT_OK) goto out;
     st = archive_scan(a, false, count_record, &count, err);
     if (st == RT_OK) st = archive_scan(a, true, count_record, &count, err);
-    if (st == RT_OK) st = hash_dataset(a, m, out, err);
+    if (st == RT_OK)
+        st = archive_sha256(a, manifest_index(m)->ids, manifest_n(m), out->sha256, err);
     if (st == RT_OK) st = audit_survey_take(&beside, a, m, &out->survey, err);
     if (st != RT_OK) goto out;
     out->corpus = *manifest_get_counts(m);

@@ -69,7 +69,8 @@ static rt_status open_dataset(dry_run *d, rt_error *err)
     char folder[PATH_MAX];
     rt_status st = run_path(d->config, "dataset", folder, sizeof folder, err);
     if (st != RT_OK || !rt_fs_exists(folder)) return st;
-    return archive_open_read_only(folder, &d->dataset, err);
+    archive_options how = {.read_only = true, .corpus = corpus_source_index(d->corpus)};
+    return archive_open_with(folder, &how, &d->dataset, err);
 }
 
 static rt_status open_all(dry_run *d, rt_error *err)

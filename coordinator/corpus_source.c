@@ -5,9 +5,8 @@
 
 struct corpus_source {
     manifest *corpus; /* one of these two */
-    archive *dataset;
-    rt_id *ids;
-    size_t n;
+    const archive *dataset;
+    const id_index *index; /* of the one that is there */
     manifest_counts counts;
 };
 
@@ -31,99 +30,60 @@ rt_status corpus_source_of_corpus(const config *c, const char *folder, corpus_so
     rt_status st = manifest_open(folder, &settings, &s->corpus, err);
     if (st != RT_OK) goto out;
     s->counts = *manifest_get_counts(s->corpus);
-    s->n = manifest_n(s->corpus);
-    s->ids = rt_calloc(s->n, sizeof *s->ids);
-    if (s->ids == NULL) {
-        st = rt_fail(err, RT_NOMEM, "%zu ids of the corpus", s->n);
-        goto out;
-    }
-    for (size_t i = 0; i < s->n; i++) s->ids[i] = manifest_id(s->corpus, i);
+    s->index = manifest_index(s->corpus);
     *out = s;
     s = NULL;
 out:
     corpus_source_free(s);
     return st;
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    return rt_id_compare(*(const rt_id *)a, *(const rt_id *)b);
-}
-
-/* The archive hands out each id once, whatever the file repeats. */
-static rt_status take_id(void *context, const label_record *r, rt_error *err)
-{
-    corpus_source *s = context;
-    size_t n_max = archive_n_labelled(s->dataset) + archive_n_rejected(s->dataset);
-    if (s->n == n_max)
-        return rt_fail(err, RT_CORRUPT, "the dataset grew while it was read; expected %zu records",
-                       n_max);
-    s->ids[s->n++] = r->id;
-    return RT_OK;
-}
-
-static size_t drop_repeats(rt_id *ids, size_t n)
-{
-    size_t n_kept = 0;
-    for (size_t i = 0; i < n; i++)
-        if (n_kept == 0 || !rt_id_equal(ids[n_kept - 1], ids[i])) ids[n_kept++] = ids[i];
-    return n_kept;
 }
 
 rt_status corpus_source_of_dataset(archive *a, corpus_source **out, rt_error *err)
 {
-    rt_status st = RT_OK;
-    size_t n_max = archive_n_labelled(a) + archive_n_rejected(a);
+    const id_index *index = NULL;
+    rt_status st = archive_order_by_id(a, &index, err);
+    if (st != RT_OK) return st;
     corpus_source *s = rt_calloc(1, sizeof *s);
     if (s == NULL) return rt_fail(err, RT_NOMEM, "dataset");
     s->dataset = a;
-    s->ids = rt_calloc(n_max, sizeof *s->ids);
-    if (s->ids == NULL) {
-        st = rt_fail(err, RT_NOMEM, "%zu ids of the dataset", n_max);
-        goto out;
-    }
-    if ((st = archive_scan(a, false, take_id, s, err)) != RT_OK) goto out;
-    if ((st = archive_scan(a, true, take_id, s, err)) != RT_OK) goto out;
-    qsort(s->ids, s->n, sizeof *s->ids, compare_ids);
-    s->n = drop_repeats(s->ids, s->n);
-    s->counts = (manifest_counts){.n_rows = s->n, .n_examples = s->n};
+    s->index = index;
+    s->counts = (manifest_counts){.n_rows = index->n, .n_examples = index->n};
     *out = s;
-    s = NULL;
-out:
-    corpus_source_free(s);
-    return st;
+    return RT_OK;
 }
 
 void corpus_source_free(corpus_source *s)
 {
     if (s == NULL) return;
     manifest_free(s->corpus);
-    free(s->ids);
     free(s);
 }
 
 size_t corpus_source_n(const corpus_source *s)
 {
-    return s->n;
+    return s->index->n;
 }
 
 const rt_id *corpus_source_ids(const corpus_source *s)
 {
-    return s->ids;
+    return s->index->ids;
+}
+
+const id_index *corpus_source_index(const corpus_source *s)
+{
+    return s->index;
 }
 
 size_t corpus_source_find(const corpus_source *s, rt_id id)
 {
-    if (s->corpus != NULL) return manifest_find(s->corpus, id);
-    const rt_id *found = bsearch(&id, s->ids, s->n, sizeof id, compare_ids);
-    return found == NULL ? SIZE_MAX : (size_t)(found - s->ids);
+    return id_index_find(s->index, id);
 }
 
 rt_status corpus_source_read(const corpus_source *s, size_t i, example *out, rt_error *err)
 {
     label_record r = {0};
     if (s->corpus != NULL) return manifest_read(s->corpus, i, out, err);
-    rt_status st = archive_read(s->dataset, s->ids[i], &r, err);
+    rt_status st = archive_read(s->dataset, s->index->ids[i], &r, err);
     if (st != RT_OK) return st;
     *out = (example){.id = r.id, .input = r.input, .gold = r.gold, .source_id = r.source_id};
     r.input = r.gold = r.source_id = NULL;
@@ -138,5 +98,6 @@ const manifest_counts *corpus_source_counts(const corpus_source *s)
 
 rt_id corpus_source_key(const corpus_source *s)
 {
-    return rt_id_of(s->ids, s->n * sizeof *s->ids);
+    const id_index *index = s->index;
+    return rt_id_of(index->n == 0 ? (const void *)"" : index->ids, index->n * sizeof *index->ids);
 }

@@ -35,7 +35,8 @@ static rt_status open_dataset(coordinator *co, rt_error *err)
     st = corpus_source_of_corpus(co->config, folder, &co->corpus, err);
     if (st != RT_OK) return st;
     if ((st = run_folder_path(&co->folder, "dataset", folder, err)) != RT_OK) return st;
-    return archive_open(folder, &co->archive, err);
+    archive_options options = {.corpus = corpus_source_index(co->corpus)};
+    return archive_open_with(folder, &options, &co->archive, err);
 }
 
 static rt_status open_leases(coordinator *co, rt_error *err)

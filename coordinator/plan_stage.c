@@ -175,33 +175,45 @@ static rt_status tokenise_slice(plan_stage *p, size_t n_ready, bool *busy, rt_er
     return RT_OK;
 }
 
-/* Training records of examples [first, end); *out freed with free(). */
-static rt_status gather_records(const plan_stage *p, size_t first, size_t end, plan_record **out,
-                                size_t *n_out, rt_error *err)
+/* Training records of examples [first, end), one after the other. */
+typedef struct record_walk {
+    const plan_stage *stage;
+    size_t first, end, at;
+} record_walk;
+
+static void walk_again(void *context)
 {
-    size_t n = 0;
-    plan_record *records = rt_calloc(end - first, sizeof *records);
-    if (records == NULL) return rt_fail(err, RT_NOMEM, "%zu records of the plan", end - first);
-    for (size_t i = first; i < end; i++) {
-        if (!is_labelled(p, i) || is_held_out(p, i)) continue;
-        plan_record *r = &records[n++];
-        r->i_example = (uint32_t)i;
-        for (int t = 0; t < TASK_COUNT; t++) {
-            token_seq seq = token_cache_get(p->cache, i, (student_task)t);
-            r->n_tokens[t] = seq.n_target == 0 ? 0 : seq.n_prompt + seq.n_target;
-            r->n_target[t] = seq.n_target;
-        }
+    record_walk *w = context;
+    w->at = w->first;
+}
+
+static rt_status walk_on(void *context, plan_record *out, rt_error *err)
+{
+    record_walk *w = context;
+    const plan_stage *p = w->stage;
+    (void)err;
+    while (w->at < w->end && (is_held_out(p, w->at) || !is_labelled(p, w->at))) w->at++;
+    if (w->at == w->end) return RT_END;
+    *out = (plan_record){.i_example = (uint32_t)w->at};
+    for (int t = 0; t < TASK_COUNT; t++) {
+        token_seq seq = token_cache_get(p->cache, w->at, (student_task)t);
+        out->n_tokens[t] = seq.n_target == 0 ? 0 : seq.n_prompt + seq.n_target;
+        out->n_target[t] = seq.n_target;
     }
-    *out = records;
-    *n_out = n;
+    w->at++;
     return RT_OK;
+}
+
+static plan_source source_of(record_walk *w)
+{
+    return (plan_source){walk_on, walk_again, w};
 }
 
 static rt_status nothing_to_train(const plan_stage *p, rt_error *err)
 {
     uint64_t n_held_out = 0;
     for (size_t i = 0; i < corpus_source_n(p->corpus); i++)
-        if (is_labelled(p, i) && is_held_out(p, i)) n_held_out++;
+        if (is_held_out(p, i) && is_labelled(p, i)) n_held_out++;
     return rt_fail(err, RT_CORRUPT,
                    "nothing to train on: of %zu examples %" PRIu64 " are labelled and %" PRIu64
                    " rejected (dataset/rejected.jsonl says why); %" PRIu64
@@ -215,13 +227,12 @@ static rt_status nothing_to_train(const plan_stage *p, rt_error *err)
 /* train.steps is 0: the length follows from the records, once all are there. */
 static rt_status find_length(plan_stage *p, rt_error *err)
 {
-    plan_record *records = NULL;
-    size_t n = 0;
+    uint64_t per_epoch = 0;
     plan_settings settings = settings_of(p, 0);
-    rt_status st = gather_records(p, 0, corpus_source_n(p->corpus), &records, &n, err);
+    record_walk all = {.stage = p, .end = corpus_source_n(p->corpus)};
+    plan_source source = source_of(&all);
+    rt_status st = plan_steps_per_epoch(&settings, &source, &per_epoch, err);
     if (st != RT_OK) return st;
-    uint64_t per_epoch = plan_steps_per_epoch(&settings, records, n);
-    free(records);
     uint64_t n_steps = (uint64_t)ceil(p->config->train.epochs * (double)per_epoch);
     if (per_epoch == 0) return nothing_to_train(p, err);
     if (n_steps == 0)
@@ -234,12 +245,9 @@ static rt_status find_length(plan_stage *p, rt_error *err)
 static rt_status add_segment(plan_stage *p, plan_kind kind, uint64_t index, size_t first,
                              size_t end, rt_error *err)
 {
-    plan_record *records = NULL;
-    size_t n = 0;
-    rt_status st = gather_records(p, first, end, &records, &n, err);
-    if (st == RT_OK) st = plan_add_segment(p->plan, kind, index, records, n, err);
-    free(records);
-    return st;
+    record_walk walk = {.stage = p, .first = first, .end = end};
+    plan_source source = source_of(&walk);
+    return plan_add_segment(p->plan, kind, index, &source, err);
 }
 
 /* A segment counts once it is durable in the journal. */
@@ -456,7 +464,8 @@ static rt_status choose_held_out(const plan_stage *p, size_t covered, held_out *
     size_t n = 0, capacity = 0;
     held_out *list = NULL;
     for (size_t i = 0; i < covered; i++) {
-        if (!is_labelled(p, i) || !is_held_out(p, i) || !has_sequence(p, i)) continue;
+        /* The cheapest question first: an evaluation asks it of the whole corpus. */
+        if (!is_held_out(p, i) || !is_labelled(p, i) || !has_sequence(p, i)) continue;
         if (n == capacity) {
             capacity = capacity == 0 ? 256 : capacity * 2;
             held_out *grown = realloc(list, capacity * sizeof *grown);

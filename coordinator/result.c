@@ -168,10 +168,9 @@ static rt_status add_left_out(const coordinator *co, json_t *top, rt_error *err)
 rt_status result_write(coordinator *co, rt_error *err)
 {
     static const char *const stages[] = {"all", "label", "train"};
-    char sha256[RT_SHA256_HEX_SIZE];
     const manifest_counts *rows = corpus_source_counts(co->corpus);
-    rt_status st = archive_sha256(co->archive, corpus_source_ids(co->corpus),
-                                  corpus_source_n(co->corpus), sha256, err);
+    /* A run that failed may not have come to it. */
+    rt_status st = dataset_sum_work(&co->sum, co->archive, co->corpus, SIZE_MAX, err);
     if (st != RT_OK) return st;
     json_t *top = json_pack(
         "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:s, s:o, s:s}", "run",
@@ -183,7 +182,7 @@ rt_status result_write(coordinator *co, rt_error *err)
         (json_int_t)archive_n_rejected(co->archive), "rejected", rejected_by_reason(co),
         "rationales", (json_int_t)archive_n_rationales(co->archive), "gold",
         (json_int_t)archive_n_gold(co->archive), "gold_equal",
-        (json_int_t)archive_n_gold_equal(co->archive), "dataset_sha256", sha256, "seconds",
+        (json_int_t)archive_n_gold_equal(co->archive), "dataset_sha256", co->sum.hex, "seconds",
         seconds_to_json(co), "fingerprint", co->folder.fingerprint);
     if (top == NULL) return rt_fail(err, RT_NOMEM, "result.json");
     json_object_set_new(top, "record_tokens", tokens_to_json(co));

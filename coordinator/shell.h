@@ -16,6 +16,7 @@
 #include "common/net/keyring.h"
 #include "coordinator/archive_stage.h"
 #include "coordinator/coordinator.h"
+#include "coordinator/dataset_sum.h"
 #include "coordinator/eval_board.h"
 #include "coordinator/feeder.h"
 #include "coordinator/http/server.h"
@@ -80,6 +81,7 @@ struct coordinator {
     smoke_gate smoke;
     uint64_t smoke_seen; /* records in the archive when the gate was looked at last */
     quota_stage money;
+    dataset_sum sum; /* of the dataset, once labelling is done */
     net_keyring *ring; /* NULL without keys */
     net_server *net;
     http_server *http;

@@ -44,6 +44,8 @@ static void describe(const coordinator *co, char *out, size_t n_out)
     if (!labelling_is_done(co))
         add_word(out, n_out,
                  lease_table_is_closed(co->leases) ? "labelling what is paid" : "labelling");
+    if (labelling_is_done(co) && train_stage_is_done(co))
+        add_word(out, n_out, "summing up the dataset");
     if (co->stage == STAGE_LABEL || train_stage_is_done(co)) return;
     if (tokenizer_stage_is_training(co->tokenizer))
         add_word(out, n_out, "training the tokenizer");

@@ -23,10 +23,6 @@ struct tokenizer_stage {
     /* Of the thread while it runs: */
     char **targets;
     size_t n_targets;
-    char *dataset;
-    archive *own_archive;
-    corpus_source *own_corpus;
-    const corpus_source *source;
     size_t i_example, i_target;
     int i_task;
     rt_buf text;
@@ -102,10 +98,6 @@ static void free_thread_data(tokenizer_stage *s)
     free(s->targets);
     s->targets = NULL;
     s->n_targets = 0;
-    corpus_source_free(s->own_corpus);
-    s->own_corpus = NULL;
-    archive_close(s->own_archive);
-    s->own_archive = NULL;
     rt_buf_free(&s->text);
 }
 
@@ -115,7 +107,6 @@ void tokenizer_stage_free(tokenizer_stage *s)
     if (atomic_load(&s->state) != THREAD_NONE) pthread_join(s->thread, NULL);
     free_thread_data(s);
     tokenizer_free(s->tokenizer);
-    free(s->dataset);
     free(s->path);
     free(s);
 }
@@ -169,7 +160,7 @@ static rt_status add_targets(tokenizer_stage *s, const label_record *r, rt_error
     return st;
 }
 
-static rt_status collect_targets(tokenizer_stage *s, archive *a, size_t n_first, rt_error *err)
+static rt_status collect_targets(tokenizer_stage *s, const archive *a, size_t n_first, rt_error *err)
 {
     const rt_id *ids = corpus_source_ids(s->corpus);
     s->targets = rt_calloc(n_first * TASK_COUNT, sizeof *s->targets);
@@ -197,14 +188,14 @@ static rt_status next_sentence(void *context, const char **text, size_t *n, rt_e
         s->i_example++;
         while (!s->tasks[s->i_task]) s->i_task++;
     }
-    if (s->i_example >= corpus_source_n(s->source)) {
+    if (s->i_example >= corpus_source_n(s->corpus)) {
         if (s->i_target == s->n_targets) return RT_END;
         *text = s->targets[s->i_target++];
         *n = strlen(*text);
         return RT_OK;
     }
     rt_buf_clear(&s->text);
-    st = corpus_source_read(s->source, s->i_example, &e, err);
+    st = corpus_source_read(s->corpus, s->i_example, &e, err);
     if (st == RT_OK) st = task_prompt((student_task)s->i_task, e.input, &s->text, err);
     example_free(&e);
     s->i_task++;
@@ -223,27 +214,17 @@ static void *run_thread(void *context)
                                    .split_digits = t->split_digits,
                                    .lowercase = t->lowercase,
                                    .n_sentences_max = t->sample_max};
-    s->source = s->corpus;
-    if (s->dataset != NULL) { /* an archive belongs to one thread */
-        s->st = archive_open_read_only(s->dataset, &s->own_archive, &s->why);
-        if (s->st == RT_OK)
-            s->st = corpus_source_of_dataset(s->own_archive, &s->own_corpus, &s->why);
-        s->source = s->own_corpus;
-    }
-    if (s->st == RT_OK) s->st = tokenizer_train(&training, next_sentence, s, s->path, &s->why);
+    s->st = tokenizer_train(&training, next_sentence, s, s->path, &s->why);
     atomic_store(&s->state, THREAD_ENDED);
     return NULL;
 }
 
-rt_status tokenizer_stage_begin(tokenizer_stage *s, archive *a, size_t n_first, const char *dataset,
-                                rt_error *err)
+rt_status tokenizer_stage_begin(tokenizer_stage *s, const archive *a, size_t n_first, rt_error *err)
 {
     sigset_t blocked, before;
     RT_ASSERT(s->tokenizer == NULL && atomic_load(&s->state) == THREAD_NONE);
     rt_status st = collect_targets(s, a, n_first, err);
     if (st != RT_OK) return st;
-    if (dataset != NULL && (s->dataset = rt_strndup(dataset, strlen(dataset))) == NULL)
-        return rt_fail(err, RT_NOMEM, "tokenizer");
     rt_log_info("tokenizer.begin", "vocab_size=%llu targets=%zu",
                 (unsigned long long)s->config->tokenizer.vocab_size, s->n_targets);
     s->st = RT_OK;

@@ -28,11 +28,10 @@ const tokenizer *tokenizer_stage_get(const tokenizer_stage *s);
 const char *tokenizer_stage_path(const tokenizer_stage *s);
 bool tokenizer_stage_is_training(const tokenizer_stage *s);
 
-/* Read the targets of examples [0, n_first) from the archive and start the thread. `dataset` (may
- * be NULL) is the folder of the corpus when it is an existing dataset: the thread opens it itself.
- */
-RT_MUST_USE rt_status tokenizer_stage_begin(tokenizer_stage *s, archive *a, size_t n_first,
-                                            const char *dataset, rt_error *err);
+/* Read the targets of examples [0, n_first) from the archive and start the thread, which reads the
+ * corpus beside everybody else: a dataset that is the corpus takes no records any more. */
+RT_MUST_USE rt_status tokenizer_stage_begin(tokenizer_stage *s, const archive *a, size_t n_first,
+                                            rt_error *err);
 /* After _begin: fails when training failed; afterwards tokenizer_stage_get() may give it. */
 RT_MUST_USE rt_status tokenizer_stage_poll(tokenizer_stage *s, rt_error *err);
 /* False when the thread is still at work after timeout_ms: then the process must end by _exit(). */

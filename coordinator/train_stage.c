@@ -82,7 +82,7 @@ static rt_status make_tokenizer(coordinator *co, rt_error *err)
         return st;
     }
     if (!lease_table_range_done(co->leases, 0, n_first)) return RT_OK;
-    return tokenizer_stage_begin(co->tokenizer, co->archive, (size_t)n_first, co->dataset, err);
+    return tokenizer_stage_begin(co->tokenizer, co->archive, (size_t)n_first, err);
 }
 
 static rt_status open_plan(coordinator *co, rt_error *err)

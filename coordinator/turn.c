@@ -16,6 +16,8 @@
 #define DRAIN_MS          2000 /* after a request to stop */
 #define END_RETRY_MS      1000 /* until the figures of the end are written again */
 #define LEAVE_MS          3000 /* until members must have left at the end */
+#define SUM_RECORDS       1024 /* of the dataset, summed in a turn */
+#define SUM_RECORDS_MIN   64   /* ... while students have something to do */
 #define SHARE_CHECKED_MIN 100  /* archived examples before the share of rejected ones counts */
 
 static void bury_the_dead(coordinator *co)
@@ -139,7 +141,20 @@ static void fail_run(coordinator *co, rt_status st, const rt_error *why)
     end_run(co, RUN_FAILED);
 }
 
-/* The end is one when its figures are on disk; without room for them it waits. */
+/* What keeps the run from its end: without room on disk it waits, anything else is a failure. */
+static void put_end_off(coordinator *co, rt_status st, const rt_error *why)
+{
+    if (st != RT_IO && st != RT_NOMEM) {
+        fail_run(co, st, why);
+        return;
+    }
+    if (strcmp(co->problem, why->text) != 0) rt_log_error("run.end", "%s", why->text);
+    snprintf(co->problem, sizeof co->problem, "%.500s", why->text);
+    co->ending = RUN_GOES_ON;
+    co->end_retry_ms = co->now_ms + END_RETRY_MS;
+}
+
+/* The end is one when its figures are on disk. */
 static void complete_run(coordinator *co)
 {
     rt_error why = {0};
@@ -149,18 +164,23 @@ static void complete_run(coordinator *co)
     seconds_save(co);
     if (co->stage != STAGE_LABEL) st = checkpoint_note_best(co, &why);
     if (st == RT_OK) st = result_write(co, &why);
-    if (st == RT_OK) {
+    if (st == RT_OK)
         tell(co, EVENT_RUN, "", "finished");
-        return;
-    }
-    if (st != RT_IO && st != RT_NOMEM) {
-        fail_run(co, st, &why);
-        return;
-    }
-    if (strcmp(co->problem, why.text) != 0) rt_log_error("run.end", "%s", why.text);
-    snprintf(co->problem, sizeof co->problem, "%.500s", why.text);
-    co->ending = RUN_GOES_ON;
-    co->end_retry_ms = co->now_ms + END_RETRY_MS;
+    else
+        put_end_off(co, st, &why);
+}
+
+/* Beside the training, or before the end. */
+static void sum_up(coordinator *co, bool *busy)
+{
+    rt_error why = {0};
+    bool waits = train_stage_is_done(co);
+    if (co->ending != RUN_GOES_ON || !labelling_is_done(co) || co->sum.done) return;
+    if (co->now_ms < co->end_retry_ms) return;
+    rt_status st = dataset_sum_work(&co->sum, co->archive, co->corpus,
+                                    waits ? SUM_RECORDS : SUM_RECORDS_MIN, &why);
+    if (st != RT_OK) put_end_off(co, st, &why);
+    if (waits) *busy = true;
 }
 
 static void look_at_end(coordinator *co)
@@ -170,7 +190,7 @@ static void look_at_end(coordinator *co)
         rt_log_info("coordinator.drain", "deadline_ms=%d", DRAIN_MS);
         tell(co, EVENT_RUN, "", "a stop was asked for");
         end_run(co, RUN_DRAINING);
-    } else if (labelling_is_done(co) && train_stage_is_done(co)) {
+    } else if (labelling_is_done(co) && train_stage_is_done(co) && co->sum.done) {
         complete_run(co);
     }
 }
@@ -183,6 +203,7 @@ void coordinator_turn(coordinator *co, bool read_empty, coordinator_turn_state *
     rt_status st = works ? work(co, &turn->busy, &turn->stream_is_empty, &why) : RT_OK;
     if (st != RT_OK) fail_run(co, st, &why);
     if (read_empty) bury_the_dead(co);
+    sum_up(co, &turn->busy);
     look_at_end(co);
     run_timers_turn(co);
 }

@@ -15,5 +15,8 @@
 RT_MUST_USE rt_status line_check_close(rt_buf *line, size_t start, rt_error *err);
 /* RT_CORRUPT when the line, n bytes without its newline, does not fit its check. */
 RT_MUST_USE rt_status line_check_verify(const char *text, size_t n, rt_error *err);
+/* True when the line has a check and fits it; *n_checked: bytes that it covers, all but the closing of
+ * the object. */
+bool line_check_holds(const char *text, size_t n, size_t *n_checked);
 
 #endif

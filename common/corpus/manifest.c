@@ -12,6 +12,7 @@
 
 #include "common/base/fs.h"
 #include "common/base/log.h"
+#include "common/base/packed48.h"
 #include "common/corpus/manifest_parts.h"
 
 #define MANIFEST_BYTES_MAX (256u << 20)
@@ -48,15 +49,15 @@ rt_status manifest_add(manifest *m, rt_id id, const char *line, size_t n, bool *
     size_t i;
     if (m->ids.n + 2 > m->capacity) {
         size_t capacity = m->capacity == 0 ? 256 : m->capacity + m->capacity / 2;
-        uint64_t *offsets = realloc(m->offsets, capacity * sizeof *offsets);
+        unsigned char *offsets = realloc(m->offsets, capacity * PACKED48_BYTES);
         if (offsets == NULL) return rt_fail(err, RT_NOMEM, "manifest of %zu examples", capacity);
-        if (m->capacity == 0) offsets[0] = 0;
+        if (m->capacity == 0) packed48_set(offsets, 0, 0);
         m->offsets = offsets;
         m->capacity = capacity;
     }
     rt_status st = id_index_add(&m->ids, id, &i, added, err);
     if (st != RT_OK || !*added) return st;
-    m->offsets[i + 1] = m->offsets[i] + n;
+    packed48_set(m->offsets, i + 1, packed48_get(m->offsets, i) + n);
     m->check = rt_hash64(line, n, m->check);
     m->counts.n_examples++;
     return RT_OK;
@@ -242,6 +243,11 @@ rt_id manifest_id(const manifest *m, size_t i)
     return m->ids.ids[i];
 }
 
+const id_index *manifest_index(const manifest *m)
+{
+    return &m->ids;
+}
+
 rt_id manifest_key(const manifest *m)
 {
     return rt_id_of(m->ids.ids == NULL ? (const void *)"" : m->ids.ids,
@@ -264,11 +270,12 @@ static rt_status take_text(const json_t *object, const char *key, char **out, rt
 /* The line of example i, whole. */
 static rt_status read_line(const manifest *m, size_t i, rt_buf *line, rt_error *err)
 {
-    size_t n = (size_t)(m->offsets[i + 1] - m->offsets[i]);
+    uint64_t at = packed48_get(m->offsets, i);
+    size_t n = (size_t)(packed48_get(m->offsets, i + 1) - at);
     rt_status st = rt_buf_reserve(line, n, err);
     while (st == RT_OK && line->n < n) {
         ssize_t k =
-            pread(m->fd, line->data + line->n, n - line->n, (off_t)(m->offsets[i] + line->n));
+            pread(m->fd, line->data + line->n, n - line->n, (off_t)(at + line->n));
         if (k < 0 && errno == EINTR) continue;
         if (k < 0) return rt_fail(err, RT_IO, "read %s: %s", m->path, strerror(errno));
         if (k == 0) return rt_fail(err, RT_CORRUPT, "%s: ends before example %zu", m->path, i);

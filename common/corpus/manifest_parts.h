@@ -22,7 +22,7 @@ struct manifest {
     char *path; /* of examples.jsonl */
     int fd;
     id_index ids;
-    uint64_t *offsets; /* ids.n + 1: line i is offsets[i] .. offsets[i + 1] */
+    unsigned char *offsets; /* packed48, ids.n + 1: line i is offsets[i] .. offsets[i + 1] */
     size_t capacity;
     manifest_counts counts;
     uint64_t check; /* over the lines of examples.jsonl, chained */

@@ -15,6 +15,7 @@
 #include "common/dataset/archive.h"
 
 #define BLOCK_BYTES (256u << 10)
+#define LINE_BYTES  1024 /* read at first when a line is asked for */
 
 rt_status archive_file_open(archive_file *f, const char *folder, const char *name, bool writable,
                             rt_error *err)
@@ -178,4 +179,25 @@ rt_status archive_file_read(const archive_file *f, uint64_t offset, size_t n, rt
     }
     out->data[out->n] = '\0';
     return RT_OK;
+}
+
+/* A block that holds the whole of most lines, then more and more. */
+rt_status archive_file_read_line(const archive_file *f, uint64_t offset, rt_buf *out, rt_error *err)
+{
+    rt_buf_clear(out);
+    for (size_t want = LINE_BYTES; out->n < ARCHIVE_LINE_MAX; want *= 4) {
+        size_t n_read = 0, n_before = out->n;
+        rt_status st = rt_buf_reserve(out, want, err);
+        if (st == RT_OK)
+            st = read_block(f, offset + n_before, out->data + n_before, want, &n_read, err);
+        if (st != RT_OK) return st;
+        char *newline = memchr(out->data + n_before, '\n', n_read);
+        out->n = newline != NULL ? (size_t)(newline - out->data) : n_before + n_read;
+        out->data[out->n] = '\0';
+        if (newline != NULL) return RT_OK;
+        if (n_read == 0)
+            return rt_fail(err, RT_CORRUPT, "%s: no line end behind byte %" PRIu64, f->path, offset);
+    }
+    return rt_fail(err, RT_CORRUPT, "%s: no line end within %u bytes of byte %" PRIu64, f->path,
+                   ARCHIVE_LINE_MAX, offset);
 }

@@ -39,5 +39,8 @@ RT_MUST_USE rt_status archive_file_sync(archive_file *f, rt_error *err);
 /* n bytes at an offset, into *out. */
 RT_MUST_USE rt_status archive_file_read(const archive_file *f, uint64_t offset, size_t n,
                                         rt_buf *out, rt_error *err);
+/* The line that begins at an offset, without its newline, into *out. RT_CORRUPT when it has no end. */
+RT_MUST_USE rt_status archive_file_read_line(const archive_file *f, uint64_t offset, rt_buf *out,
+                                             rt_error *err);
 
 #endif

@@ -1,8 +1,9 @@
 /* What is kept for each segment, and what is made again when asked for:
  *
- *   kept    segment ── pool (records, shared by epochs over the same records)
+ *   kept    store   = the records of all chunks, one behind the other; an epoch over them is the whole
+ *           segment ── where its records stand in the store
  *                  └── steps[n_steps]: first place in the permutation, counts      32 bytes a step
- *   made    order   = permutation of the pool's records            for one segment at a time
+ *   made    order   = permutation of the segment's records         for one segment at a time
  *           items   = sequences of one step, longest first         for one step at a time
  *           cuts    = where its micro-batches begin
  *
@@ -16,15 +17,13 @@
 #include <string.h>
 
 #include "common/base/rng.h"
+#include "common/dataset/plan_store.h"
 
-/* The records of one or more segments, without those that have no task. */
-typedef struct record_pool {
-    size_t n_users;
-    size_t n;
-    size_t n_handed_in;
-    char sha256[RT_SHA256_HEX_SIZE]; /* of all that was handed in */
-    plan_record records[];
-} record_pool;
+/* Records that stand together in the store, without those that have no task. */
+typedef struct record_range {
+    size_t first, n;
+    size_t n_handed_in; /* with those */
+} record_range;
 
 typedef struct step_entry {
     uint32_t first; /* place of its first record in the permutation */
@@ -34,7 +33,7 @@ typedef struct step_entry {
 
 typedef struct segment_entry {
     plan_segment segment;
-    record_pool *pool;
+    record_range range;
     step_entry *steps; /* n_steps + 1: the last one only says where the records end */
 } segment_entry;
 
@@ -49,6 +48,9 @@ struct plan {
     segment_entry *segments;
     size_t n_segments;
     size_t capacity;
+    plan_store store;
+    rt_sha256 chunks_sha; /* over the records of all chunks, as an epoch would hand them in */
+    size_t n_chunks_handed_in;
     /* made: */
     uint32_t *order;
     size_t i_order; /* segment of `order`, or SIZE_MAX */
@@ -75,23 +77,17 @@ rt_status plan_new(const plan_settings *settings, plan **out, rt_error *err)
     p->settings = *settings;
     p->i_order = SIZE_MAX;
     p->i_step = UINT64_MAX;
+    rt_sha256_begin(&p->chunks_sha);
     *out = p;
     return RT_OK;
-}
-
-static void pool_release(record_pool *pool)
-{
-    if (pool != NULL && --pool->n_users == 0) free(pool);
 }
 
 void plan_free(plan *p)
 {
     if (p == NULL) return;
-    for (size_t i = 0; i < p->n_segments; i++) {
-        pool_release(p->segments[i].pool);
-        free(p->segments[i].steps);
-    }
+    for (size_t i = 0; i < p->n_segments; i++) free(p->segments[i].steps);
     free(p->segments);
+    plan_store_free(&p->store);
     free(p->order);
     free(p->items);
     free(p->cuts);
@@ -114,52 +110,89 @@ static uint64_t record_tokens(const plan_record *r)
 }
 
 /* Little-endian, so that every machine finds the same. */
-static void hash_records(const plan_record *records, size_t n, char hex[RT_SHA256_HEX_SIZE])
+static void hash_record(rt_sha256 *sha, const plan_record *r)
 {
-    rt_sha256 sha;
-    rt_sha256_begin(&sha);
-    for (size_t i = 0; i < n; i++) {
-        unsigned char bytes[4 * (1 + 2 * TASK_COUNT)];
-        size_t k = 0;
-        for (int w = 0; w < 1 + 2 * TASK_COUNT; w++) {
-            const plan_record *r = &records[i];
-            uint32_t v = w == 0            ? r->i_example
-                         : w <= TASK_COUNT ? r->n_tokens[w - 1]
-                                           : r->n_target[w - 1 - TASK_COUNT];
-            for (int shift = 0; shift < 32; shift += 8) bytes[k++] = (unsigned char)(v >> shift);
-        }
-        rt_sha256_add(&sha, bytes, k);
+    unsigned char bytes[4 * (1 + 2 * TASK_COUNT)];
+    size_t k = 0;
+    for (int w = 0; w < 1 + 2 * TASK_COUNT; w++) {
+        uint32_t v = w == 0            ? r->i_example
+                     : w <= TASK_COUNT ? r->n_tokens[w - 1]
+                                       : r->n_target[w - 1 - TASK_COUNT];
+        for (int shift = 0; shift < 32; shift += 8) bytes[k++] = (unsigned char)(v >> shift);
     }
-    rt_sha256_end(&sha, hex);
+    rt_sha256_add(sha, bytes, k);
 }
 
-/* A pool of these records: one that a segment has already, or a new one. */
-static rt_status pool_take(plan *p, const plan_record *records, size_t n, record_pool **out,
-                           rt_error *err)
+/* What a first look at the records of a segment tells. */
+typedef struct first_look {
+    rt_sha256 chunks_sha; /* the plan's, with these records too */
+    char sha256[RT_SHA256_HEX_SIZE];
+    plan_layout layout;
+    size_t n, n_handed_in;
+} first_look;
+
+static rt_status look_at(const plan *p, const plan_source *source, first_look *out, rt_error *err)
+{
+    rt_sha256 sha;
+    plan_record r;
+    rt_status st;
+    *out = (first_look){.chunks_sha = p->chunks_sha};
+    rt_sha256_begin(&sha);
+    source->rewind(source->context);
+    while ((st = source->next(source->context, &r, err)) == RT_OK) {
+        hash_record(&sha, &r);
+        hash_record(&out->chunks_sha, &r);
+        plan_layout_see(&out->layout, &r);
+        out->n += n_tasks(&r) > 0;
+        out->n_handed_in++;
+    }
+    rt_sha256_end(&sha, out->sha256);
+    if (st != RT_END) return st;
+    if (out->n_handed_in > UINT32_MAX - 1)
+        return rt_fail(err, RT_FULL, "plan segment of %zu records", out->n_handed_in);
+    return RT_OK;
+}
+
+/* Whether a segment, or all chunks together, hold these records already. */
+static bool find_range(const plan *p, const first_look *look, record_range *out)
 {
     char hex[RT_SHA256_HEX_SIZE];
-    size_t n_kept = 0, n_bytes;
-    if (n > UINT32_MAX - 1) return rt_fail(err, RT_FULL, "plan segment of %zu records", n);
-    hash_records(records, n, hex);
+    rt_sha256 chunks = p->chunks_sha;
     for (size_t i = p->n_segments; i-- > 0;) {
-        record_pool *pool = p->segments[i].pool;
-        if (pool->n_handed_in != n || strcmp(pool->sha256, hex) != 0) continue;
-        pool->n_users++;
-        *out = pool;
-        return RT_OK;
+        const segment_entry *s = &p->segments[i];
+        if (s->range.n_handed_in != look->n_handed_in ||
+            strcmp(s->segment.sha256, look->sha256) != 0)
+            continue;
+        *out = s->range;
+        return true;
     }
-    for (size_t i = 0; i < n; i++) n_kept += n_tasks(&records[i]) > 0;
-    record_pool *pool = NULL;
-    if (rt_checked_mul(n_kept, sizeof *records, &n_bytes) &&
-        rt_checked_add(n_bytes, sizeof *pool, &n_bytes))
-        pool = malloc(n_bytes);
-    if (pool == NULL) return rt_fail(err, RT_NOMEM, "plan segment of %zu records", n);
-    *pool = (record_pool){.n_users = 1, .n = n_kept, .n_handed_in = n};
-    memcpy(pool->sha256, hex, sizeof pool->sha256);
-    size_t k = 0;
-    for (size_t i = 0; i < n; i++)
-        if (n_tasks(&records[i]) > 0) pool->records[k++] = records[i];
-    *out = pool;
+    if (p->n_chunks_handed_in != look->n_handed_in) return false;
+    rt_sha256_end(&chunks, hex);
+    if (strcmp(hex, look->sha256) != 0) return false;
+    *out = (record_range){0, look->n, look->n_handed_in}; /* nothing stands before the chunks */
+    return true;
+}
+
+static rt_status store_records(plan *p, const plan_source *source, const first_look *look,
+                               record_range *out, rt_error *err)
+{
+    plan_record r;
+    size_t n = 0, n_before = p->store.n;
+    if (find_range(p, look, out)) return RT_OK;
+    rt_status st = plan_store_reserve(&p->store, &look->layout, look->n, err);
+    if (st != RT_OK) return st;
+    source->rewind(source->context);
+    while (n <= look->n_handed_in && (st = source->next(source->context, &r, err)) == RT_OK) {
+        n++;
+        if (n_tasks(&r) > 0 && p->store.n < p->store.capacity) plan_store_add(&p->store, &r);
+    }
+    if (st == RT_OK || (st == RT_END && (n != look->n_handed_in || p->store.n - n_before != look->n)))
+        st = rt_fail(err, RT_CORRUPT, "records of the plan changed while they were read");
+    if (st != RT_END) {
+        p->store.n = n_before;
+        return st;
+    }
+    *out = (record_range){n_before, look->n, look->n_handed_in};
     return RT_OK;
 }
 
@@ -175,26 +208,37 @@ static rt_status make_order(const plan_settings *settings, const plan_segment *s
     return RT_OK;
 }
 
-/* How many records from `first` on make one step. At least one, however long it is. */
-static size_t step_length(const plan_settings *settings, const plan_record *records,
-                          const uint32_t *order, size_t n, size_t first)
+static void get_record(const plan *p, const record_range *range, const uint32_t *order, size_t i,
+                       plan_record *out)
 {
+    plan_store_get(&p->store, range->first + order[i], out);
+}
+
+/* How many records from `first` on make one step, at least one, however long it is; *step counts them. */
+static size_t cut_step(const plan *p, const record_range *range, const uint32_t *order,
+                       size_t first, step_entry *step)
+{
+    const plan_settings *settings = &p->settings;
     uint64_t budget = (uint64_t)settings->micro_batches * settings->micro_batch_tokens;
     uint64_t n_tokens = 0;
-    size_t end = first;
-    while (end < n) {
-        n_tokens += record_tokens(&records[order == NULL ? end : order[end]]);
+    size_t end = first, n_seqs = 0;
+    while (end < range->n) {
+        plan_record r;
+        get_record(p, range, order, end, &r);
+        n_tokens += record_tokens(&r);
         if (end > first && n_tokens > budget) break;
         end++;
+        n_seqs += n_tasks(&r);
+        for (int t = 0; t < TASK_COUNT; t++) step->count[t] += r.n_target[t];
         if (settings->records_per_step > 0 && end - first == settings->records_per_step) break;
     }
+    step->n_micro_batches = (uint32_t)RT_MIN(settings->micro_batches, n_seqs);
     return end - first;
 }
 
 /* Cut the permuted records into steps; steps behind n_steps_max are not made. */
 static rt_status cut_steps(const plan *p, segment_entry *s, const uint32_t *order, rt_error *err)
 {
-    const record_pool *pool = s->pool;
     uint64_t n_left = UINT64_MAX;
     size_t n_steps = 0, capacity = 0, at = 0;
     if (p->settings.n_steps_max > 0) {
@@ -203,23 +247,15 @@ static rt_status cut_steps(const plan *p, segment_entry *s, const uint32_t *orde
     }
     for (;;) {
         if (n_steps + 1 > capacity) {
-            capacity = capacity == 0 ? 16 : capacity * 2;
+            capacity = capacity == 0 ? 16 : capacity + capacity / 2;
             step_entry *grown = realloc(s->steps, capacity * sizeof *grown);
             if (grown == NULL) return rt_fail(err, RT_NOMEM, "plan of %zu steps", capacity);
             s->steps = grown;
         }
         step_entry *step = &s->steps[n_steps];
         *step = (step_entry){.first = (uint32_t)at};
-        if (at == pool->n || n_steps == n_left) break;
-        size_t n = step_length(&p->settings, pool->records, order, pool->n, at);
-        size_t n_seqs = 0;
-        for (size_t i = at; i < at + n; i++) {
-            const plan_record *r = &pool->records[order[i]];
-            n_seqs += n_tasks(r);
-            for (int t = 0; t < TASK_COUNT; t++) step->count[t] += r->n_target[t];
-        }
-        step->n_micro_batches = (uint32_t)RT_MIN(p->settings.micro_batches, n_seqs);
-        at += n;
+        if (at == s->range.n || n_steps == n_left) break;
+        at += cut_step(p, &s->range, order, at, step);
         n_steps++;
     }
     s->segment.n_steps = n_steps;
@@ -257,27 +293,44 @@ static rt_status reserve_segment(plan *p, rt_error *err)
     return RT_OK;
 }
 
-rt_status plan_add_segment(plan *p, plan_kind kind, uint64_t index, const plan_record *records,
-                           size_t n, rt_error *err)
+/* The permutation of a segment in the place of the one that was there. */
+static rt_status keep_order(plan *p, size_t i_segment, const segment_entry *s, rt_error *err)
+{
+    free(p->order);
+    p->order = NULL;
+    p->i_order = SIZE_MAX;
+    rt_status st = make_order(&p->settings, &s->segment, s->range.n, &p->order, err);
+    if (st == RT_OK) p->i_order = i_segment;
+    return st;
+}
+
+rt_status plan_add_segment(plan *p, plan_kind kind, uint64_t index, const plan_source *source,
+                           rt_error *err)
 {
     rt_status st;
-    uint32_t *order = NULL;
+    first_look look;
+    size_t n_before = p->store.n;
     segment_entry s = {.segment = {.kind = kind,
                                    .index = index,
                                    .epoch = kind == PLAN_EPOCH ? index : 0,
                                    .first_step = plan_n_steps(p)}};
-    if ((st = check_segment(p, kind, index, err)) != RT_OK) goto out;
-    if ((st = reserve_segment(p, err)) != RT_OK) goto out;
-    if ((st = pool_take(p, records, n, &s.pool, err)) != RT_OK) goto out;
-    if ((st = make_order(&p->settings, &s.segment, s.pool->n, &order, err)) != RT_OK) goto out;
-    if ((st = cut_steps(p, &s, order, err)) != RT_OK) goto out;
-    memcpy(s.segment.sha256, s.pool->sha256, sizeof s.segment.sha256);
+    if ((st = check_segment(p, kind, index, err)) != RT_OK) return st;
+    if ((st = reserve_segment(p, err)) != RT_OK) return st;
+    if ((st = look_at(p, source, &look, err)) != RT_OK) return st;
+    if ((st = store_records(p, source, &look, &s.range, err)) != RT_OK) return st;
+    if ((st = keep_order(p, p->n_segments, &s, err)) != RT_OK) goto out;
+    if ((st = cut_steps(p, &s, p->order, err)) != RT_OK) goto out;
+    memcpy(s.segment.sha256, look.sha256, sizeof s.segment.sha256);
     p->segments[p->n_segments++] = s;
-    s = (segment_entry){0};
+    if (kind == PLAN_CHUNK) {
+        p->chunks_sha = look.chunks_sha;
+        p->n_chunks_handed_in += look.n_handed_in;
+    }
+    return RT_OK;
 out:
-    free(order);
     free(s.steps);
-    pool_release(s.pool);
+    p->store.n = n_before;
+    p->i_order = SIZE_MAX; /* the segment that it is of is not there */
     return st;
 }
 
@@ -360,26 +413,13 @@ static void cut_micro_batches(const sized_item *items, size_t n, size_t k, size_
     cuts[k] = n;
 }
 
-static rt_status use_segment(plan *p, size_t i_segment, rt_error *err)
-{
-    if (p->i_order == i_segment) return RT_OK;
-    uint32_t *order = NULL;
-    const segment_entry *s = &p->segments[i_segment];
-    rt_status st = make_order(&p->settings, &s->segment, s->pool->n, &order, err);
-    if (st != RT_OK) return st;
-    free(p->order);
-    p->order = order;
-    p->i_order = i_segment;
-    return RT_OK;
-}
-
 /* Lay out the items of one step. */
 static rt_status use_step(plan *p, size_t i_segment, uint64_t step, rt_error *err)
 {
     if (p->i_step == step) return RT_OK;
-    rt_status st = use_segment(p, i_segment, err);
-    if (st != RT_OK) return st;
+    rt_status st = RT_OK;
     const segment_entry *s = &p->segments[i_segment];
+    if (p->i_order != i_segment && (st = keep_order(p, i_segment, s, err)) != RT_OK) return st;
     const step_entry *e = &s->steps[step - s->segment.first_step];
     size_t n_records = e[1].first - e->first, n = 0;
     sized_item *sized = rt_calloc(n_records * TASK_COUNT, sizeof *sized);
@@ -390,10 +430,11 @@ static rt_status use_step(plan *p, size_t i_segment, uint64_t step, rt_error *er
         goto out;
     }
     for (uint32_t place = e->first; place < e[1].first; place++) {
-        const plan_record *r = &s->pool->records[p->order[place]];
+        plan_record r;
+        get_record(p, &s->range, p->order, place, &r);
         for (int t = 0; t < TASK_COUNT; t++)
-            if (r->n_target[t] > 0)
-                sized[n++] = (sized_item){{r->i_example, (student_task)t}, place, r->n_tokens[t]};
+            if (r.n_target[t] > 0)
+                sized[n++] = (sized_item){{r.i_example, (student_task)t}, place, r.n_tokens[t]};
     }
     qsort(sized, n, sizeof *sized, compare_items);
     cut_micro_batches(sized, n, e->n_micro_batches, cuts);
@@ -429,14 +470,18 @@ rt_status plan_get_micro_batch(plan *p, uint64_t step, size_t index, const plan_
     return RT_OK;
 }
 
-uint64_t plan_steps_per_epoch(const plan_settings *settings, const plan_record *records, size_t n)
+rt_status plan_steps_per_epoch(const plan_settings *settings, const plan_source *source,
+                               uint64_t *out, rt_error *err)
 {
+    rt_status st;
+    plan_record r;
     uint64_t n_steps = 0, n_tokens = 0;
     uint64_t budget = (uint64_t)settings->micro_batches * settings->micro_batch_tokens;
     size_t n_in_step = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (n_tasks(&records[i]) == 0) continue;
-        uint64_t k = record_tokens(&records[i]);
+    source->rewind(source->context);
+    while ((st = source->next(source->context, &r, err)) == RT_OK) {
+        if (n_tasks(&r) == 0) continue;
+        uint64_t k = record_tokens(&r);
         bool full = settings->records_per_step > 0 && n_in_step == settings->records_per_step;
         if (n_in_step == 0 || full || n_tokens + k > budget) {
             n_steps++;
@@ -446,7 +491,9 @@ uint64_t plan_steps_per_epoch(const plan_settings *settings, const plan_record *
         n_in_step++;
         n_tokens += k;
     }
-    return n_steps;
+    if (st != RT_END) return st;
+    *out = n_steps;
+    return RT_OK;
 }
 
 bool plan_is_validation(uint64_t seed, rt_id id, double valid_share)

@@ -8,6 +8,9 @@
  * A record's tasks always fall into one step. Everything here is a pure function of the settings
  * and of the records' lengths, so any process may recompute any micro-batch.
  *
+ * Memory: 4 bytes a record and 2 to 4 for each task that any record has, once, however many segments hold
+ * it; 4 a record of the segment that steps are asked of; 32 a step.
+ *
  *     plan *p = NULL;
  *     plan_new(&settings, &p, err);
  *     plan_add_segment(p, PLAN_CHUNK, 0, records, n, err);
@@ -37,6 +40,14 @@ typedef struct plan_record {
     uint32_t n_target[TASK_COUNT];
 } plan_record;
 
+/* Records in corpus order, one at a time: millions of them are never in memory at once. RT_END behind
+ * the last. Called twice over; rewind begins again. */
+typedef struct plan_source {
+    rt_status (*next)(void *context, plan_record *out, rt_error *err);
+    void (*rewind)(void *context);
+    void *context;
+} plan_source;
+
 typedef struct plan_segment {
     plan_kind kind;
     uint64_t index; /* chunk number from 0, or epoch number from 1 */
@@ -61,11 +72,10 @@ typedef struct plan_step_info {
 
 RT_MUST_USE rt_status plan_new(const plan_settings *settings, plan **out, rt_error *err);
 void plan_free(plan *p);
-/* Append a segment. Records in corpus order; those with no task at all are passed over. Copies.
- * RT_INVALID for a chunk behind an epoch, a second segment of the same kind and index, or epoch 0
- * (the chunks are epoch 0). */
+/* Append a segment. Records with no task at all are passed over. RT_INVALID for a chunk behind an epoch,
+ * a second segment of the same kind and index, or epoch 0 (the chunks are epoch 0). */
 RT_MUST_USE rt_status plan_add_segment(plan *p, plan_kind kind, uint64_t index,
-                                       const plan_record *records, size_t n, rt_error *err);
+                                       const plan_source *source, rt_error *err);
 size_t plan_n_segments(const plan *p);
 const plan_segment *plan_get_segment(const plan *p, size_t i);
 uint64_t plan_n_steps(const plan *p);
@@ -78,7 +88,8 @@ RT_MUST_USE rt_status plan_get_micro_batch(plan *p, uint64_t step, size_t index,
                                            const plan_item **items, size_t *n_items, rt_error *err);
 /* Steps that one epoch over these records would take: for schedules in epochs. Exact when
  * records_per_step binds; with the token budget, to within the luck of the permutation. */
-uint64_t plan_steps_per_epoch(const plan_settings *settings, const plan_record *records, size_t n);
+RT_MUST_USE rt_status plan_steps_per_epoch(const plan_settings *settings, const plan_source *source,
+                                           uint64_t *out, rt_error *err);
 
 /* Whether a record is held out for validation: by its id, not by its place. */
 bool plan_is_validation(uint64_t seed, rt_id id, double valid_share);

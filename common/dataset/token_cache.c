@@ -3,9 +3,10 @@
  *   file_header | entry_header ids.. pad | entry_header ids.. pad | ... | torn
  *                 ^ offsets[i_example]                             ^ n_bytes
  *
- * In memory: one offset an example, and a mapping of the file. A check is the XXH3 of its header,
- * seeded by the entry's offset, and of the ids behind it. Rejected: an index on disk (one more
- * thing to be torn; scanning at opening runs at the speed of the disk).
+ * In memory: one offset an example, and a mapping of the file, of which no more than WINDOWS_MAX windows
+ * are resident: then all of them are given back, to be fetched again from the page cache. A check is the
+ * XXH3 of its header, seeded by the entry's offset, and of the ids behind it. Rejected: an index on disk
+ * (one more thing to be torn; scanning at opening runs at the speed of the disk).
  */
 #include "common/dataset/token_cache.h"
 
@@ -19,8 +20,11 @@
 
 #include "common/base/fs.h"
 #include "common/base/log.h"
+#include "common/base/packed48.h"
 
-#define CACHE_MAGIC "RTTOKEN1"
+#define CACHE_MAGIC  "RTTOKEN1"
+#define WINDOW_SHIFT 16  /* the system fetches up to 64 KiB around a page that is touched */
+#define WINDOWS_MAX  256 /* 16 MiB */
 
 typedef struct file_header {
     char magic[8];
@@ -50,10 +54,14 @@ struct token_cache {
     char *label_format;
     char *marker;
     size_t n_examples;
-    uint64_t *offsets; /* 0: absent */
-    uint64_t n_bytes;  /* of whole entries and the header */
+    unsigned char *offsets; /* packed48; 0: absent */
+    uint64_t n_bytes;       /* of whole entries and the header */
     const unsigned char *map;
     size_t n_map;
+    struct touched { /* of the mapping: apart, for reading does not change the cache */
+        uint64_t window;
+        size_t n;
+    } *touched;
     uint64_t n_too_long;
     bool broken; /* the file's end is unknown: nothing more is added */
     rt_buf text; /* scratch */
@@ -125,16 +133,24 @@ static rt_status map_file(token_cache *c, uint64_t n_bytes, rt_error *err)
 
 static const entry_header *entry_at(const token_cache *c, uint64_t offset)
 {
+    struct touched *t = c->touched;
+    if (offset >> WINDOW_SHIFT != t->window) {
+        t->window = offset >> WINDOW_SHIFT;
+        if (++t->n > WINDOWS_MAX) { /* what was handed out stays valid: it is fetched again */
+            (void)madvise((void *)(uintptr_t)c->map, c->n_map, MADV_DONTNEED);
+            t->n = 1;
+        }
+    }
     return (const entry_header *)(const void *)(c->map + offset);
 }
 
 static void enter(token_cache *c, uint64_t offset)
 {
     const entry_header *h = entry_at(c, offset);
-    uint64_t *at = &c->offsets[h->i_example];
-    if (*at != 0) c->n_too_long -= entry_at(c, *at)->n_too_long;
+    uint64_t before = packed48_get(c->offsets, h->i_example);
+    if (before != 0) c->n_too_long -= entry_at(c, before)->n_too_long;
     c->n_too_long += h->n_too_long;
-    *at = offset;
+    packed48_set(c->offsets, h->i_example, offset);
 }
 
 static bool entry_is_whole(const token_cache *c, uint64_t offset, uint64_t n_file)
@@ -209,8 +225,10 @@ rt_status token_cache_open(const char *path, const token_cache_settings *setting
     c->path = rt_strndup(path, strlen(path));
     c->label_format = rt_strndup(label_format, strlen(label_format));
     c->marker = rt_strndup(marker, strlen(marker));
-    c->offsets = rt_calloc(n_examples, sizeof *c->offsets);
-    if (c->path == NULL || c->label_format == NULL || c->marker == NULL || c->offsets == NULL) {
+    c->offsets = rt_calloc(n_examples, PACKED48_BYTES);
+    c->touched = rt_calloc(1, sizeof *c->touched);
+    if (c->path == NULL || c->label_format == NULL || c->marker == NULL || c->offsets == NULL ||
+        c->touched == NULL) {
         st = rt_fail(err, RT_NOMEM, "token cache %s for %zu examples", path, n_examples);
         goto out;
     }
@@ -233,6 +251,7 @@ void token_cache_close(token_cache *c)
     free(c->label_format);
     free(c->marker);
     free(c->offsets);
+    free(c->touched);
     rt_buf_free(&c->text);
     id_list_free(&c->ids);
     free(c);
@@ -240,7 +259,7 @@ void token_cache_close(token_cache *c)
 
 bool token_cache_has(const token_cache *c, size_t i_example)
 {
-    return i_example < c->n_examples && c->offsets[i_example] != 0;
+    return i_example < c->n_examples && packed48_get(c->offsets, i_example) != 0;
 }
 
 /* Append text's ids to c->ids. */
@@ -309,6 +328,8 @@ static rt_status append_entry(token_cache *c, entry_header *h, rt_error *err)
     if (c->broken)
         return rt_fail(err, RT_IO, "%s: an earlier failure left its end unknown; open it anew",
                        c->path);
+    if (c->n_bytes > PACKED48_MAX)
+        return rt_fail(err, RT_FULL, "%s: %llu bytes", c->path, (unsigned long long)c->n_bytes);
     rt_buf_clear(&c->text);
     if ((st = map_file(c, c->n_bytes + n, err)) != RT_OK) return st;
     if ((st = rt_buf_reserve(&c->text, (size_t)n, err)) != RT_OK) return st;
@@ -334,8 +355,8 @@ rt_status token_cache_add(token_cache *c, size_t i_example, const label_record *
                        c->n_examples);
     if (record->input == NULL) return rt_fail(err, RT_INVALID, "%s: record without input", c->path);
     entry_header h = {.i_example = (uint32_t)i_example, .content = record_content(record)};
-    if (c->offsets[i_example] != 0 && entry_at(c, c->offsets[i_example])->content == h.content)
-        return RT_OK;
+    uint64_t known = packed48_get(c->offsets, i_example);
+    if (known != 0 && entry_at(c, known)->content == h.content) return RT_OK;
     c->ids.n = 0;
     for (int t = 0; t < TASK_COUNT; t++) {
         if (!c->settings.tasks[t]) continue;
@@ -347,7 +368,7 @@ rt_status token_cache_add(token_cache *c, size_t i_example, const label_record *
 token_seq token_cache_get(const token_cache *c, size_t i_example, student_task task)
 {
     if (!token_cache_has(c, i_example) || (unsigned)task >= TASK_COUNT) return (token_seq){0};
-    const entry_header *h = entry_at(c, c->offsets[i_example]);
+    const entry_header *h = entry_at(c, packed48_get(c->offsets, i_example));
     const uint32_t *ids = (const uint32_t *)(const void *)(h + 1);
     for (int t = 0; t < (int)task; t++) ids += h->n_prompt[t] + h->n_target[t];
     if (h->n_target[task] == 0) return (token_seq){0};

@@ -124,10 +124,9 @@ bool tokenizer_stage_is_training(const tokenizer_stage *s)
     return false;
 }
 
-rt_status tokenizer_stage_begin(tokenizer_stage *s, archive *a, size_t n_first, const char *dataset,
-                                rt_error *err)
+rt_status tokenizer_stage_begin(tokenizer_stage *s, const archive *a, size_t n_first, rt_error *err)
 {
-    (void)a, (void)n_first, (void)dataset, (void)err;
+    (void)a, (void)n_first, (void)err;
     s->made = true;
     return RT_OK;
 }
