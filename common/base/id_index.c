@@ -71,15 +71,19 @@ size_t id_index_find(const id_index *index, rt_id id)
     return slot == 0 ? SIZE_MAX : place_of(&t, slot);
 }
 
-static rt_status grow_ids(id_index *index, rt_error *err)
+static rt_status resize_ids(id_index *index, size_t capacity, rt_error *err)
 {
-    if (index->n < index->capacity) return RT_OK;
-    size_t capacity = index->capacity == 0 ? 64 : index->capacity + index->capacity / 2;
     rt_id *ids = realloc(index->ids, capacity * sizeof *ids);
     if (ids == NULL) return rt_fail(err, RT_NOMEM, "index of %zu ids", capacity);
     index->ids = ids;
     index->capacity = capacity;
     return RT_OK;
+}
+
+static rt_status grow_ids(id_index *index, rt_error *err)
+{
+    if (index->n < index->capacity) return RT_OK;
+    return resize_ids(index, index->capacity < 64 ? 64 : index->capacity + index->capacity / 2, err);
 }
 
 /* A new table for the ids that are there. */
@@ -106,6 +110,15 @@ static rt_status grow_slots(id_index *index, rt_error *err)
     if (index->n_slots > 0 && (index->n + 1) * 4 <= index->n_slots * 3) return RT_OK;
     return make_slots(index,
                       index->n_slots == 0 ? N_SLOTS_MIN : index->n_slots + index->n_slots / 2, err);
+}
+
+rt_status id_index_reserve(id_index *index, size_t n, rt_error *err)
+{
+    rt_status st = RT_OK;
+    if (n >= UINT32_MAX) return rt_fail(err, RT_FULL, "index of %zu ids", n);
+    if (n > index->capacity) st = resize_ids(index, n, err);
+    size_t n_slots = n / 3 * 4 + 4;
+    return st == RT_OK && n_slots > index->n_slots ? make_slots(index, n_slots, err) : st;
 }
 
 rt_status id_index_add(id_index *index, rt_id id, size_t *i, bool *added, rt_error *err)

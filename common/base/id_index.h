@@ -30,6 +30,8 @@ size_t id_index_find(const id_index *index, rt_id id);
  * 2^32 - 2 ids; on failure nothing changed. */
 RT_MUST_USE rt_status id_index_add(id_index *index, rt_id id, size_t *i, bool *added,
                                    rt_error *err);
+/* Make room for n ids in all, so that adding them moves nothing. */
+RT_MUST_USE rt_status id_index_reserve(id_index *index, size_t n, rt_error *err);
 /* Put the ids in ascending order. (*order)[i] is the old place of the id that is at place i now, for
  * owners to move what belongs to it; freed with free(). Takes 20 to 36 bytes an id while it works. */
 RT_MUST_USE rt_status id_index_sort(id_index *index, uint32_t **order, rt_error *err);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/fs.h"
@@ -17,6 +18,7 @@
 
 #define MANIFEST_BYTES_MAX (256u << 20)
 #define LOAD_BYTES         (256u << 10)
+#define EXAMPLE_BYTES_MIN  40 /* of a line: its id alone takes so many */
 
 void example_free(example *e)
 {
@@ -43,19 +45,25 @@ void manifest_settings_hash(const manifest_settings *s, char hex[RT_ID_HEX_SIZE]
     rt_id_to_hex(id, hex);
 }
 
+/* Room for examples [0, n) and the end of the last. */
+static rt_status reserve(manifest *m, size_t n, rt_error *err)
+{
+    unsigned char *offsets = realloc(m->offsets, (n + 1) * PACKED48_BYTES);
+    if (offsets == NULL) return rt_fail(err, RT_NOMEM, "manifest of %zu examples", n);
+    if (m->offsets == NULL) packed48_set(offsets, 0, 0);
+    m->offsets = offsets;
+    m->capacity = n;
+    return RT_OK;
+}
+
 rt_status manifest_add(manifest *m, rt_id id, const char *line, size_t n, bool *added,
                        rt_error *err)
 {
     size_t i;
-    if (m->ids.n + 2 > m->capacity) {
-        size_t capacity = m->capacity == 0 ? 256 : m->capacity + m->capacity / 2;
-        unsigned char *offsets = realloc(m->offsets, capacity * PACKED48_BYTES);
-        if (offsets == NULL) return rt_fail(err, RT_NOMEM, "manifest of %zu examples", capacity);
-        if (m->capacity == 0) packed48_set(offsets, 0, 0);
-        m->offsets = offsets;
-        m->capacity = capacity;
-    }
-    rt_status st = id_index_add(&m->ids, id, &i, added, err);
+    rt_status st = RT_OK;
+    if (m->ids.n + 1 > m->capacity)
+        st = reserve(m, m->capacity < 256 ? 256 : m->capacity + m->capacity / 2, err);
+    if (st == RT_OK) st = id_index_add(&m->ids, id, &i, added, err);
     if (st != RT_OK || !*added) return st;
     packed48_set(m->offsets, i + 1, packed48_get(m->offsets, i) + n);
     m->check = rt_hash64(line, n, m->check);
@@ -95,6 +103,14 @@ static bool take_count(const json_t *all, const char *key, uint64_t *out)
     if (!json_is_integer(value) || json_integer_value(value) < 0) return false;
     *out = (uint64_t)json_integer_value(value);
     return true;
+}
+
+/* Room for the examples that manifest.json tells of, if their file can hold so many. */
+static bool reserve_told(manifest *m, uint64_t n)
+{
+    struct stat info;
+    if (fstat(m->fd, &info) != 0 || n > (uint64_t)info.st_size / EXAMPLE_BYTES_MIN) return false;
+    return reserve(m, (size_t)n, NULL) == RT_OK && id_index_reserve(&m->ids, (size_t)n, NULL) == RT_OK;
 }
 
 /* Add each line of examples.jsonl. False when something is not as it was written. */
@@ -163,7 +179,7 @@ static bool load(manifest *m, const char *folder, const manifest_settings *s,
         !take_count(all, "malformed", &c.n_malformed))
         goto out;
     m->fd = open(m->path, O_RDONLY | O_CLOEXEC);
-    if (m->fd < 0 || !load_lines(m)) goto out;
+    if (m->fd < 0 || !reserve_told(m, c.n_examples) || !load_lines(m)) goto out;
     snprintf(check, sizeof check, "%016" PRIx64, m->check);
     if (!text_is(all, "check", check) || m->counts.n_examples != c.n_examples) goto out;
     m->counts = c;

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdlib.h>
 
 #include "common/base/id_index.h"
 
@@ -55,5 +56,45 @@ Test(id_index, ids_that_differ_in_one_half_are_told_apart)
     }
     cr_expect_eq(id_index_find(&index, (rt_id){199, 0}), 398);
     cr_expect_eq(id_index_find(&index, (rt_id){7, 200}), 399);
+    id_index_free(&index);
+}
+
+Test(id_index, takes_no_more_than_24_bytes_an_id_beyond_a_small_table)
+{
+    id_index index = {0};
+    size_t place = 0;
+    bool added = false;
+    for (uint64_t i = 0; i < 100000; i++) {
+        cr_assert_eq(id_index_add(&index, nth_id(i), &place, &added, NULL), RT_OK);
+        if (i >= 1000)
+            cr_assert_leq(index.n * sizeof *index.ids + index.n_slots * sizeof *index.slots,
+                          24 * index.n, "at %zu", index.n);
+    }
+    id_index_free(&index);
+}
+
+Test(id_index, sorted_it_finds_every_id_at_its_new_place)
+{
+    enum { N = 5000 };
+    id_index index = {0};
+    uint32_t *order = NULL;
+    size_t place = 0;
+    bool added = false;
+    for (uint64_t i = 0; i < N; i++) { /* many with one half in common */
+        rt_id id = nth_id(i);
+        if (i % 3 == 0) id.high = 7;
+        cr_assert_eq(id_index_add(&index, id, &place, &added, NULL), RT_OK);
+    }
+    rt_id *before = malloc(N * sizeof *before);
+    cr_assert_not_null(before);
+    for (size_t i = 0; i < N; i++) before[i] = index.ids[i];
+    cr_assert_eq(id_index_sort(&index, &order, NULL), RT_OK);
+    for (size_t i = 0; i < N; i++) {
+        cr_assert(i == 0 || rt_id_compare(index.ids[i - 1], index.ids[i]) < 0);
+        cr_assert(rt_id_equal(index.ids[i], before[order[i]]));
+        cr_assert_eq(id_index_find(&index, index.ids[i]), i);
+    }
+    free(before);
+    free(order);
     id_index_free(&index);
 }

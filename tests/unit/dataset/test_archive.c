@@ -167,6 +167,67 @@ Test(archive, repeated_lines_in_a_file_count_once)
     temp_folder_free(folder);
 }
 
+static void expect_same_counts(archive *a, archive *b)
+{
+    cr_expect_eq(archive_n_labelled(a), archive_n_labelled(b));
+    cr_expect_eq(archive_n_rejected(a), archive_n_rejected(b));
+    cr_expect_eq(archive_n_rationales(a), archive_n_rationales(b));
+    cr_expect_eq(archive_n_gold(a), archive_n_gold(b));
+    cr_expect_eq(archive_n_gold_equal(a), archive_n_gold_equal(b));
+}
+
+/* Ids of the corpus have their places there; others come behind them. */
+Test(archive, beside_a_corpus_it_holds_the_same_records)
+{
+    enum { N = 40 };
+    char *folder = temp_folder_new();
+    id_index corpus = {0};
+    size_t place = 0;
+    bool added = false;
+    for (int i = 0; i < N; i++)
+        cr_assert_eq(id_index_add(&corpus, id_of(N - 1 - i), &place, &added, NULL), RT_OK);
+    archive_options options = {.corpus = &corpus};
+    archive *a = NULL, *plain = NULL;
+    cr_assert_eq(archive_open_with(folder, &options, &a, NULL), RT_OK);
+    for (int i = 0; i < 200; i += 2) cr_assert_eq(append(a, i), RT_OK); /* 20 of the corpus */
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 200; i++) {
+            if (i % 2 == 1)
+                cr_expect_eq(archive_find(a, id_of(i)), ARCHIVE_ABSENT, "%d", i);
+            else
+                expect_record(a, i);
+        }
+        cr_expect_eq(append(a, 2), RT_EXISTS);
+        cr_expect_eq(append(a, 120), RT_EXISTS);
+        cr_assert_eq(archive_sync(a, NULL), RT_OK);
+        cr_assert_eq(archive_open_read_only(folder, &plain, NULL), RT_OK);
+        expect_same_counts(a, plain);
+        archive_close(plain);
+        archive_close(a);
+        cr_assert_eq(archive_open_with(folder, &options, &a, NULL), RT_OK);
+    }
+    archive_close(a);
+    id_index_free(&corpus);
+    temp_folder_free(folder);
+}
+
+Test(archive, in_the_order_of_its_ids_each_still_has_its_record)
+{
+    char *folder = temp_folder_new();
+    const id_index *ids = NULL;
+    fill(folder, 50);
+    archive *a = open_archive(folder);
+    cr_assert_eq(archive_order_by_id(a, &ids, NULL), RT_OK);
+    cr_assert_eq(ids->n, 50);
+    for (size_t i = 1; i < ids->n; i++)
+        cr_expect_lt(rt_id_compare(ids->ids[i - 1], ids->ids[i]), 0);
+    for (int i = 0; i < 50; i++) expect_record(a, i);
+    cr_assert_eq(append(a, 50), RT_OK);
+    expect_record(a, 50);
+    archive_close(a);
+    temp_folder_free(folder);
+}
+
 /* A process killed in mid-write leaves any prefix of the file: whole lines stay, the torn one is
  * put aside, and the record can be appended again. */
 Test(archive, recovers_when_cut_at_any_byte)

@@ -155,6 +155,16 @@ Test(plan, every_record_of_a_segment_appears_once_for_each_of_its_tasks)
     plan_free(p);
 }
 
+/* Runs that were begun with an older build go on: the same records give the same plan for ever. */
+Test(plan, is_the_plan_that_it_always_was)
+{
+    plan *p = whole_plan(&toy_settings, 500);
+    cr_expect_eq(plan_hash(p), UINT64_C(0x30607d8dcce231c8));
+    cr_expect_str_eq(plan_get_segment(p, 2)->sha256,
+                     "c95fd9b11ef84759b555b7684f1a50ba837a486169bdc328d162e08b97dfd0e0");
+    plan_free(p);
+}
+
 Test(plan, denominators_and_records_are_the_sums_over_the_step)
 {
     enum { N = 300 };
