@@ -6,8 +6,7 @@ rt_status dataset_sum_work(dataset_sum *s, const archive *a, const corpus_source
     if (s->done) return RT_OK;
     if (s->n_taken == 0) rt_sha256_begin(&s->sha);
     size_t n = RT_MIN(n_max, corpus_source_n(corpus) - s->n_taken);
-    rt_status st =
-        archive_sha256_add(a, corpus_source_ids(corpus) + s->n_taken, n, &s->sha, err);
+    rt_status st = archive_sha256_add(a, corpus_source_ids(corpus) + s->n_taken, n, &s->sha, err);
     if (st != RT_OK) {
         *s = (dataset_sum){0};
         return st;

@@ -23,7 +23,7 @@ typedef struct dataset_sum {
 
 /* Take up to n_max further examples. The archive must not change between the first call and the last.
  * After an error begin anew. */
-RT_MUST_USE rt_status dataset_sum_work(dataset_sum *s, const archive *a, const corpus_source *corpus,
-                                       size_t n_max, rt_error *err);
+RT_MUST_USE rt_status dataset_sum_work(dataset_sum *s, const archive *a,
+                                       const corpus_source *corpus, size_t n_max, rt_error *err);
 
 #endif

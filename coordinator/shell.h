@@ -81,7 +81,7 @@ struct coordinator {
     smoke_gate smoke;
     uint64_t smoke_seen; /* records in the archive when the gate was looked at last */
     quota_stage money;
-    dataset_sum sum; /* of the dataset, once labelling is done */
+    dataset_sum sum;   /* of the dataset, once labelling is done */
     net_keyring *ring; /* NULL without keys */
     net_server *net;
     http_server *http;

@@ -160,7 +160,8 @@ static rt_status add_targets(tokenizer_stage *s, const label_record *r, rt_error
     return st;
 }
 
-static rt_status collect_targets(tokenizer_stage *s, const archive *a, size_t n_first, rt_error *err)
+static rt_status collect_targets(tokenizer_stage *s, const archive *a, size_t n_first,
+                                 rt_error *err)
 {
     const rt_id *ids = corpus_source_ids(s->corpus);
     s->targets = rt_calloc(n_first * TASK_COUNT, sizeof *s->targets);

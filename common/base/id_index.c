@@ -83,7 +83,8 @@ static rt_status resize_ids(id_index *index, size_t capacity, rt_error *err)
 static rt_status grow_ids(id_index *index, rt_error *err)
 {
     if (index->n < index->capacity) return RT_OK;
-    return resize_ids(index, index->capacity < 64 ? 64 : index->capacity + index->capacity / 2, err);
+    return resize_ids(index, index->capacity < 64 ? 64 : index->capacity + index->capacity / 2,
+                      err);
 }
 
 /* A new table for the ids that are there. */

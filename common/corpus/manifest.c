@@ -110,7 +110,8 @@ static bool reserve_told(manifest *m, uint64_t n)
 {
     struct stat info;
     if (fstat(m->fd, &info) != 0 || n > (uint64_t)info.st_size / EXAMPLE_BYTES_MIN) return false;
-    return reserve(m, (size_t)n, NULL) == RT_OK && id_index_reserve(&m->ids, (size_t)n, NULL) == RT_OK;
+    return reserve(m, (size_t)n, NULL) == RT_OK &&
+           id_index_reserve(&m->ids, (size_t)n, NULL) == RT_OK;
 }
 
 /* Add each line of examples.jsonl. False when something is not as it was written. */
@@ -290,8 +291,7 @@ static rt_status read_line(const manifest *m, size_t i, rt_buf *line, rt_error *
     size_t n = (size_t)(packed48_get(m->offsets, i + 1) - at);
     rt_status st = rt_buf_reserve(line, n, err);
     while (st == RT_OK && line->n < n) {
-        ssize_t k =
-            pread(m->fd, line->data + line->n, n - line->n, (off_t)(at + line->n));
+        ssize_t k = pread(m->fd, line->data + line->n, n - line->n, (off_t)(at + line->n));
         if (k < 0 && errno == EINTR) continue;
         if (k < 0) return rt_fail(err, RT_IO, "read %s: %s", m->path, strerror(errno));
         if (k == 0) return rt_fail(err, RT_CORRUPT, "%s: ends before example %zu", m->path, i);

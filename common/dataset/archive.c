@@ -38,8 +38,8 @@ typedef struct reason_count {
 
 struct archive {
     char *folder;
-    int lock_fd;           /* -1: read-only */
-    archive_file files[2]; /* labelled, rejected */
+    int lock_fd;            /* -1: read-only */
+    archive_file files[2];  /* labelled, rejected */
     const id_index *corpus; /* NULL: none */
     id_index ids;           /* that are not in there */
     unsigned char *places;  /* packed48 */
@@ -119,9 +119,8 @@ static rt_status reserve_corpus(archive *a, rt_error *err)
 {
     a->places_capacity = n_corpus(a) + 1;
     a->places = rt_calloc(a->places_capacity, PACKED48_BYTES);
-    return a->places == NULL
-               ? rt_fail(err, RT_NOMEM, "archive of %zu records", a->places_capacity)
-               : RT_OK;
+    return a->places == NULL ? rt_fail(err, RT_NOMEM, "archive of %zu records", a->places_capacity)
+                             : RT_OK;
 }
 
 static rt_status find_reason(archive *a, const char *name, size_t n, size_t *out, rt_error *err)

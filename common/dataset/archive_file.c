@@ -196,7 +196,8 @@ rt_status archive_file_read_line(const archive_file *f, uint64_t offset, rt_buf 
         out->data[out->n] = '\0';
         if (newline != NULL) return RT_OK;
         if (n_read == 0)
-            return rt_fail(err, RT_CORRUPT, "%s: no line end behind byte %" PRIu64, f->path, offset);
+            return rt_fail(err, RT_CORRUPT, "%s: no line end behind byte %" PRIu64, f->path,
+                           offset);
     }
     return rt_fail(err, RT_CORRUPT, "%s: no line end within %u bytes of byte %" PRIu64, f->path,
                    ARCHIVE_LINE_MAX, offset);

@@ -186,7 +186,8 @@ static rt_status store_records(plan *p, const plan_source *source, const first_l
         n++;
         if (n_tasks(&r) > 0 && p->store.n < p->store.capacity) plan_store_add(&p->store, &r);
     }
-    if (st == RT_OK || (st == RT_END && (n != look->n_handed_in || p->store.n - n_before != look->n)))
+    if (st == RT_OK ||
+        (st == RT_END && (n != look->n_handed_in || p->store.n - n_before != look->n)))
         st = rt_fail(err, RT_CORRUPT, "records of the plan changed while they were read");
     if (st != RT_END) {
         p->store.n = n_before;

@@ -102,9 +102,8 @@ rt_status plan_store_reserve(plan_store *s, const plan_layout *layout, size_t n_
     if (n > capacity) capacity = RT_MAX(n, capacity + capacity / 2);
     if (s->rows == NULL || !covers(&s->layout, layout)) return pack_anew(s, layout, capacity, err);
     if (capacity == s->capacity) return RT_OK;
-    unsigned char *rows = rt_checked_mul(capacity, s->n_row_bytes, &n_bytes)
-                              ? realloc(s->rows, n_bytes)
-                              : NULL;
+    unsigned char *rows =
+        rt_checked_mul(capacity, s->n_row_bytes, &n_bytes) ? realloc(s->rows, n_bytes) : NULL;
     if (rows == NULL) return rt_fail(err, RT_NOMEM, "plan of %zu records", capacity);
     s->rows = rows;
     s->capacity = capacity;

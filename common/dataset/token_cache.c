@@ -61,7 +61,7 @@ struct token_cache {
     struct touched { /* of the mapping: apart, for reading does not change the cache */
         uint64_t window;
         size_t n;
-    } *touched;
+    } * touched;
     uint64_t n_too_long;
     bool broken; /* the file's end is unknown: nothing more is added */
     rt_buf text; /* scratch */

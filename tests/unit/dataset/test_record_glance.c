@@ -7,7 +7,8 @@
 #include "common/base/line_check.h"
 
 /* Texts that JSON writes in another way than they stand. */
-static char *const texts[] = {"plain", "", "\"quoted\"", "ends in a slash\\", "\\\"", "a\tb\nc", "日本"};
+static char *const texts[] = {"plain", "",        "\"quoted\"", "ends in a slash\\",
+                              "\\\"",  "a\tb\nc", "日本"};
 
 /* Every shape that a line may have, by the bits of k. */
 static label_record nth_record(unsigned k)
@@ -24,7 +25,9 @@ static label_record nth_record(unsigned k)
     }
     r.gold = k & 64 ? (k & 128 ? other : text) : NULL;
     r.source_id = k & 256 ? "s" : NULL;
-    if (k & 512) r.meta = "{\"teacher\":\"t\",\"tokens\":{\"prompt\":7,\"cached\":2,\"completion\":5,\"reasoning\":1}}";
+    if (k & 512)
+        r.meta =
+            "{\"teacher\":\"t\",\"tokens\":{\"prompt\":7,\"cached\":2,\"completion\":5,\"reasoning\":1}}";
     return r;
 }
 
