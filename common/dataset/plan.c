@@ -421,6 +421,7 @@ static rt_status use_step(plan *p, size_t i_segment, uint64_t step, rt_error *er
     rt_status st = RT_OK;
     const segment_entry *s = &p->segments[i_segment];
     if (p->i_order != i_segment && (st = keep_order(p, i_segment, s, err)) != RT_OK) return st;
+    RT_ASSERT(p->order != NULL);
     const step_entry *e = &s->steps[step - s->segment.first_step];
     size_t n_records = e[1].first - e->first, n = 0;
     sized_item *sized = rt_calloc(n_records * TASK_COUNT, sizeof *sized);

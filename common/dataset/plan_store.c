@@ -86,6 +86,7 @@ static rt_status pack_anew(plan_store *s, const plan_layout *layout, size_t capa
     next.n_row_bytes = n_row_bytes(&next.layout);
     next.rows = rt_calloc(capacity, next.n_row_bytes);
     if (next.rows == NULL) return rt_fail(err, RT_NOMEM, "plan of %zu records", capacity);
+    RT_ASSERT(s->n == 0 || s->rows != NULL);
     for (size_t i = 0; i < s->n; i++) {
         plan_record r;
         plan_store_get(s, i, &r);
