@@ -150,10 +150,11 @@ static void show_members(page *p, coordinator *co)
                                   wire_role_name(roles[r]), dead ? "dead" : "alive",
                                   dead ? n - alive : alive);
     }
-    family(p, "starved_seconds", "counter", "Time in which living workers had nothing to take.");
-    labelled(p, "starved_seconds", "role", "student",
+    family(p, "starved_seconds_total", "counter",
+           "Time in which living workers had nothing to take.");
+    labelled(p, "starved_seconds_total", "role", "student",
              progress_timer_get(&co->timers.students_starved, co->now_ms));
-    labelled(p, "starved_seconds", "role", "teacher",
+    labelled(p, "starved_seconds_total", "role", "teacher",
              progress_timer_get(&co->timers.teachers_starved, co->now_ms));
     show_student_time(p, co);
     family(p, "worker", "gauge", "Counters of the workers' heartbeats.");
@@ -288,11 +289,14 @@ rt_status show_metrics(coordinator *co, rt_buf *out, rt_error *err)
 {
     page p = {.out = out, .st = RT_OK, .err = err};
     lease_counts leases;
+    char scratch[256];
     lease_table_count(co->leases, &leases);
     family(&p, "build_info", "gauge", "Version of the program.");
     labelled(&p, "build_info", "version", RT_VERSION, 1);
     one(&p, "uptime_seconds", "gauge", "Since this coordinator started.",
         (double)(co->now_ms - co->start_ms) / 1000.0);
+    one(&p, "problem", "gauge", "1 while something keeps the run from going on as it should.",
+        show_problem(co, scratch, sizeof scratch)[0] != '\0');
     show_rows(&p, co, &leases);
     show_leases(&p, &leases);
     show_queue(&p, co);
