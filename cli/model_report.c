@@ -5,29 +5,13 @@
 
 #include "cli/sizes.h"
 #include "common/base/bytes.h"
-#include "common/base/clock.h"
-#include "common/nn/gemm.h"
+#include "common/nn/gemm_speed.h"
 #include "common/nn/model.h"
 
 #define MANY_ROWS     ((size_t)256)
 #define ONE_ROW_BYTES ((size_t)64 << 20) /* beyond most caches */
 
 /* ---- how fast this machine is ---- */
-
-/* Operations a second of c[m, n] = a[m, k] b[n, k]^T, repeated for about `seconds`. */
-static double time_product(size_t m, size_t n, size_t k, const float *a, const float *b, float *c,
-                           double seconds)
-{
-    double n_done = 0;
-    gemm(GEMM_N, GEMM_T, m, n, k, 1, a, k, b, k, 0, c, n); /* wakes threads, touches pages */
-    double begin = rt_clock_mono_s(), now;
-    do {
-        gemm(GEMM_N, GEMM_T, m, n, k, 1, a, k, b, k, 0, c, n);
-        n_done++;
-        now = rt_clock_mono_s();
-    } while (now - begin < seconds);
-    return n_done * 2.0 * (double)m * (double)n * (double)k / (now - begin);
-}
 
 rt_status machine_speed_measure(const model_config *config, const model_cost *cost,
                                 size_t n_threads, double seconds_max, machine_speed *out,
@@ -37,27 +21,16 @@ rt_status machine_speed_measure(const model_config *config, const model_cost *co
     size_t n_read =
         (size_t)cost->weight_bytes < ONE_ROW_BYTES ? (size_t)cost->weight_bytes : ONE_ROW_BYTES;
     size_t n_long = RT_MAX(n_read / sizeof(float) / k, (size_t)1);
-    size_t n_most = RT_MAX(n_wide, n_long);
-    float *a = rt_calloc(MANY_ROWS * k, sizeof *a), *b = rt_calloc(n_most * k, sizeof *b),
-          *c = rt_calloc(RT_MAX(MANY_ROWS * n_wide, n_long), sizeof *c);
-    rt_status st = RT_OK;
-    if (a == NULL || b == NULL || c == NULL) {
-        st = rt_fail(err, RT_NOMEM, "product of %zu by %zu", n_most, k);
-        goto out;
-    }
-    for (size_t i = 0; i < MANY_ROWS * k; i++) a[i] = 0.5f;
-    for (size_t i = 0; i < n_most * k; i++) b[i] = 0.25f;
+    gemm_speed many = {0}, one = {0};
     nn_set_threads(n_threads);
-    *out = (machine_speed){
-        .many_rows = time_product(MANY_ROWS, n_wide, k, a, b, c, seconds_max / 2),
-        .one_row = time_product(1, n_long, k, a, b, c, seconds_max / 2),
-        .n_threads = n_threads,
-        .kernel = nn_blas_name(),
-    };
-out:
-    free(a);
-    free(b);
-    free(c);
+    rt_status st =
+        gemm_speed_measure(COMPUTE_F32, MANY_ROWS, n_wide, k, seconds_max / 2, &many, err);
+    if (st == RT_OK) st = gemm_speed_measure(COMPUTE_F32, 1, n_long, k, seconds_max / 2, &one, err);
+    if (st == RT_OK)
+        *out = (machine_speed){.many_rows = many.mean,
+                               .one_row = one.mean,
+                               .n_threads = n_threads,
+                               .kernel = nn_blas_name()};
     return st;
 }
 

@@ -3,27 +3,30 @@
 #include <math.h>
 #include <string.h>
 
-static bool counts(double value)
-{
-    return isfinite(value) && value > 0;
-}
-
-static double value_of(const member *who, const char *counter)
-{
-    for (size_t i = 0; i < who->n_counters; i++)
-        if (strcmp(who->counters[i].name, counter) == 0 && counts(who->counters[i].value))
-            return who->counters[i].value;
-    return 0;
-}
-
 double member_sum(membership *m, wire_role role, const char *counter)
 {
-    double sum = 0;
+    double sum = member_tally_value(membership_gone(m, role), counter);
     for (size_t i = 0; i < membership_n(m); i++) {
         const member *who = membership_at(m, i);
-        if (who->role == role) sum += value_of(who, counter);
+        if (who->role == role) sum += member_tally_value(&who->told, counter);
     }
     return sum;
+}
+
+static void add_durations(time_histogram *sum, const member_tally *t, const char *histogram)
+{
+    const time_histogram *h = member_tally_durations(t, histogram);
+    if (h != NULL) time_histogram_merge(sum, h);
+}
+
+void member_durations(membership *m, wire_role role, const char *histogram, time_histogram *out)
+{
+    *out = (time_histogram){0};
+    add_durations(out, membership_gone(m, role), histogram);
+    for (size_t i = 0; i < membership_n(m); i++) {
+        const member *who = membership_at(m, i);
+        if (who->role == role) add_durations(out, &who->told, histogram);
+    }
 }
 
 compute_rate compute_rate_of(membership *m, double tokens_per_s)
@@ -34,8 +37,8 @@ compute_rate compute_rate_of(membership *m, double tokens_per_s)
     for (size_t i = 0; i < membership_n(m); i++) {
         const member *who = membership_at(m, i);
         if (who->role != ROLE_STUDENT || !who->alive) continue;
-        double own = value_of(who, "peak_mflops_per_s");
-        cost = RT_MAX(cost, value_of(who, "mflop_per_token"));
+        double own = member_tally_value(&who->told, "peak_mflops_per_s");
+        cost = RT_MAX(cost, member_tally_value(&who->told, "mflop_per_token"));
         peak += own;
         all_know = all_know && own > 0;
     }

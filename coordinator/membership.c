@@ -15,6 +15,7 @@ struct membership {
     member *members;
     size_t n;
     size_t capacity;
+    member_tally gone[ROLE_SERVER + 1]; /* by role */
 };
 
 rt_status membership_new(uint64_t dead_after_ms, membership **out, rt_error *err)
@@ -40,17 +41,23 @@ static member *find(const membership *m, const char *name)
     return NULL;
 }
 
+static member *fresh(membership *m)
+{
+    m->members[m->n] = (member){.role = ROLE_UNKNOWN};
+    return &m->members[m->n++];
+}
+
 /* A place for a new name: a fresh one, or that of the member dead for longest. */
 static member *make_room(membership *m)
 {
-    if (m->n < m->capacity) return &m->members[m->n++];
+    if (m->n < m->capacity) return fresh(m);
     if (m->capacity < MEMBERS_MAX) {
         size_t capacity = m->capacity == 0 ? 16 : RT_MIN(m->capacity * 2, (size_t)MEMBERS_MAX);
         member *grown = realloc(m->members, capacity * sizeof *grown);
         if (grown == NULL) return NULL;
         m->members = grown;
         m->capacity = capacity;
-        return &m->members[m->n++];
+        return fresh(m);
     }
     member *oldest = NULL;
     for (size_t i = 0; i < m->n; i++) {
@@ -76,6 +83,7 @@ static bool shard_taken(const membership *m, const char *name, const wire_regist
 static void fill(membership *m, member *who, const char *name, uint64_t incarnation,
                  const wire_register *body, uint64_t now_ms)
 {
+    if (who->role <= ROLE_SERVER) member_tally_add(&m->gone[who->role], &who->told);
     *who = (member){.role = body->role,
                     .shard = body->shard,
                     .incarnation = incarnation,
@@ -138,11 +146,7 @@ member_verdict membership_touch(membership *m, const char *name, uint64_t incarn
 void membership_heartbeat(member *who, const wire_heartbeat *body)
 {
     copy_text(who->busy_with, sizeof who->busy_with, body->busy_with);
-    who->n_counters = RT_MIN(body->n_counters, (size_t)MEMBER_COUNTERS_MAX);
-    for (size_t i = 0; i < who->n_counters; i++) {
-        copy_text(who->counters[i].name, sizeof who->counters[i].name, body->counters[i].name);
-        who->counters[i].value = body->counters[i].value;
-    }
+    member_tally_take(&who->told, body);
 }
 
 const member *membership_next_dead(membership *m, uint64_t now_ms)
@@ -165,6 +169,12 @@ member *membership_at(membership *m, size_t i)
 {
     RT_ASSERT(i < m->n);
     return &m->members[i];
+}
+
+const member_tally *membership_gone(const membership *m, wire_role role)
+{
+    RT_ASSERT(role <= ROLE_SERVER);
+    return &m->gone[role];
 }
 
 size_t membership_n_alive(const membership *m, wire_role role)

@@ -11,17 +11,11 @@
 #ifndef RT_COORDINATOR_MEMBERSHIP_H
 #define RT_COORDINATOR_MEMBERSHIP_H
 
-#include "common/wire/messages.h"
+#include "coordinator/member_tally.h"
 
-#define MEMBERS_MAX         4096
-#define MEMBER_NAME_SIZE    64
-#define MEMBER_TEXT_SIZE    192
-#define MEMBER_COUNTERS_MAX 32
-
-typedef struct member_counter {
-    char name[48];
-    double value;
-} member_counter;
+#define MEMBERS_MAX      4096
+#define MEMBER_NAME_SIZE 64
+#define MEMBER_TEXT_SIZE 192
 
 typedef struct member {
     char name[MEMBER_NAME_SIZE];
@@ -37,8 +31,7 @@ typedef struct member {
     char host[MEMBER_NAME_SIZE];
     char endpoint[MEMBER_TEXT_SIZE];
     char busy_with[MEMBER_TEXT_SIZE];
-    member_counter counters[MEMBER_COUNTERS_MAX];
-    size_t n_counters;
+    member_tally told; /* by this incarnation */
 } member;
 
 typedef enum member_verdict {
@@ -76,6 +69,8 @@ const member *membership_next_dead(membership *m, uint64_t now_ms);
 
 size_t membership_n(const membership *m);
 member *membership_at(membership *m, size_t i);
+/* What was told by incarnations that are no member any more: replaced, or forgotten to make room. */
+const member_tally *membership_gone(const membership *m, wire_role role);
 size_t membership_n_alive(const membership *m, wire_role role);
 /* The living server of a shard, or NULL. */
 const member *membership_server(const membership *m, uint32_t shard);

@@ -200,6 +200,12 @@ void watch_turn(coordinator *co);
 
 /* show_view.c. What waits, and for what. */
 void run_view_of(const coordinator *co, run_view *out);
+/* Labels that equal gold, of those whose row has one; exact answers of the newest validation. */
+typedef struct answer_counts {
+    uint64_t n_right, n;
+} answer_counts;
+void answers_of_teachers(const coordinator *co, answer_counts *out);
+void answers_of_student(const coordinator *co, answer_counts *out);
 /* Adds "losses", "compute", "starved", "restarts", "retries" and "accuracy". */
 void show_view_json(const coordinator *co, json_t *top);
 

@@ -115,8 +115,9 @@ static json_t *show_reasons(const coordinator *co)
 static json_t *show_member(const coordinator *co, const member *who)
 {
     json_t *counters = json_object();
-    for (size_t i = 0; i < who->n_counters; i++)
-        json_object_set_new(counters, who->counters[i].name, number(who->counters[i].value));
+    for (size_t i = 0; i < who->told.n_counters; i++)
+        json_object_set_new(counters, who->told.counters[i].name,
+                            number(who->told.counters[i].value));
     return json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:I, s:s, s:o}", "name", who->name, "role",
                      wire_role_name(who->role), "state", who->alive ? "alive" : "dead", "shard",
                      (json_int_t)who->shard, "host", who->host, "pid", (json_int_t)who->pid,

@@ -63,29 +63,36 @@ static json_t *losses_now(const coordinator *co)
     return top;
 }
 
-/* n_right of n and the interval of the share; null for none. */
-static json_t *accuracy_of(uint64_t n_right, uint64_t n)
+void answers_of_teachers(const coordinator *co, answer_counts *out)
 {
-    double low, high;
-    if (n == 0) return json_null();
-    wilson_interval(n_right, n, &low, &high);
-    return json_pack("{s:f, s:f, s:f, s:I}", "value", (double)n_right / (double)n, "low", low,
-                     "high", high, "n", (json_int_t)n);
+    *out = (answer_counts){archive_n_gold_equal(co->archive), archive_n_gold(co->archive)};
 }
 
-static json_t *student_accuracy(const coordinator *co)
+void answers_of_student(const coordinator *co, answer_counts *out)
 {
     size_t n = eval_board_n(co->board);
     student_task task = eval_board_answer_task(co->board);
-    if (n == 0) return json_null();
+    *out = (answer_counts){0};
+    if (n == 0) return;
     const wire_sums *sums = &eval_board_at(co->board, n - 1)->sums;
-    return accuracy_of(RT_MIN(sums->n_exact[task], sums->n_seqs[task]), sums->n_seqs[task]);
+    *out = (answer_counts){RT_MIN(sums->n_exact[task], sums->n_seqs[task]), sums->n_seqs[task]};
+}
+
+/* The share and its interval; null for none. */
+static json_t *accuracy_of(const answer_counts *c)
+{
+    double low, high;
+    if (c->n == 0) return json_null();
+    wilson_interval(c->n_right, c->n, &low, &high);
+    return json_pack("{s:f, s:f, s:f, s:I}", "value", (double)c->n_right / (double)c->n, "low", low,
+                     "high", high, "n", (json_int_t)c->n);
 }
 
 void show_view_json(const coordinator *co, json_t *top)
 {
     char now[160];
     run_view view;
+    answer_counts teachers, student;
     compute_rate c = compute_rate_of(co->members, progress_rate_get(&co->token_rate));
     run_view_of(co, &view);
     starved_sentence(&view, now, sizeof now);
@@ -106,9 +113,9 @@ void show_view_json(const coordinator *co, json_t *top)
         json_pack("{s:I, s:I}", "requests",
                   (json_int_t)member_sum(co->members, ROLE_TEACHER, "request_retries"), "rows",
                   (json_int_t)member_sum(co->members, ROLE_TEACHER, "retries")));
-    json_object_set_new(
-        top, "accuracy",
-        json_pack("{s:o, s:o}", "teacher",
-                  accuracy_of(archive_n_gold_equal(co->archive), archive_n_gold(co->archive)),
-                  "student", student_accuracy(co)));
+    answers_of_teachers(co, &teachers);
+    answers_of_student(co, &student);
+    json_object_set_new(top, "accuracy",
+                        json_pack("{s:o, s:o}", "teacher", accuracy_of(&teachers), "student",
+                                  accuracy_of(&student)));
 }

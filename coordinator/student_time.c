@@ -21,9 +21,9 @@ static double *seconds_of(student_time *t, const char *counter)
 
 static void add_member(student_time *t, const member *who)
 {
-    for (size_t i = 0; i < who->n_counters; i++) {
-        double value = who->counters[i].value;
-        double *seconds = seconds_of(t, who->counters[i].name);
+    for (size_t i = 0; i < who->told.n_counters; i++) {
+        double value = who->told.counters[i].value;
+        double *seconds = seconds_of(t, who->told.counters[i].name);
         if (seconds != NULL && isfinite(value) && value > 0) *seconds += value;
     }
 }

@@ -18,6 +18,8 @@ typedef struct list_limit {
 
 static const list_limit list_limits[] = {
     {"retort.Heartbeat", "counters", 1024},
+    {"retort.Heartbeat", "histograms", 64},
+    {"retort.Histogram", "buckets", 64},
     {"retort.RunState", "servers", 1024},
     {"retort.LeaseGrant", "examples", WIRE_LIST_MAX},
     {"retort.ServerReport", "param_index", WIRE_LIST_MAX},

@@ -92,6 +92,25 @@ static bool register_from_pb(const Retort__Register *pb, wire_register *out)
            wire_take_text(&out->fingerprint, pb->fingerprint);
 }
 
+static bool histograms_to_pb(const wire_heartbeat *in, arena *a, Retort__Heartbeat *pb)
+{
+    Retort__Histogram *histograms = arena_array(a, in->n_histograms, sizeof *histograms);
+    pb->histograms = arena_array(a, in->n_histograms, sizeof(void *));
+    if (histograms == NULL || pb->histograms == NULL) return false;
+    for (size_t i = 0; i < in->n_histograms; i++) {
+        const wire_histogram *h = &in->histograms[i];
+        retort__histogram__init(&histograms[i]);
+        histograms[i].name = h->name;
+        histograms[i].first = h->first;
+        histograms[i].sum = h->sum;
+        histograms[i].buckets = h->buckets;
+        histograms[i].n_buckets = h->n_buckets;
+        pb->histograms[i] = &histograms[i];
+    }
+    pb->n_histograms = in->n_histograms;
+    return true;
+}
+
 static bool heartbeat_to_pb(const wire_heartbeat *in, arena *a, Retort__Heartbeat *pb)
 {
     pb->role = (Retort__Role)in->role;
@@ -107,6 +126,17 @@ static bool heartbeat_to_pb(const wire_heartbeat *in, arena *a, Retort__Heartbea
         pb->counters[i] = &counters[i];
     }
     pb->n_counters = in->n_counters;
+    return histograms_to_pb(in, a, pb);
+}
+
+static bool histogram_from_pb(const Retort__Histogram *pb, wire_histogram *out)
+{
+    out->first = pb->first;
+    out->sum = pb->sum;
+    out->buckets = rt_calloc(pb->n_buckets, sizeof *out->buckets);
+    if (out->buckets == NULL || !wire_take_text(&out->name, pb->name)) return false;
+    out->n_buckets = pb->n_buckets;
+    for (size_t i = 0; i < pb->n_buckets; i++) out->buckets[i] = pb->buckets[i];
     return true;
 }
 
@@ -121,6 +151,11 @@ static bool heartbeat_from_pb(const Retort__Heartbeat *pb, wire_heartbeat *out)
         out->counters[i].value = pb->counters[i]->value;
         if (!wire_take_text(&out->counters[i].name, pb->counters[i]->name)) return false;
     }
+    out->histograms = rt_calloc(pb->n_histograms, sizeof *out->histograms);
+    if (out->histograms == NULL) return false;
+    out->n_histograms = pb->n_histograms;
+    for (size_t i = 0; i < pb->n_histograms; i++)
+        if (!histogram_from_pb(pb->histograms[i], &out->histograms[i])) return false;
     return true;
 }
 

@@ -38,6 +38,11 @@ static void free_heartbeat(wire_heartbeat *h)
 {
     for (size_t i = 0; i < h->n_counters; i++) free(h->counters[i].name);
     free(h->counters);
+    for (size_t i = 0; i < h->n_histograms; i++) {
+        free(h->histograms[i].name);
+        free(h->histograms[i].buckets);
+    }
+    free(h->histograms);
     free(h->busy_with);
 }
 

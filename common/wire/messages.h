@@ -80,6 +80,14 @@ typedef struct wire_counter {
     double value;
 } wire_counter;
 
+/* Durations by powers of two: proto/control.proto. */
+typedef struct wire_histogram {
+    char *name;
+    double first, sum; /* seconds */
+    uint64_t *buckets;
+    size_t n_buckets;
+} wire_histogram;
+
 /* Indexed by task; entries beyond TASK_COUNT are zero. */
 typedef struct wire_sums {
     double loss[WIRE_TASKS_MAX];
@@ -103,6 +111,8 @@ typedef struct wire_heartbeat {
     char *busy_with;
     wire_counter *counters;
     size_t n_counters;
+    wire_histogram *histograms;
+    size_t n_histograms;
 } wire_heartbeat;
 
 typedef struct wire_server_address {

@@ -40,12 +40,23 @@ PY
   [ "$(asked /api/events 'sorted({"run", "member", "checkpoint", "evaluation"} - {e["kind"] for e in a["events"]})')" = "[]" ]
   [ "$(asked /api/stats 'a["accuracy"]["teacher"]["n"]')" = 120 ]
   [ "$(asked /api/stats 'list(a["losses"])')" = "['solve']" ]
+  # Speed is real, and so are the histograms of what took how long.
+  [ "$(asked /api/stats '0 < a["compute"]["peak_share"] < 2 and a["compute"]["mflops_per_s"] > 0')" = True ]
+  [ "$(asked /api/history 'max(p["mflops_per_s"] or 0 for p in a["points"]) > 0')" = True ]
+  before=$(count_of student_compute_seconds)
+  [ "$before" -ge 45 ]
+  for name in student_pull_seconds student_push_seconds server_apply_seconds; do [ "$(count_of $name)" -gt 0 ]; done
+  if command -v promtool > /dev/null; then curl -sf "http://$(address)/metrics" | promtool check metrics; fi
+
   last=$(asked /api/history 'a["seq"]'); points=$(asked /api/history 'len(a["points"])')
   [ "$(asked "/api/history?since=$last" 'len([p for p in a["points"] if p["seq"] <= '"$last"'])')" = 0 ]
 
   kill -KILL "$(pid_of student-0)"
   wait_until 20 [ "$(asked /api/stats 'a["restarts"]')" != x ]
   wait_until 20 restarted
+  # What the dead one told is not lost, and the new one's comes on top.
+  [ "$(count_of student_compute_seconds)" -ge "$before" ]
+  wait_until 30 counted_on
   kill -TERM "$run_pid"; wait_run || true
   tail -n 1 run/history.jsonl | grep -q '^{"kind":"point",'
   printf '{"kind":"point","seq":9999,"ti' >> run/history.jsonl   # a torn end
@@ -57,6 +68,9 @@ PY
   [ "$(asked /api/rows 'len(a["labelled"])')" = 50 ]
 }
 
+# How many durations a histogram of /metrics has.
+count_of() { curl -sf "http://$(address)/metrics" | sed -n "s/^retort_$1_count //p"; }
+counted_on() { [ "$(count_of student_compute_seconds)" -gt "$((before + 3))" ]; }
 restarted() { [ "$(asked /api/stats 'a["restarts"]')" = 1 ]; }
 
 @test "with keys, the page is open and the numbers are not" {

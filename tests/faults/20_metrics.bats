@@ -61,11 +61,12 @@ for line in open("metrics.txt"):
         name, kind = line.split()[2:4]
         assert name not in kinds, f"{name} twice"
         kinds[name] = kind
-        assert kind != "counter" or name.endswith("_total"), name
+        assert (kind == "counter") == name.endswith("_total"), name
     elif not line.startswith("#"):
         m = re.fullmatch(r'(retort_[a-z_]+)(\{[^{}]*\})? (-?[0-9.e+-]+|NaN)', line)
         assert m, line
-        assert m.group(1) in kinds, f"no type: {line}"
+        family = re.sub("_(bucket|sum|count)$", "", m.group(1))
+        assert m.group(1) in kinds or kinds.get(family) == "histogram", f"no type: {line}"
         key = (m.group(1), m.group(2))
         assert key not in seen, f"twice: {line}"
         seen.add(key)

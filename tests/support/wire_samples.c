@@ -115,18 +115,25 @@ wire_message wire_sample(wire_type type)
 
 wire_message wire_sample_late(size_t i, const char **name)
 {
-    static const char *const names[WIRE_LATE_SAMPLES] = {"pull_shares", "pulled_shared",
-                                                         "push_rows", "pushed_took"};
+    static const char *const names[WIRE_LATE_SAMPLES] = {
+        "pull_shares", "pulled_shared", "push_rows", "pushed_took", "heartbeat_histograms"};
     static const shared_block_ref shared = {
         UINT64_MAX - 1, 4321, 7, 0x0123456789abcdefull, 4096, 1u << 20, UINT64_C(1) << 63};
     static uint32_t ids[] = {0, 1, 300, 31999};
     static const wire_type types[WIRE_LATE_SAMPLES] = {WIRE_PULL, WIRE_PULLED, WIRE_PUSH,
-                                                       WIRE_PUSHED};
+                                                       WIRE_PUSHED, WIRE_HEARTBEAT};
+    static uint64_t buckets[] = {0, 3, 0, UINT64_MAX};
+    static wire_histogram histograms[] = {{"pull_seconds", 0.0001, 1.5, buckets, RT_COUNT(buckets)},
+                                          {"empty", 1, 0, NULL, 0}};
     wire_message m = wire_sample(types[i]);
     *name = names[i];
     if (i == 0) m.pull.shares = true;
     if (i == 1) m.pulled.shared = shared;
     if (i == 3) m.pushed.took_us = 1700;
+    if (i == 4) {
+        m.heartbeat.histograms = histograms;
+        m.heartbeat.n_histograms = RT_COUNT(histograms);
+    }
     if (i == 2) {
         m.push.element = WIRE_ELEMENT_BF16;
         m.push.shared = shared;

@@ -81,9 +81,10 @@ static void save(shard_process *p, const wire_server_order *order)
 
 static void obey(shard_process *p, const wire_server_order *order)
 {
+    double start_s = rt_clock_mono_s();
     switch (shard_state_order(p->desk.state, order, rt_clock_mono_ms())) {
     case SHARD_NOTHING: break;
-    case SHARD_APPLIED: break;
+    case SHARD_APPLIED: runtime_observe(p->rt, "apply_seconds", rt_clock_mono_s() - start_s); break;
     case SHARD_RESTORE: restore(p, order); break;
     case SHARD_SAVE: save(p, order); break;
     case SHARD_STOP: p->stop = true; break;

@@ -3,8 +3,8 @@
  *     main thread                      heartbeat thread
  *     -----------                      ----------------
  *     requests through `coordinator`   every heartbeat_ms: Register (until answered), then
- *     reads view, phase      <--lock-- Heartbeat with a copy of busy text and counters;
- *     busy text, counters    --lock--> whatever comes back becomes the new view
+ *     reads view, phase      <--lock-- Heartbeat with a copy of busy text and numbers;
+ *     busy text, numbers     --lock--> whatever comes back becomes the new view
  *
  * The thread never waits for one particular answer: state is level-triggered, so the next beat
  * repeats whatever was lost, and closing needs to wait for one short poll only. A refusal with
@@ -29,18 +29,12 @@
 #include "common/base/stop.h"
 #include "worker/runtime/alive_sign.h"
 #include "worker/runtime/runtime_view.h"
+#include "worker/runtime/told_numbers.h"
 
-#define COUNTERS_MAX     32
-#define COUNTER_NAME_MAX 48
-#define POLL_MS          50    /* longest that closing waits for the thread */
-#define AWAY_LOG_MS      10000 /* how often an absent peer is mentioned */
-#define QUEUE_RETRY_MS   500
-#define SIGN_MS          1000 /* between two signs of life (net.alive_file) */
-
-typedef struct counter {
-    char name[COUNTER_NAME_MAX];
-    double value;
-} counter;
+#define POLL_MS        50    /* longest that closing waits for the thread */
+#define AWAY_LOG_MS    10000 /* how often an absent peer is mentioned */
+#define QUEUE_RETRY_MS 500
+#define SIGN_MS        1000 /* between two signs of life (net.alive_file) */
 
 struct runtime {
     const config *config;
@@ -67,8 +61,7 @@ struct runtime {
     bool refused;
     rt_error refusal;
     char busy[160];
-    counter counters[COUNTERS_MAX];
-    size_t n_counters;
+    told_numbers told;
 };
 
 /* What the heartbeat thread remembers between beats. */
@@ -109,21 +102,14 @@ static rt_status send_heartbeat(runtime *rt, rt_error *err)
 {
     uint64_t id = 0;
     char busy[sizeof rt->busy];
-    counter copies[COUNTERS_MAX];
-    wire_counter counters[COUNTERS_MAX];
+    told_space space;
     pthread_mutex_lock(&rt->mutex);
-    size_t n = rt->n_counters;
+    told_numbers told = rt->told;
     memcpy(busy, rt->busy, sizeof busy);
-    memcpy(copies, rt->counters, sizeof copies);
     pthread_mutex_unlock(&rt->mutex);
-    for (size_t i = 0; i < n; i++)
-        counters[i] = (wire_counter){.name = copies[i].name, .value = copies[i].value};
     wire_message m = {.type = WIRE_HEARTBEAT,
-                      .heartbeat = {.role = rt->role,
-                                    .shard = rt->shard,
-                                    .busy_with = busy,
-                                    .counters = counters,
-                                    .n_counters = n}};
+                      .heartbeat = {.role = rt->role, .shard = rt->shard, .busy_with = busy}};
+    told_to_wire(&told, &space, &m.heartbeat);
     return net_client_send(rt->pulse, &m, NULL, 0, &id, err);
 }
 
@@ -516,30 +502,24 @@ void runtime_busy(runtime *rt, const char *fmt, ...)
     pthread_mutex_unlock(&rt->mutex);
 }
 
-/* The caller holds the mutex. NULL when the table is full. */
-static counter *find_counter(runtime *rt, const char *name)
-{
-    for (size_t i = 0; i < rt->n_counters; i++)
-        if (strncmp(rt->counters[i].name, name, COUNTER_NAME_MAX - 1) == 0) return &rt->counters[i];
-    if (rt->n_counters == COUNTERS_MAX) return NULL;
-    counter *fresh = &rt->counters[rt->n_counters++];
-    snprintf(fresh->name, sizeof fresh->name, "%s", name);
-    return fresh;
-}
-
 void runtime_count(runtime *rt, const char *name, double add)
 {
     pthread_mutex_lock(&rt->mutex);
-    counter *c = find_counter(rt, name);
-    if (c != NULL) c->value += add;
+    told_count(&rt->told, name, add);
     pthread_mutex_unlock(&rt->mutex);
 }
 
 void runtime_gauge(runtime *rt, const char *name, double value)
 {
     pthread_mutex_lock(&rt->mutex);
-    counter *c = find_counter(rt, name);
-    if (c != NULL) c->value = value;
+    told_gauge(&rt->told, name, value);
+    pthread_mutex_unlock(&rt->mutex);
+}
+
+void runtime_observe(runtime *rt, const char *name, double seconds)
+{
+    pthread_mutex_lock(&rt->mutex);
+    told_observe(&rt->told, name, seconds);
     pthread_mutex_unlock(&rt->mutex);
 }
 

@@ -57,10 +57,12 @@ RT_MUST_USE rt_status runtime_refusal(runtime *rt, rt_error *err);
 /* Pause for at most duration_ms; returns early when stopping, or when phase, generation or version
  * changed. */
 void runtime_wait(runtime *rt, uint64_t duration_ms);
-/* What the next heartbeats say: text for people, and counters by name (at most 32). */
+/* What the next heartbeats say: text for people, counters by name (at most 32), and how long something
+ * took, in a histogram of that name (at most 4). */
 void runtime_busy(runtime *rt, const char *fmt, ...) RT_PRINTF(2, 3);
 void runtime_count(runtime *rt, const char *counter, double add);
 void runtime_gauge(runtime *rt, const char *gauge, double value);
+void runtime_observe(runtime *rt, const char *histogram, double seconds);
 
 /* Opens the queue at the URL of config or RunState, waiting while Redis is away. The connection is
  * the caller's own. A wrong password, or a file of it that is missing, is waited out too: the log says

@@ -16,12 +16,14 @@
 #include "worker/student/compute.h"
 #include "worker/student/pull.h"
 #include "worker/student/push.h"
+#include "worker/student/speed.h"
 #include "worker/student/step_time.h"
 #include "worker/student/take_batch.h"
 
 #define TAKE_MS    200  /* longest wait for an entry before phase and signals are looked at */
 #define AWAY_MS    200  /* pause while something we need is away */
 #define REFUSED_MS 1000 /* pause after a gradient was refused */
+#define MIX_TELL_S 1.0  /* how often it is told what a token costs */
 
 typedef struct student {
     const config *config;
@@ -37,12 +39,14 @@ typedef struct student {
     batch_hand hand;
     held_batch pushing; /* its gradient is on its way; not in the hand */
     bool is_pushing;
-    double pushing_since_s;
-    uint64_t generation; /* of the view that was looked at last */
-    uint64_t n_read_on;  /* entries read since it changed, without asking for a version */
-    bool caught_up;      /* what was published since it changed has been reached */
-    const char *away;    /* what was away when last tried, NULL: nothing */
+    double pushing_since_s, push_s; /* what was spent on it */
+    uint64_t generation;            /* of the view that was looked at last */
+    uint64_t n_read_on; /* entries read since it changed, without asking for a version */
+    bool caught_up;     /* what was published since it changed has been reached */
+    const char *away;   /* what was away when last tried, NULL: nothing */
     step_time time;
+    work_mix mix;
+    double mix_told_s;
 } student;
 
 /* ---- waiting ---- */
@@ -59,6 +63,17 @@ static void tell_time(student *s)
     step_time_take(&s->time, rt_clock_mono_s(), seconds);
     for (step_part part = 0; s->time.started && part < STEP_PARTS; part++)
         runtime_count(s->rt, step_part_counter(part), seconds[part]);
+}
+
+/* What a token of the batches so far costs; they may change with the time. */
+static void tell_cost(student *s, const micro_batch *b, double now_s)
+{
+    double mflop;
+    work_mix_add(&s->mix, b);
+    if (s->mix_told_s > 0 && now_s - s->mix_told_s < MIX_TELL_S) return;
+    if (work_mix_mflop_per_token(&s->mix, model_get_config(s->model), &mflop))
+        runtime_gauge(s->rt, "mflop_per_token", mflop);
+    s->mix_told_s = now_s;
 }
 
 /* Said once, not at every try. */
@@ -102,6 +117,8 @@ static rt_status make_model(student *s, const runtime_view *view, rt_error *err)
     st = compute_mode_resolve((compute_mode)s->config->train.compute, &mode, err);
     if (st != RT_OK) return rt_wrap(err, st, "train.compute");
     if ((st = model_set_compute(s->model, mode, err)) != RT_OK) return st;
+    runtime_busy(s->rt, "measuring its processor");
+    runtime_gauge(s->rt, "peak_mflops_per_s", peak_mflops_per_s(model_compute(s->model)));
     const param_table *table = model_table(s->model);
     if ((st = shard_links_new(s->rt, table, &s->links, err)) != RT_OK) return st;
     wire_element element = wire_element_of(s->config->net.wire);
@@ -276,9 +293,11 @@ static rt_status end_push(student *s, bool *over, push_told *told, bool wait, rt
     if (st != RT_OK || *over || !wait) return st;
     runtime_busy(s->rt, "pushing step %" PRIu64 ", micro-batch %" PRIu32, s->pushing.batch.step,
                  s->pushing.batch.index + 1);
+    double start_s = rt_clock_mono_s();
     spend_on(s, STEP_PUSH);
     st = gradient_pusher_end(s->pusher, true, over, told, err);
     spend_on(s, STEP_WAIT);
+    s->push_s += rt_clock_mono_s() - start_s;
     return st;
 }
 
@@ -302,6 +321,7 @@ static rt_status settle(student *s, bool wait, bool *lost, rt_error *err)
         return st == RT_OK ? RT_OK : forgive_shards(s, st, &why, err);
     }
     count_beside(s, &told, now_s);
+    runtime_observe(s->rt, "push_seconds", s->push_s);
     runtime_count(s->rt, told.status == PUSH_STALE ? "stale" : "micro_batches", 1);
     if (told.status != PUSH_STALE) runtime_count(s->rt, "tokens", (double)s->pushing.batch.n_ids);
     st = acknowledge(s, &s->pushing, err);
@@ -333,6 +353,7 @@ static rt_status deliver_gradient(student *s, held_batch *held, const wire_sums 
     if (st != RT_OK || lost || rt_stop_requested() == RT_STOP_NOW) return st;
     bool has_rows = model_grad_rows(s->model, &rows);
     describe_gradient(s);
+    double start_s = rt_clock_mono_s();
     spend_on(s, STEP_PUSH);
     st = gradient_pusher_begin(s->pusher, &held->batch, sums, model_grads(s->model),
                                has_rows ? &rows : NULL, s->config->net.request_timeout_ms, &why);
@@ -341,6 +362,7 @@ static rt_status deliver_gradient(student *s, held_batch *held, const wire_sums 
     batch_hand_move_out(&s->hand, held, &s->pushing);
     s->is_pushing = true;
     s->pushing_since_s = rt_clock_mono_s();
+    s->push_s = s->pushing_since_s - start_s;
     return RT_OK;
 }
 
@@ -377,6 +399,7 @@ static rt_status work_on(student *s, held_batch *held, rt_error *err)
     runtime_busy(s->rt, "%s %" PRIu64 ", micro-batch %" PRIu32 " of %" PRIu32,
                  evaluate ? "evaluating version" : "training step", b->step, b->index + 1,
                  b->n_micro_batches);
+    double start_s = rt_clock_mono_s();
     spend_on(s, STEP_COMPUTE);
     rt_status st = compute_batch(s->model, b, &s->space, &sums, &why);
     spend_on(s, STEP_WAIT);
@@ -385,7 +408,11 @@ static rt_status work_on(student *s, held_batch *held, rt_error *err)
         if (err != NULL) *err = why;
         return st;
     }
-    return evaluate ? deliver_losses(s, held, &sums, err) : deliver_gradient(s, held, &sums, err);
+    if (evaluate) return deliver_losses(s, held, &sums, err);
+    double now_s = rt_clock_mono_s();
+    runtime_observe(s->rt, "compute_seconds", now_s - start_s);
+    tell_cost(s, b, now_s);
+    return deliver_gradient(s, held, &sums, err);
 }
 
 /* A score is that of one version, in every mode. */
@@ -401,12 +428,16 @@ static rt_status advance(student *s, held_batch *held, rt_error *err)
     rt_error why = {0};
     bool lost = false;
     wire_pull_status status = PULL_NOT_YET;
+    double start_s = rt_clock_mono_s();
     spend_on(s, STEP_PULL);
     rt_status st = weight_cache_pull(s->cache, held->batch.step, terms_of(s, &held->batch),
                                      s->config->net.request_timeout_ms, &status, &why);
     spend_on(s, STEP_WAIT);
-    step_time_move(&s->time, STEP_PULL, STEP_WAIT, (double)weight_cache_waited_ms(s->cache) / 1000);
+    double waited_s = (double)weight_cache_waited_ms(s->cache) / 1000;
+    step_time_move(&s->time, STEP_PULL, STEP_WAIT, waited_s);
     if (st != RT_OK) return forgive_shards(s, st, &why, err);
+    if (status == PULL_OK)
+        runtime_observe(s->rt, "pull_seconds", RT_MAX(rt_clock_mono_s() - start_s - waited_s, 0.0));
     runtime_gauge(s->rt, "pulls_shared", (double)weight_cache_n_shared(s->cache));
     note_back(s);
     switch (status) {

@@ -85,6 +85,8 @@ typedef struct backend_means {
     void (*report)(void *context, const char *trouble);
     /* Something that happened `n` times: "requests", "cache_hits", ... */
     void (*count)(void *context, const char *what, uint64_t n);
+    /* How long something took: "request_seconds", from sending a request to all of its answer. */
+    void (*observe)(void *context, const char *what, double seconds);
     void *context;
 } backend_means;
 

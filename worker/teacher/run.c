@@ -39,6 +39,12 @@ static void count_in_backend(void *context, const char *what, uint64_t n)
     runtime_count(t->rt, what, (double)n);
 }
 
+static void observe_in_backend(void *context, const char *what, double seconds)
+{
+    const teacher *t = context;
+    runtime_observe(t->rt, what, seconds);
+}
+
 /* Borrows the grant's texts. */
 static shard_example *examples_of(const wire_lease_grant *grant)
 {
@@ -153,6 +159,7 @@ rt_status teacher_run(const config *c, const char *name, rt_error *err)
                                                .cache = t.cache,
                                                .report = report_trouble,
                                                .count = count_in_backend,
+                                               .observe = observe_in_backend,
                                                .context = &t});
     runtime_busy(t.rt, "opens the queue");
     if ((st = runtime_open_queue(t.rt, &t.queue, err)) != RT_OK) goto out;

@@ -251,3 +251,55 @@ Test(http_server, more_streams_than_there_may_be_are_refused_and_probes_go_on)
     for (int i = 1; i < N; i++) close(fds[i]);
     close_server(h);
 }
+
+/* xorshift64: the same bytes each time. */
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* Random bytes in place of, inside of and behind a request for a stream. */
+static size_t make_noise(uint64_t *state, char *out, size_t n_max)
+{
+    static const char *const starts[] = {"", "GET /api/stream HTTP/1.1\r\n",
+                                         "GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n",
+                                         "GET /api/stream?since="};
+    const char *start = starts[next_random(state) % (sizeof starts / sizeof *starts)];
+    size_t n = strlen(start), n_all = n + next_random(state) % (n_max - n);
+    memcpy(out, start, n);
+    while (n < n_all) out[n++] = (char)next_random(state);
+    return n;
+}
+
+Test(http_server, random_bytes_to_the_stream_do_no_harm)
+{
+    char noise[2048];
+    rt_buf text = {0};
+    uint64_t state = 0x9e3779b97f4a7c15u;
+    http_server *h = open_server();
+    put(PICTURE_STATS, "{}\n");
+    for (int i = 0; i < 400; i++) {
+        int fd = connect_from(h, i % 2 == 0 ? "127.0.0.1" : "127.0.0.2");
+        size_t n = make_noise(&state, noise, sizeof noise);
+        if (fd < 0) continue; /* as many as may be are there */
+        (void)!send(fd, noise, n, MSG_NOSIGNAL);
+        close(fd);
+        pictures_event(seen, EVENT_RUN, "", "hello");
+        http_server_wake(h);
+    }
+    for (int i = 0; i < 500 && http_server_n_streams(h) > 0; i++) {
+        pictures_event(seen, EVENT_RUN, "", "hello");
+        http_server_wake(h);
+        usleep(10000);
+    }
+    cr_expect_eq(http_server_n_streams(h), 0);
+    cr_expect_eq(ask(h, "127.0.0.3", HEALTH), 200);
+    int fd = open_stream(h, "127.0.0.3");
+    cr_expect(read_until(fd, &text, "event: stats\ndata: {}\n\n"));
+    close(fd);
+    rt_buf_free(&text);
+    close_server(h);
+}

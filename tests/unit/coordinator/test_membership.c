@@ -122,6 +122,6 @@ Test(membership, keeps_what_a_heartbeat_says)
     join("student-0", 1, ROLE_STUDENT, 0, 0);
     membership_heartbeat(who, &body);
     cr_expect_str_eq(who->busy_with, "step 7");
-    cr_expect_eq(who->n_counters, 1);
-    cr_expect_float_eq(who->counters[0].value, 7, 0);
+    cr_expect_eq(who->told.n_counters, 1);
+    cr_expect_float_eq(who->told.counters[0].value, 7, 0);
 }

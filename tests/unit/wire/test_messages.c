@@ -324,6 +324,16 @@ Test(messages, a_list_beyond_its_limit_is_not_sent)
     m.heartbeat.counters = calloc(m.heartbeat.n_counters, sizeof(wire_counter));
     assert_not_encoded(&m, "1025 entries, the limit is 1024");
     free(m.heartbeat.counters);
+    m = wire_sample(WIRE_HEARTBEAT);
+    wire_histogram one = {.sum = 1, .n_buckets = 65};
+    one.buckets = calloc(one.n_buckets, sizeof *one.buckets);
+    m.heartbeat.histograms = &one;
+    m.heartbeat.n_histograms = 1;
+    assert_not_encoded(&m, "65 entries, the limit is 64");
+    one.n_buckets = 0;
+    one.sum = NAN;
+    assert_not_encoded(&m, "sum[0] is not finite");
+    free(one.buckets);
 }
 
 /* Bytes of an envelope that our own encoder would not make. */

@@ -18,6 +18,11 @@ void openai_count(const openai_teacher *t, const char *what, uint64_t n)
     if (t->means.count != NULL && n > 0) t->means.count(t->means.context, what, n);
 }
 
+void openai_observe(const openai_teacher *t, const char *what, double seconds)
+{
+    if (t->means.observe != NULL) t->means.observe(t->means.context, what, seconds);
+}
+
 void openai_hide_key(const openai_teacher *t, char *text)
 {
     openai_hide(&t->key, text);

@@ -119,6 +119,7 @@ void asking_end(asking *w, rt_status status, const char *why, uint64_t end_by_ms
 /* With the key, should it stand there, made unreadable. */
 void openai_hide_key(const openai_teacher *t, char *text);
 void openai_count(const openai_teacher *t, const char *what, uint64_t n);
+void openai_observe(const openai_teacher *t, const char *what, double seconds);
 
 /* ask.c: what is asked, and what becomes of what was answered. */
 RT_MUST_USE rt_status asks_make(asking *w, rt_error *err);

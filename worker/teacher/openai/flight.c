@@ -305,6 +305,7 @@ rt_status flight_land(asking *w, http_response *r, uint64_t now_ms, rt_error *er
                            .answers_others = answers_others(w, a),
                            .jitter = jitter_of(w, a)};
     RT_ASSERT(f->on);
+    openai_observe(w->t, "request_seconds", (double)(now_ms - f->sent_ms) / 1000);
     take_down(w, f);
     learn_limits(w->t, f, &event, now_ms);
     if (r->failure == HTTP_OK && is_good(r->status)) {

@@ -36,6 +36,11 @@ static void remember(fake_coordinator *f, const wire_message *m)
             snprintf(h->counter_name, sizeof h->counter_name, "%s", m->heartbeat.counters[0].name);
             h->counter_value = m->heartbeat.counters[0].value;
         }
+        h->n_durations = 0;
+        for (size_t i = 0; i < m->heartbeat.n_histograms; i++)
+            for (size_t k = 0; k < m->heartbeat.histograms[i].n_buckets; k++)
+                h->n_durations += m->heartbeat.histograms[i].buckets[k];
+        h->n_histograms = m->heartbeat.n_histograms;
     }
 }
 

@@ -29,6 +29,8 @@ typedef struct fake_heard {
     char busy_with[160];
     char counter_name[64]; /* of the last heartbeat: its first counter */
     double counter_value;
+    size_t n_histograms;
+    uint64_t n_durations; /* of all histograms */
 } fake_heard;
 
 typedef struct fake_coordinator fake_coordinator;

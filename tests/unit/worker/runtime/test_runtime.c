@@ -216,6 +216,28 @@ Test(runtime, heartbeats_carry_the_counters_and_what_it_is_busy_with)
     stage_free(&s);
 }
 
+Test(runtime, heartbeats_carry_histograms_of_how_long_things_took)
+{
+    stage s = stage_new((fake_answer){.phase = PHASE_RUNNING});
+    rt_error err = {0};
+    cr_assert_eq(stage_open(&s, &err), RT_OK, "%s", err.text);
+    cr_expect_eq(next_beats(&s).n_histograms, 0);
+    runtime_observe(s.runtime, "pull_seconds", 0.5);
+    runtime_observe(s.runtime, "pull_seconds", 0.001);
+    runtime_observe(s.runtime, "push_seconds", 1000);
+    runtime_observe(s.runtime, "push_seconds", -1);
+    fake_heard heard = next_beats(&s);
+    cr_expect_eq(heard.n_histograms, 2);
+    cr_expect_eq(heard.n_durations, 3);
+    for (int i = 0; i < 100; i++) {
+        char name[100];
+        snprintf(name, sizeof name, "histogram-%d-%060d", i, i);
+        runtime_observe(s.runtime, name, 1);
+    }
+    cr_expect_eq(next_beats(&s).n_histograms, 4, "the table is bounded");
+    stage_free(&s);
+}
+
 Test(runtime, closing_is_quick_while_the_coordinator_is_silent)
 {
     stage s = stage_new((fake_answer){.phase = PHASE_RUNNING});
