@@ -2,6 +2,8 @@
 import { byId, h, keyed, setAttribute, setText } from './dom.js';
 import { capital, count, decimal, duration, money, percent, plural, short, span, unknown } from './format.js';
 
+const tileWidth = 150; // pixels, at least
+
 const and = (...parts) => parts.filter((p) => p !== '' && p !== null && p !== undefined).join(' · ');
 
 /* {id, name, value, note}: one tile each; a tile without a value is left out. All are pure functions of /api/stats. */
@@ -26,7 +28,7 @@ const tiles = [
         id: 'labelled_per_s',
         name: 'Labels a second',
         value: (s) => (s.labels.active && !s.labels.done ? short(s.labelled_per_s) : null),
-        note: () => 'over the last seconds',
+        note: () => 'lately',
     },
     {
         id: 'step',
@@ -217,6 +219,12 @@ function aboutText(s) {
     );
 }
 
+/* So many columns that the rows are as full as they can be. */
+function columnsFor(n, width) {
+    const fit = Math.max(2, Math.floor(width / tileWidth));
+    return Math.ceil(n / Math.ceil(n / fit));
+}
+
 export function showHeadline({ stats }) {
     const s = stats;
     setText(byId('run'), s.run);
@@ -228,7 +236,9 @@ export function showHeadline({ stats }) {
         .map((t) => ({ ...t, value: t.value(s) }))
         .filter((t) => t.value !== null)
         .map((t) => ({ ...t, note: t.note(s) }));
-    keyed(byId('tiles'), shown, (t) => t.id, makeTile, drawTile);
+    const place = byId('tiles');
+    place.style.setProperty('--columns', columnsFor(shown.length, place.clientWidth));
+    keyed(place, shown, (t) => t.id, makeTile, drawTile);
     const progress =
         s.training.active && s.n_steps
             ? s.step / s.n_steps

@@ -76,7 +76,10 @@ export function showWorkers({ stats }) {
     const dead = all.filter((m) => m.state === 'dead').length;
     const living = Object.keys(order).map((role) => plural(alive(stats, role), role));
     const missed = dead > 0 ? `, ${count(dead)} dead` : '';
-    setText(byId('workers-count'), all.length === 0 ? 'none has come yet' : `${living.join(', ')} alive${missed}`);
+    setText(
+        byId('workers-count'),
+        all.length === 0 ? 'none has come yet' : `${living.join(', ')} alive${missed}`,
+    );
     keyed(byId('workers'), all.slice(0, workersMax), (m) => m.name, makeWorker, drawWorker);
     const more = byId('workers-more');
     more.hidden = all.length <= workersMax;
