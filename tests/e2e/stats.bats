@@ -7,6 +7,7 @@ setup() { make_folder; }
 teardown() { drop_folder; }
 
 address() { sed -nE 's/^ *"http": *"([^"]*)".*/\1/p' run/coordinator.json; }
+all_told() { [ "$(asked /api/stats 'a["rows"]["labelled"] + a["rows"]["rejected"]')" = 121 ]; }
 ready() { [ "$(curl -s "http://$(address)/readyz")" = ready ]; }
 # Asks for PATH and gives what a line of Python makes of the answer `a`.
 asked() { curl -sf "http://$(address)$1" | python3 -c "import json, sys; a = json.load(sys.stdin); print($2)"; }
@@ -18,6 +19,7 @@ asked() { curl -sf "http://$(address)$1" | python3 -c "import json, sys; a = jso
   sed -i 's/eval_every: 10/eval_every: 40/' retort.yaml
   start_run
   wait_until 60 at_least step 45
+  wait_until 60 all_told
   ready
   curl -sN --max-time 4 "http://$(address)/api/stream" > stream.txt || true
   python3 - <<'PY'
@@ -30,7 +32,7 @@ for block in open("stream.txt").read().split("\n\n")[:-1]:
     assert name.startswith("event: ") and data.startswith("data: "), block
     seen.setdefault(name[7:], []).append(json.loads(data[6:]))
 assert 3 <= len(seen["stats"]) <= 5, len(seen["stats"])
-assert len(seen["rows"]) == 1 and seen["rows"][0]["rejected"][0]["reason"] == "no_marker"
+assert seen["rows"][-1]["rejected"][0]["reason"] == "no_marker"
 assert len(seen["point"]) >= 2
 seq = [p["seq"] for p in seen["point"]]
 assert seq == sorted(set(seq)), seq
