@@ -197,7 +197,7 @@ static void add_scores(gathering *g)
     add_score(g, g->eval, "teacher_accuracy", "teacher", "test rows");
     add_score(g, g->eval, "student_accuracy", "student", "test rows");
     add_score(g, control, "student_accuracy", "control, label only", "test rows");
-    add_score(g, g->eval, "agreement", "student says what the teacher says", "test rows");
+    add_score(g, g->eval, "agreement", "student and teacher agree", "test rows");
     copy_keys(g->eval, kept, RT_COUNT(kept), details);
     json_object_set_new(g->data, "test", details);
     json_t *confusion = json_object(), *examples = json_object();

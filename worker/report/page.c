@@ -125,23 +125,11 @@ static void put_score_tile(html *h, const json_t *data, const char *who, const c
     }
 }
 
-static double sum_of_stages(const json_t *seconds)
-{
-    double sum = 0;
-    const char *stage;
-    json_t *value;
-    json_object_foreach((json_t *)seconds, stage, value)
-    {
-        if (json_is_number(value)) sum += json_number_value(value);
-    }
-    return sum;
-}
-
 static void put_tiles(html *h, const json_t *data)
 {
     const json_t *rows = json_object_get(data, "rows"),
                  *training = json_object_get(data, "training");
-    const json_t *cost = json_object_get(data, "cost"), *seconds = json_object_get(data, "seconds");
+    const json_t *cost = json_object_get(data, "cost");
     html_raw(h, "<dl class=\"tiles\">");
     put_score_tile(h, data, "student", "Student is right");
     put_score_tile(h, data, "teacher", "Teacher is right");
@@ -158,10 +146,10 @@ static void put_tiles(html *h, const json_t *data)
         put_count(h, get_number(training, "tokens"));
         html_raw(h, " tokens</small></dd></div>");
     }
-    if (json_is_object(seconds)) {
+    if (get_number(data, "seconds_this_command") > 0) {
         put_tile(h, "Time");
-        put_duration(h, sum_of_stages(seconds));
-        html_raw(h, "<small>all stages</small></dd></div>");
+        put_duration(h, get_number(data, "seconds_this_command"));
+        html_raw(h, "<small>of the last command</small></dd></div>");
     }
     if (get_number(cost, "spent") > 0) {
         put_tile(h, "Cost");
