@@ -130,6 +130,7 @@ class Panel {
         const drawn = series.filter((s) => !s.faint);
         setText(this.#value, some && drawn.length === 1 ? newest(curve, series) : '');
         setAttribute(this.#canvas, 'aria-label', describe(curve, series));
+        setAttribute(this.node, 'data-points', Math.max(0, ...series.map((s) => s.data.length)));
         keyed(
             this.#legend,
             drawn.length > 1 ? drawn : [],

@@ -2,7 +2,7 @@
 // A series: {name, colour (a name of style.css), data: [{x, y}], dash?, faint?, dots?}.
 import { axisTime, count, decimal, duration, money, percent, short, unknown } from './format.js';
 
-const smoothing = 0.12; // weight of a new value in the smoothed loss
+const smoothing = 0.2; // weight of a new value in the smoothed loss
 
 const line = (points, x, y) =>
     points.map((p) => ({ x: x(p), y: y(p) })).filter((d) => Number.isFinite(d.x) && Number.isFinite(d.y));

@@ -4,7 +4,8 @@
 
 const firstPauseMs = 500;
 const longestPauseMs = 15000;
-const silenceMs = 8000; // the coordinator speaks every second
+const answerMs = 30000;
+const silenceMs = 10000; // the coordinator speaks every second
 const pollMs = 2000;
 const pollForMs = 30000; // then a stream is tried again
 const keyName = 'retort-key';
@@ -66,7 +67,6 @@ function store(key) {
 
 /**
  * on.message(event, object)    what the stream tells
- * on.opened()                  a stream is open: what was missed may be fetched
  * on.state(name, {why, at})    at: when the next try is due, in ms of Date.now()
  */
 export class Link {
@@ -115,7 +115,7 @@ export class Link {
 
     /** The JSON of a path. Throws what fetch throws, and Refused with its status. */
     async get(path) {
-        const answer = await this.#ask(path, AbortSignal.timeout(silenceMs));
+        const answer = await this.#ask(path, AbortSignal.timeout(answerMs));
         return answer.json();
     }
 
@@ -134,7 +134,6 @@ export class Link {
             const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
             const cutter = new EventCutter();
             this.#on.state('live', {});
-            this.#on.opened();
             for (;;) {
                 const { value, done } = await reader.read();
                 if (done) return;
@@ -164,9 +163,9 @@ export class Link {
         const until = Date.now() + pollForMs;
         try {
             while (Date.now() < until) {
-                this.#on.message('stats', await this.get('/api/stats'));
+                const stats = await this.get('/api/stats');
                 this.#on.state('polling', { why: first.message });
-                this.#on.opened();
+                this.#on.message('stats', stats);
                 await this.#sleep(pollMs);
             }
             this.#fails = 0;

@@ -11,6 +11,7 @@ import { span } from './format.js';
 
 const drawMs = 250;
 const staleMs = 4000;
+const againMs = 2000;
 
 const picture = new Picture();
 const curves = new Curves();
@@ -18,7 +19,7 @@ const flow = new Flow();
 const dirty = new Set();
 let held = false;
 let linkState = { name: 'connecting', why: '' };
-let catching = null; // what is being fetched now
+let catching = false;
 
 const painters = {
     stats: () => {
@@ -42,34 +43,33 @@ function changed(...names) {
     for (const name of names) dirty.add(name);
 }
 
-/* Everything that the stream does not repeat. One at a time: a second wish waits for the first. */
+/* Asks for what the stream does not repeat, again and again until it is there. */
 async function catchUp() {
-    if (catching !== null) return catching;
-    catching = (async () => {
-        const since = picture.historySince();
-        const [history, events, rows] = await Promise.all([
-            link.get(`/api/history?since=${since}`),
-            link.get(`/api/events?since=${picture.eventSeq}`),
-            link.get('/api/rows'),
-        ]);
-        picture.takeHistory(history, since);
-        picture.takeEvents(events.events ?? []);
-        picture.takeRows(rows);
-        changed('curves', 'rows', 'events');
-    })();
-    try {
-        await catching;
-    } catch {
-        // the stream says itself when it is broken, and what is missing is asked for when it is open again
-    } finally {
-        catching = null;
+    if (catching) return;
+    catching = true;
+    while (picture.missing !== null && ['live', 'polling'].includes(linkState.name)) {
+        const asked = picture.missing;
+        try {
+            const [history, events, rows] = await Promise.all([
+                link.get(`/api/history?since=${asked.points}`),
+                link.get(`/api/events?since=${asked.events}`),
+                link.get('/api/rows'),
+            ]);
+            picture.takeMissing(asked, history, events);
+            picture.takeRows(rows);
+            changed('curves', 'rows', 'events');
+        } catch {
+            await new Promise((resolve) => setTimeout(resolve, againMs)); // a broken connection is told by the stream
+        }
     }
+    catching = false;
 }
 
 function onMessage(name, object) {
     if (name === 'stats') {
         if (picture.stats === null) changed('curves', 'events');
-        if (!picture.takeStats(object, Date.now())) catchUp();
+        picture.takeStats(object, Date.now());
+        catchUp();
         changed('stats', 'rows');
     } else if (name === 'point') {
         picture.takePoint(object);
@@ -78,7 +78,7 @@ function onMessage(name, object) {
         picture.takeEvaluations([object]);
         changed('curves');
     } else if (name === 'event') {
-        picture.takeEvents([object]);
+        picture.takeEvent(object);
         changed('events');
     } else if (name === 'rows') {
         picture.takeRows(object);
@@ -147,9 +147,9 @@ function askForKey(wrong) {
 
 const link = new Link({
     message: onMessage,
-    opened: catchUp,
     state: (name, more) => {
         linkState = { name, why: '', ...more };
+        if (name !== 'live') picture.lose();
         if (name === 'locked') askForKey(more.wrong);
         showLink();
     },

@@ -2,7 +2,7 @@
 
 const pointsMax = 4096;
 const eventsMax = 512;
-const overlap = 16;
+const overlap = 16; // points asked for again: an evaluation may come a little after points with greater numbers
 const windowS = 10; // over which rates of counters are taken
 const starvingWindowS = 4;
 const starvingShare = 0.5; // of the time in which a role had nothing to do
@@ -20,21 +20,25 @@ export const counted = (stats, role, ...names) =>
 export const alive = (stats, role) =>
     (stats.members ?? []).filter((m) => m.role === role && m.state === 'alive').length;
 
+/* Both lists by their numbers, each number once. */
+const joined = (old, fresh) =>
+    [...new Map([...old, ...fresh].map((item) => [item.seq, item])).values()].sort((a, b) => a.seq - b.seq);
+
 export class Picture {
     stats = null;
     heardMs = 0; // when the newest stats came
     points = [];
-    pointSeq = 0;
     evaluations = [];
     events = [];
-    eventSeq = 0;
+    missing = { points: 0, events: 0 }; // numbers after which all is to be asked for; null: nothing is missing
     rows = { labelled: [], rejected: [] };
     #marks = []; // of the last seconds: {s, teacherRows, microBatches, step, studentStarved, teacherStarved}
 
-    /** Returns false when another coordinator speaks than before: what is known of the run must be asked again. */
     takeStats(stats, nowMs) {
-        const same = this.stats === null || this.stats.pid === stats.pid;
-        if (!same) this.#forget();
+        if (this.stats !== null && this.stats.pid !== stats.pid) {
+            this.#marks = []; // another coordinator counts from its own start
+            this.missing = { points: 0, events: 0 };
+        }
         this.stats = stats;
         this.heardMs = nowMs;
         this.#marks.push({
@@ -46,13 +50,11 @@ export class Picture {
             teacherStarved: stats.starved?.teacher_s ?? 0,
         });
         while (this.#marks[0].s < stats.uptime_s - windowS && this.#marks.length > 2) this.#marks.shift();
-        return same;
     }
 
     takePoint(point) {
-        if (point.seq <= this.pointSeq) return;
+        if (point.seq <= (this.points.at(-1)?.seq ?? 0)) return;
         this.points.push(point);
-        this.pointSeq = point.seq;
         if (this.points.length > pointsMax) this.points = this.points.filter((_, i) => i % 2 === 1);
     }
 
@@ -61,28 +63,23 @@ export class Picture {
         this.evaluations = [...byVersion.values()].sort((a, b) => a.version - b.version);
     }
 
-    /** The number after which the history is to be asked for. Evaluations have numbers of the same row and may come late. */
-    historySince() {
-        return Math.max(0, this.pointSeq - overlap);
+    /** What comes now is not told: it will have to be asked for. */
+    lose() {
+        const newest = (list) => list.at(-1)?.seq ?? 0;
+        this.missing ??= { points: Math.max(0, newest(this.points) - overlap), events: newest(this.events) };
     }
 
-    /** What /api/history answered: everything, or what came after number `since`. */
-    takeHistory(history, since) {
-        if (since === 0) this.points = [];
-        const known = new Set(this.points.map((p) => p.seq));
-        this.points.push(...(history.points ?? []).filter((p) => !known.has(p.seq)));
-        this.points.sort((a, b) => a.seq - b.seq);
-        this.pointSeq = Math.max(history.seq ?? 0, this.points.at(-1)?.seq ?? 0);
-        this.takeEvaluations(history.evaluations ?? []);
+    /** The answers of /api/history and /api/events to `missing`, which may have changed since they were asked. */
+    takeMissing(asked, history, events) {
+        if (asked !== this.missing) return;
+        this.missing = null;
+        this.points = joined(asked.points === 0 ? [] : this.points, history.points);
+        this.events = joined(asked.events === 0 ? [] : this.events, events.events).slice(-eventsMax);
+        this.takeEvaluations(history.evaluations);
     }
 
-    takeEvents(events) {
-        for (const event of events) {
-            if (event.seq <= this.eventSeq) continue;
-            this.events.push(event);
-            this.eventSeq = event.seq;
-        }
-        if (this.events.length > eventsMax) this.events.splice(0, this.events.length - eventsMax);
+    takeEvent(event) {
+        this.events = joined(this.events, [event]).slice(-eventsMax);
     }
 
     takeRows(rows) {
@@ -107,13 +104,5 @@ export class Picture {
         const last = this.#marks.at(-1);
         if (!from || last.s - from.s < 0.5 || last[name] < from[name]) return null;
         return (last[name] - from[name]) / (last.s - from.s);
-    }
-
-    #forget() {
-        this.points = [];
-        this.pointSeq = 0;
-        this.events = [];
-        this.eventSeq = 0;
-        this.#marks = [];
     }
 }
