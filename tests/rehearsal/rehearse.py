@@ -38,8 +38,8 @@ from network import WORLD, Network  # noqa: E402
 N_CHUNKS = 12              # of the corpus: the gate lets one after the other through
 CHUNK = 60                 # train.chunk_size
 TEACHER_KEY = "sk-check"   # what make_secrets() gives to teachers
-READY_S = 60
-RUN_S = 300
+READY_S = 120
+RUN_S = 600
 PATIENCE_S = 8
 LIVENESS_PAUSE_S = 2
 ELASTIC = 2                # pods of each elastic role, as an autoscaler would ask for
