@@ -335,5 +335,6 @@ const command cmd_batch = {
                 "retort batch write --output batch-2 batch-1/batch-0002.jsonl\n",
     .n_args_min = 1,
     .n_args_max = UINT32_MAX,
+    .words = "write read",
     .run = run,
 };

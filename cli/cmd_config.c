@@ -205,5 +205,6 @@ const command cmd_config = {
                 "retort config check --config gsm8k.yaml --set 'corpus.files=[\"a.jsonl\"]'\n",
     .n_args_min = 1,
     .n_args_max = 1,
+    .words = "validate print check reference",
     .run = run_config,
 };

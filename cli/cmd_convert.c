@@ -71,10 +71,10 @@ static int run_convert(const options *o)
 }
 
 static const option_def convert_options[] = {
-    {"--from", "FORMAT", "auto, hf, gguf or llama2c", "auto"},
-    {"--to", "FORMAT", "hf or gguf (default: gguf when the output is called so)", NULL},
+    {"--from", "FORMAT", "auto, hf, gguf or llama2c", "auto", "auto hf gguf llama2c"},
+    {"--to", "FORMAT", "hf or gguf (default: gguf when the output is called so)", NULL, "hf gguf"},
     {"--tokenizer", "FILE", "its tokenizer (default: in or beside the model)", NULL},
-    {"--dtype", "DTYPE", "f32, f16, bf16, or for gguf q8_0", "f32"},
+    {"--dtype", "DTYPE", "f32, f16, bf16, or for gguf q8_0", "f32", "f32 f16 bf16 q8_0"},
     {"--max-shard-size", "SIZE", "hf: largest file of weights (500MB, 5GB; 0: one file)", "5GB"},
     {"--output", "PATH", "folder or .gguf file to write", NULL},
     {0},

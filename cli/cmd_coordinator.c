@@ -10,7 +10,7 @@
 #include "coordinator/coordinator.h"
 
 static const option_def coordinator_options_table[] = {
-    {"--stage", "STAGE", "all, label or train", "all"},
+    {"--stage", "STAGE", "all, label or train", "all", "all label train"},
     {"--dataset", "FOLDER", "stage train: folder with labels.jsonl, only read", NULL},
     STAY_OPTION,
     {0},

@@ -175,8 +175,10 @@ static int run_export(const options *o)
 static const option_def export_options[] = {
     {"--run", "FOLDER", "folder of the run (default: the one the settings name)", NULL},
     {"--version", "VERSION", "which checkpoint: best, latest or a number of steps", "best"},
-    {"--format", "FORMAT", "hf: a folder for Hugging Face's programs; gguf: a file", "hf"},
-    {"--dtype", "DTYPE", "f32, f16, bf16, or for gguf q8_0 (default: export.dtype)", NULL},
+    {"--format", "FORMAT", "hf: a folder for Hugging Face's programs; gguf: a file", "hf",
+     "hf gguf"},
+    {"--dtype", "DTYPE", "f32, f16, bf16, or for gguf q8_0 (default: export.dtype)", NULL,
+     "f32 f16 bf16 q8_0"},
     {"--max-shard-size", "SIZE", "hf: largest file of weights (500MB, 5GB; 0: one file)", "5GB"},
     {"--dataset", "FORMAT", "rows: prompt-completion, messages or preference", NULL},
     {"--label-only", NULL, "with --dataset: leave the rationales out", NULL},

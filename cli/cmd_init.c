@@ -145,8 +145,9 @@ static int run(const options *o)
 }
 
 static const option_def own_options[] = {
-    {"--task", "KIND", "kind of label: class, choice, number or text", "class"},
-    {"--teacher", "BACKEND", "recorded, native or openai", "native"},
+    {"--task", "KIND", "kind of label: class, choice, number or text", "class",
+     "class choice number text"},
+    {"--teacher", "BACKEND", "recorded, native or openai", "native", "recorded native openai"},
     {"--corpus", "FILE", "rows to label: a path or a glob", "corpus.jsonl"},
     {"--model", "MODEL", "the teacher's model: a folder for native, a name for openai", NULL},
     {"--name", "NAME", "name of the run (default: after the folder)", NULL},

@@ -7,8 +7,10 @@
 
 static const option_def keys_options[] = {
     {"--output", "FOLDER", "folder of the keys", "keys"},
-    {"--rotate", "ROLE", "make a new key for a role; the old one is still allowed", NULL},
-    {"--retire", "ROLE", "allow no key of a role but the present one", NULL},
+    {"--rotate", "ROLE", "make a new key for a role; the old one is still allowed", NULL,
+     "coordinator server teacher student"},
+    {"--retire", "ROLE", "allow no key of a role but the present one", NULL,
+     "coordinator server teacher student"},
     {0},
 };
 

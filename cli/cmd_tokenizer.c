@@ -14,7 +14,7 @@ static const option_def tokenizer_options[] = {
     {"--input", "FILE", "train: one more file to read", NULL},
     {"--field", "TEMPLATE", "train: text of a row, over its fields", "{text}"},
     {"--output", "FILE", "train: model to write", "tokenizer.model"},
-    {"--kind", "KIND", "train: unigram or bpe", "unigram"},
+    {"--kind", "KIND", "train: unigram or bpe", "unigram", "unigram bpe"},
     {"--vocab-size", "N", "train: pieces, at most", "4000"},
     {"--byte-fallback", NULL, "train: spell unknown characters in bytes", NULL},
     {"--split-digits", NULL, "train: every digit is a piece", NULL},
@@ -268,5 +268,6 @@ const command cmd_tokenizer = {
                 "echo 'two apples' | retort tokenizer encode | retort tokenizer decode\n",
     .n_args_min = 1,
     .n_args_max = UINT_MAX,
+    .words = "train encode decode",
     .run = run_tokenizer,
 };

@@ -34,6 +34,7 @@ typedef struct command {
     unsigned n_args_min, n_args_max; /* positional arguments; UINT_MAX: any number */
     int (*run)(const options *o);    /* returns an exit_code */
     bool computes;                   /* it or its children use a model, see waiting_policy.h */
+    const char *words;               /* what the first argument may be, for completion; NULL: any */
 } command;
 
 /* Report a failure and return its exit code: the text to stderr, and with --json also
@@ -73,6 +74,11 @@ extern const command cmd_config;
 extern const command cmd_tokenizer;
 extern const command cmd_keys;
 extern const command cmd_keygen;
+extern const command cmd_completion;
+extern const command cmd_help;
 extern const command cmd_version;
+
+/* All of them, in the order of the help; main.c has it. */
+const command *const *command_table(size_t *n);
 
 #endif

@@ -12,7 +12,7 @@ const option_def options_common[] = {
     {"--config", "FILE", "settings of the run", "retort.yaml"},
     {"--set", "KEY=VALUE", "replace one setting, such as train.steps=100; repeatable", NULL},
     {"--json", NULL, "print the result, or the error, as JSON to stdout", NULL},
-    {"--log-level", "LEVEL", "debug, info, warn or error", "info"},
+    {"--log-level", "LEVEL", "debug, info, warn or error", "info", "debug info warn error"},
     {"--help", NULL, "print this help (also -h)", NULL},
     {0},
 };

@@ -27,6 +27,7 @@ typedef struct option_def {
     const char *value_name;    /* "N" in the help; NULL: a flag without a value */
     const char *help;          /* one line */
     const char *default_value; /* NULL: none */
+    const char *choices;       /* the values there are, with blanks between; NULL: any */
 } option_def;
 
 typedef struct options options;

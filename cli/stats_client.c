@@ -111,19 +111,13 @@ static void copy_text(char *out, size_t n_out, const json_t *value)
     snprintf(out, n_out, "%s", text != NULL ? text : "");
 }
 
-rt_status run_stats_parse(const char *json, size_t n, run_stats *out, rt_error *err)
+rt_status run_stats_of(const json_t *root, run_stats *out, rt_error *err)
 {
-    json_error_t where;
-    json_t *root = json_loadb(json, n, 0, &where);
     const json_t *rows = json_object_get(root, "rows"), *eta = json_object_get(root, "eta_s");
     const json_t *labels = json_object_get(root, "labels");
     const json_t *training = json_object_get(root, "training");
-    if (!json_is_object(rows) || !json_is_object(labels) || !json_is_object(training)) {
-        bool is_json = root != NULL;
-        json_decref(root);
-        return rt_fail(err, RT_CORRUPT, "stats are not what a coordinator sends%s%s",
-                       is_json ? "" : ": ", is_json ? "" : where.text);
-    }
+    if (!json_is_object(rows) || !json_is_object(labels) || !json_is_object(training))
+        return rt_fail(err, RT_CORRUPT, "stats are not what a coordinator sends");
     run_stats s = {
         .n_examples = count_or_zero(rows, "total"),
         .n_labelled = count_or_zero(rows, "labelled"),
@@ -154,7 +148,17 @@ rt_status run_stats_parse(const char *json, size_t n, run_stats *out, rt_error *
     copy_text(s.currency, sizeof s.currency, json_object_get(money, "currency"));
     copy_text(s.stage, sizeof s.stage, json_object_get(root, "doing"));
     copy_text(s.problem, sizeof s.problem, json_object_get(root, "problem"));
-    json_decref(root);
     *out = s;
     return RT_OK;
+}
+
+rt_status run_stats_parse(const char *json, size_t n, run_stats *out, rt_error *err)
+{
+    json_error_t where;
+    json_t *root = json_loadb(json, n, 0, &where);
+    if (root == NULL)
+        return rt_fail(err, RT_CORRUPT, "stats are not what a coordinator sends: %s", where.text);
+    rt_status st = run_stats_of(root, out, err);
+    json_decref(root);
+    return st;
 }

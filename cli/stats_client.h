@@ -31,6 +31,9 @@ RT_MUST_USE rt_status stats_get(const char *address, const char *path, const cha
                                 uint64_t timeout_ms, rt_buf *out, rt_error *err);
 /* The body of /api/stats. RT_CORRUPT when it is not what a coordinator sends. */
 RT_MUST_USE rt_status run_stats_parse(const char *json, size_t n, run_stats *out, rt_error *err);
+/* The same of a body that is parsed already. */
+struct json_t;
+RT_MUST_USE rt_status run_stats_of(const struct json_t *root, run_stats *out, rt_error *err);
 /* Address of a run's coordinator, from <run_dir>/coordinator.json. */
 RT_MUST_USE rt_status stats_address(const char *run_dir, char *out, size_t n_out, rt_error *err);
 

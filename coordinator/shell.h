@@ -33,6 +33,7 @@
 #include "coordinator/starved.h"
 #include "coordinator/step_control.h"
 #include "coordinator/straggler.h"
+#include "coordinator/tensorboard.h"
 #include "coordinator/tokenizer_stage.h"
 #include "coordinator/training_files.h"
 #include "coordinator/watch.h"
@@ -97,7 +98,8 @@ struct coordinator {
     uint64_t n_backups; /* micro-batches given to a second student */
     eval_board *board;
     metrics_log *metrics;
-    shard_peer *peers; /* [n_servers] */
+    tensorboard *tensorboard; /* NULL: switched off */
+    shard_peer *peers;        /* [n_servers] */
 
     bool evaluating;           /* an evaluation is open on the board */
     uint32_t eval_published;   /* its micro-batches [0, this) are in the stream */

@@ -46,6 +46,8 @@ rt_status train_stage_begin(coordinator *co, rt_error *err)
     if ((st = rt_fs_mkdirs(co->checkpoints, err)) != RT_OK) return st;
     if ((st = run_folder_path(&co->folder, "metrics.jsonl", path, err)) != RT_OK) return st;
     if ((st = metrics_log_open(path, co->board, &co->metrics, err)) != RT_OK) return st;
+    if ((st = run_folder_path(&co->folder, "tensorboard", path, err)) != RT_OK) return st;
+    if (t->tensorboard && (st = tensorboard_open(path, &co->tensorboard, err)) != RT_OK) return st;
     if ((st = run_folder_path(&co->folder, "tokenizer.model", path, err)) != RT_OK) return st;
     return tokenizer_stage_open(co->config, co->corpus, path, &co->tokenizer, err);
 }
@@ -161,7 +163,9 @@ static rt_status log_step(coordinator *co, const step_action *a, rt_error *err)
                          .seconds = progress_timer_get(&co->timers.train, co->now_ms),
                          .tokens_per_s = progress_rate_get(&co->token_rate),
                          .staleness = co->config->train.mode == TRAIN_SYNC ? NULL : a->staleness};
+    bool is_new = step.step > metrics_log_last_step(co->metrics); /* and no step done again */
     if ((st = metrics_log_step(co->metrics, &step, err)) != RT_OK) return st;
+    if (is_new) tensorboard_step(co->tensorboard, &step);
     co->tokens_seen += n_tokens;
     co->grad_norm = a->grad_norm;
     progress_rate_see(&co->token_rate, (double)co->tokens_seen, co->now_ms);
@@ -278,7 +282,10 @@ static rt_status finish_evaluation(coordinator *co, rt_error *err)
     scored_version *s = &co->scored;
     rt_status st = s->waits ? RT_OK : add_up_evaluation(co, err);
     if (st != RT_OK) return st;
-    if (!s->logged) st = metrics_log_evaluation(co->metrics, &s->score, &why);
+    if (!s->logged) {
+        st = metrics_log_evaluation(co->metrics, &s->score, &why);
+        if (st == RT_OK) tensorboard_evaluation(co->tensorboard, &s->score);
+    }
     s->logged = st == RT_OK;
     if (st == RT_OK) st = checkpoint_note_best(co, &why);
     if (st != RT_OK) return tolerate(co, st, &why, err);

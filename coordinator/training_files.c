@@ -145,9 +145,9 @@ static rt_status has_training(const run_folder *folder, bool *out, rt_error *err
 rt_status training_files_retire(const run_folder *folder, const config *c,
                                 char kept_in[RUN_PATH_SIZE], rt_error *err)
 {
-    static const char *const names[] = {
-        "checkpoints",  "metrics.jsonl", "student",     "eval.json",       "result.json",
-        "summary.json", "control",       "report.html", "tokenizer.model", "plan.jsonl"};
+    static const char *const names[] = {"checkpoints", "metrics.jsonl",   "tensorboard",  "student",
+                                        "eval.json",   "result.json",     "summary.json", "control",
+                                        "report.html", "tokenizer.model", "plan.jsonl"};
     bool has_any = false;
     rt_status st = has_training(folder, &has_any, err);
     kept_in[0] = '\0';

@@ -230,6 +230,7 @@ void coordinator_stages_free(coordinator *co)
     /* A tokenizer in the making holds the corpus: its thread is waited for in here. */
     tokenizer_stage_free(co->tokenizer);
     metrics_log_close(co->metrics);
+    tensorboard_close(co->tensorboard);
     eval_board_free(co->board);
     step_control_free(co->steps);
     membership_free(co->members);

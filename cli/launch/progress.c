@@ -8,8 +8,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define PLAIN_EVERY_MS 5000
-#define BAR_COLUMNS    24
+#include "common/text/display.h"
+#include "common/text/utf8.h"
+
+#define PLAIN_EVERY_MS  5000
+#define BAR_COLUMNS_MAX 24
+#define BAR_COLUMNS_MIN 8
 
 void progress_begin(progress *p, int fd, bool terminal)
 {
@@ -41,8 +45,7 @@ void progress_thousands(uint64_t n, char out[32])
     *to = '\0';
 }
 
-/* "3.2k" for a rate. */
-static void short_rate(double rate, char out[16])
+void progress_short_rate(double rate, char out[16])
 {
     if (rate >= 1e6)
         snprintf(out, 16, "%.1fM", rate / 1e6);
@@ -54,14 +57,19 @@ static void short_rate(double rate, char out[16])
         snprintf(out, 16, "%.0f", rate);
 }
 
-static rt_status add_bar(rt_buf *out, double share, unsigned columns, rt_error *err)
+/* Name, bar, text: the bar takes what the text leaves of the columns, up to its own size. */
+static rt_status add_line(rt_buf *out, const char *name, double share, const rt_buf *text,
+                          unsigned columns, rt_error *err)
 {
-    rt_status st = RT_OK;
-    if (columns < 60) return RT_OK;
-    unsigned n_full = (unsigned)(fmin(fmax(share, 0), 1) * BAR_COLUMNS);
-    for (unsigned i = 0; i < BAR_COLUMNS && st == RT_OK; i++)
+    size_t used = strlen(name) + 1 + utf8_columns(text->data, text->n) + 1;
+    size_t n_bar = columns > used ? RT_MIN(columns - used, (size_t)BAR_COLUMNS_MAX) : 0;
+    rt_status st = rt_buf_printf(out, err, "%s ", name);
+    if (n_bar < BAR_COLUMNS_MIN) n_bar = 0;
+    size_t n_full = (size_t)(fmin(fmax(share, 0), 1) * (double)n_bar);
+    for (size_t i = 0; i < n_bar && st == RT_OK; i++)
         st = rt_buf_add_text(out, i < n_full ? "█" : "░", err);
-    return st == RT_OK ? rt_buf_add_text(out, " ", err) : st;
+    if (st == RT_OK && n_bar > 0) st = rt_buf_add_text(out, " ", err);
+    return st == RT_OK ? rt_buf_add(out, text->data, text->n, err) : st;
 }
 
 /* "  1.25/5.00 USD", and what it will come to while it is not done. */
@@ -75,39 +83,55 @@ static rt_status add_money(const run_stats *s, rt_buf *out, rt_error *err)
     return rt_buf_printf(out, err, " (~%.2f)", s->projected);
 }
 
-rt_status progress_label_line(const run_stats *s, unsigned columns, rt_buf *out, rt_error *err)
+static rt_status add_label_text(const run_stats *s, rt_buf *out, rt_error *err)
 {
     char done[32], total[32], rejected[32], rate[16], eta[16];
-    uint64_t n_done = s->n_labelled + s->n_rejected;
     progress_thousands(s->n_labelled, done);
     progress_thousands(s->n_examples, total);
     progress_thousands(s->n_rejected, rejected);
-    short_rate(s->labelled_per_s, rate);
+    progress_short_rate(s->labelled_per_s, rate);
     progress_duration(s->label_eta_s, eta);
-    rt_status st = rt_buf_add_text(out, "label ", err);
-    if (st == RT_OK)
-        st = add_bar(out, s->n_examples ? (double)n_done / (double)s->n_examples : 0, columns, err);
-    if (st == RT_OK) st = rt_buf_printf(out, err, "%s/%s", done, total);
+    rt_status st = rt_buf_printf(out, err, "%s/%s", done, total);
     if (st == RT_OK && s->n_rejected > 0) st = rt_buf_printf(out, err, "  rejected %s", rejected);
     if (st == RT_OK) st = add_money(s, out, err);
     if (st == RT_OK && s->labelling_done) return rt_buf_add_text(out, "  done", err);
     return st == RT_OK ? rt_buf_printf(out, err, "  %s/s  ETA %s", rate, eta) : st;
 }
 
-rt_status progress_train_line(const run_stats *s, unsigned columns, rt_buf *out, rt_error *err)
+rt_status progress_label_line(const run_stats *s, unsigned columns, rt_buf *out, rt_error *err)
+{
+    rt_buf text = {0};
+    uint64_t n_done = s->n_labelled + s->n_rejected;
+    rt_status st = add_label_text(s, &text, err);
+    if (st == RT_OK)
+        st = add_line(out, "label", s->n_examples ? (double)n_done / (double)s->n_examples : 0,
+                      &text, columns, err);
+    rt_buf_free(&text);
+    return st;
+}
+
+static rt_status add_train_text(const run_stats *s, rt_buf *out, rt_error *err)
 {
     char step[32], total[32], rate[16], eta[16];
     progress_thousands(s->step, step);
     progress_thousands(s->n_steps, total);
-    short_rate(s->tokens_per_s, rate);
+    progress_short_rate(s->tokens_per_s, rate);
     progress_duration(s->train_eta_s, eta);
-    rt_status st = rt_buf_add_text(out, "train ", err);
-    if (st == RT_OK)
-        st = add_bar(out, s->n_steps ? (double)s->step / (double)s->n_steps : 0, columns, err);
-    if (st == RT_OK) st = rt_buf_printf(out, err, "step %s/%s", step, s->n_steps ? total : "?");
+    rt_status st = rt_buf_printf(out, err, "step %s/%s", step, s->n_steps ? total : "?");
     if (st == RT_OK && !isnan(s->loss)) st = rt_buf_printf(out, err, "  loss %.3f", s->loss);
     if (st == RT_OK && s->training_done) return rt_buf_add_text(out, "  done", err);
     return st == RT_OK ? rt_buf_printf(out, err, "  %s tokens/s  ETA %s", rate, eta) : st;
+}
+
+rt_status progress_train_line(const run_stats *s, unsigned columns, rt_buf *out, rt_error *err)
+{
+    rt_buf text = {0};
+    rt_status st = add_train_text(s, &text, err);
+    if (st == RT_OK)
+        st = add_line(out, "train", s->n_steps ? (double)s->step / (double)s->n_steps : 0, &text,
+                      columns, err);
+    rt_buf_free(&text);
+    return st;
 }
 
 rt_status progress_student_line(const run_stats *s, rt_buf *out, rt_error *err)
@@ -159,7 +183,9 @@ static rt_status compose(const run_stats *s, unsigned columns, const char *betwe
         (*n_lines)++;
     }
     if (s->problem[0] != '\0' && st == RT_OK) {
-        st = rt_buf_printf(out, NULL, "%s%s", *n_lines > 0 ? between : "", s->problem);
+        if (*n_lines > 0) st = rt_buf_add_text(out, between, NULL);
+        if (st == RT_OK)
+            st = display_line(s->problem, strlen(s->problem), sizeof s->problem, out, NULL);
         (*n_lines)++;
     }
     return st;
@@ -171,20 +197,27 @@ static void show_terminal(progress *p, const run_stats *s)
     unsigned n_lines = 0;
     if (compose(s, terminal_columns(p->fd), "\n", &text, &n_lines) == RT_OK && n_lines > 0) {
         erase(p);
+        put(p, "\033[?7l", 5); /* a line that is too long is cut, so that each takes one row */
         put(p, text.data, text.n);
-        put(p, "\n", 1);
+        put(p, "\033[?7h\n", 6);
         p->n_drawn = n_lines;
     }
     rt_buf_free(&text);
 }
 
+rt_status progress_line(const run_stats *s, rt_buf *out, rt_error *err)
+{
+    unsigned n_lines;
+    rt_status st = rt_buf_add(out, "", 0, err);
+    return st == RT_OK ? compose(s, 0, " | ", out, &n_lines) : st;
+}
+
 static void show_plain(progress *p, const run_stats *s, uint64_t now_ms)
 {
     rt_buf text = {0};
-    unsigned n_lines = 0;
     if (now_ms < p->plain_next_ms) return;
     p->plain_next_ms = now_ms + PLAIN_EVERY_MS;
-    if (compose(s, 0, " | ", &text, &n_lines) == RT_OK && n_lines > 0 &&
+    if (progress_line(s, &text, NULL) == RT_OK && text.n > 0 &&
         strcmp(text.data, p->plain_last) != 0) {
         put(p, text.data, text.n);
         put(p, "\n", 1);

@@ -36,6 +36,10 @@ RT_MUST_USE rt_status progress_train_line(const run_stats *stats, unsigned colum
 /* "students  80 % computing, 12 % waiting, 3 % pulling, 5 % pushing" and a line end; nothing while
  * unknown. */
 RT_MUST_USE rt_status progress_student_line(const run_stats *stats, rt_buf *out, rt_error *err);
+/* All of it as one line, parts set apart by " | ". */
+RT_MUST_USE rt_status progress_line(const run_stats *stats, rt_buf *out, rt_error *err);
+/* "3.2k" for a rate. */
+void progress_short_rate(double rate, char out[16]);
 /* "1:05", "2:03:04", "?" for a negative number of seconds. */
 void progress_duration(double seconds, char out[16]);
 /* "12,345". */

@@ -271,6 +271,7 @@ typedef struct train_config {
     uint64_t checkpoints_kept; /* besides the best one */
     best_by best_by;
     uint64_t lookahead_steps; /* steps published ahead of the version */
+    bool tensorboard;         /* event files beside metrics.jsonl */
 } train_config;
 
 typedef struct eval_config {

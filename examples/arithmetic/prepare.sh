@@ -3,6 +3,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 generator=${RETORT_BUILD:-build/release}/arithmetic-problems
+if ! [ -x "$generator" ] && installed=$(command -v retort); then # not a source tree
+  generator=$(dirname "$installed")/../libexec/retort/arithmetic-problems
+fi
 data=examples/arithmetic/data
 mkdir -p "$data"
 write() { # write FILE KIND COUNT: atomically, and only when it is not there

@@ -66,6 +66,11 @@ shows_students_time() {
   "$RETORT" run --config retort.yaml --set run_dir=whole --json > /dev/null 2>&1
   [ "$sha" = "$(json whole/summary.json weights_sha256)" ]
   [ "$(json run/summary.json dataset_sha256)" = "$(json whole/summary.json dataset_sha256)" ]
+  # TensorBoard's files have every line of metrics.jsonl once: two files of the two starts, one of the one.
+  run python3 "$SOURCE/tests/tools/check_events.py" run
+  [[ "$output" == "2 files, "*", 0 lost" ]] || { echo "$output"; false; }
+  run python3 "$SOURCE/tests/tools/check_events.py" whole
+  [[ "$output" == "1 files, "*", 0 lost" ]] || { echo "$output"; false; }
 }
 
 gradients_were_shared() {
@@ -107,7 +112,8 @@ gradients_were_shared() {
   [ ! -e run/checkpoints/step-20 ]
   run "$RETORT" eval --config retort.yaml --teacher --json
   [ "$status" -eq 0 ]
-  run "$RETORT" train --config retort.yaml --dataset run/dataset --set run_dir=trained
+  run "$RETORT" train --config retort.yaml --dataset run/dataset --set run_dir=trained --set train.tensorboard=false
   [ "$status" -eq 0 ] || { echo "$output"; tail -n 5 trained/logs/*.log; false; }
   [ -s trained/student/model.safetensors ]
+  [ ! -e trained/tensorboard ] && [ -e trained/metrics.jsonl ]
 }

@@ -1,0 +1,20 @@
+# What the program writes about itself, for the package. -DRETORT=program -DOUT=folder -DCHANGELOG=file
+find_program(GZIP gzip REQUIRED)
+
+function(must)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code ERROR_VARIABLE text)
+  if(NOT code EQUAL 0)
+    message(FATAL_ERROR "${ARGN}: exit code ${code}\n${text}")
+  endif()
+endfunction()
+
+file(REMOVE_RECURSE "${OUT}")
+file(MAKE_DIRECTORY "${OUT}")
+must(${RETORT} help --man-pages "${OUT}/man1")
+foreach(shell bash zsh fish)
+  must(${RETORT} completion ${shell} OUTPUT_FILE "${OUT}/completion.${shell}")
+endforeach()
+file(COPY_FILE "${CHANGELOG}" "${OUT}/changelog")
+file(GLOB pages "${OUT}/man1/*.1")
+must(${GZIP} -9nf ${pages} "${OUT}/changelog")
+file(TOUCH "${OUT}/made")

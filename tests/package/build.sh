@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# The Debian package of Retort: built for any processor of the last years, not for this one alone.
+#
+#     build.sh            build/package/retort_VERSION_ARCH.deb
+#     build.sh --check    and try it on a clean system made for it: installed with its dependencies, and used
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+case "$(uname -m)" in
+  x86_64) march=${RT_MARCH-x86-64-v3} ;;
+  *) march=${RT_MARCH-} ;;
+esac
+
+build() {
+  local extra=()
+  command -v ccache >/dev/null && extra+=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  cmake --preset release -B build/package -DRT_MARCH="$march" -DBUILD_TESTING=OFF "${extra[@]}" > /dev/null
+  cmake --build build/package --target retort arithmetic-problems pages
+  rm -f build/package/*.deb
+  (cd build/package && cpack -B . > cpack.log 2>&1) || { cat build/package/cpack.log; exit 1; }
+  deb=$(ls build/package/*.deb)
+  echo "$deb: $(($(stat -c %s "$deb") / 1024)) KiB, for ${march:-any $(uname -m)}"
+}
+
+# A system of nothing but Debian's base, from where this machine has its own packages.
+clean_system() { # clean_system FOLDER
+  local suite mirror
+  suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+  mirror=$(awk '/^deb / {for (i = 2; i <= NF; i++) if ($i ~ /^https?:/) {print $i; exit}} /^URIs:/ {print $2; exit}' \
+    /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)
+  [ -n "$mirror" ] || { echo "no mirror in this machine's apt sources" >&2; exit 4; }
+  debootstrap --variant=minbase "$suite" "$1" "$mirror" > "$1.log" 2>&1 || { tail -n 20 "$1.log"; exit 4; }
+  rm -f "$1.log"
+  cp -a /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/apt/trusted.gpg.d "$1/etc/apt/" 2>/dev/null || true
+  cp /etc/resolv.conf /etc/hosts "$1/etc/" 2>/dev/null || true
+  printf '#!/bin/sh\nexit 101\n' > "$1/usr/sbin/policy-rc.d" # no service is started in there
+  chmod 755 "$1/usr/sbin/policy-rc.d"
+}
+
+check() {
+  [ "$(id -u)" -eq 0 ] || { echo "--check makes a system of its own, which needs root" >&2; exit 4; }
+  command -v debootstrap >/dev/null || { echo "--check needs debootstrap: apt-get install debootstrap" >&2; exit 4; }
+  local root
+  root=$(mktemp -d "${TMPDIR:-/var/tmp}/retort-package.XXXXXX")
+  # shellcheck disable=SC2064
+  trap "umount '$root/proc' 2>/dev/null || true; rm -rf --one-file-system '$root' '$root.log'" EXIT
+  chmod 755 "$root"
+  clean_system "$root"
+  mount -t proc proc "$root/proc"
+  cp "$deb" tests/package/try.sh "$root/tmp/"
+  chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 http_proxy="${http_proxy:-}" \
+    https_proxy="${https_proxy:-}" bash /tmp/try.sh
+}
+
+build
+[ "${1:-}" != --check ] || check
