@@ -17,9 +17,8 @@ static void put_track(html *h, double share, double low, double high)
                 "<td class=\"bar\"><div class=\"track\" aria-hidden=\"true\"><u "
                 "style=\"width:%.1f%%\"></u><i style=\"left:%.1f%%;width:%.1f%%\"></i><b "
                 "style=\"left:%.1f%%\"></b></div></td>",
-                100 * clamped(share),
-                100 * clamped(low), 100 * fmax(clamped(high) - clamped(low), 0),
-                100 * clamped(share));
+                100 * clamped(share), 100 * clamped(low),
+                100 * fmax(clamped(high) - clamped(low), 0), 100 * clamped(share));
 }
 
 static void put_score_row(html *h, const char *who, const char *on, const json_t *score)
