@@ -81,8 +81,10 @@ static rt_status target_of(int argc, char *const *argv, probe_target *out, rt_er
     const struct {
         const command *command;
         rt_status (*find)(const options *o, probe_target *out, rt_error *err);
-    } all[] = {{&cmd_coordinator, address_of_coordinator}, {&cmd_serve, address_of_serve},
-               {&cmd_teacher, alive_file_of},              {&cmd_student, alive_file_of},
+    } all[] = {{&cmd_coordinator, address_of_coordinator},
+               {&cmd_serve, address_of_serve},
+               {&cmd_teacher, alive_file_of},
+               {&cmd_student, alive_file_of},
                {&cmd_server, alive_file_of}};
     for (size_t i = 0; argc > 0 && i < RT_COUNT(all); i++) {
         options *o = NULL;
