@@ -29,11 +29,11 @@ static const char layout[] =
     "JP\",monospace;font-size:.86em}\n"
     ".missing{background:var(--note);border-left:4px solid var(--note-line);padding:.7rem 1rem;"
     "margin:1rem 0;border-radius:4px}.missing ul{margin:.3rem 0 0;padding-left:1.2rem}\n"
-    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:.7rem;"
+    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(158px,1fr));gap:.7rem;"
     "margin:1.2rem 0}\n"
     ".tile{background:var(--card);border:1px solid var(--line);border-radius:8px;"
     "padding:.6rem .9rem}.tile dt{color:var(--soft);font-size:.85rem}\n"
-    ".tile dd{margin:0;font-size:1.45rem;font-weight:600;font-variant-numeric:tabular-nums}\n"
+    ".tile dd{margin:0;font-size:1.3rem;font-weight:600;font-variant-numeric:tabular-nums}\n"
     ".tile small{display:block;font-size:.82rem;font-weight:400;color:var(--soft)}\n";
 
 static const char tables[] =
