@@ -182,13 +182,17 @@ void page_costs(html *h, const json_t *data)
     const json_t *cost = json_object_get(data, "cost"),
                  *training = json_object_get(data, "training");
     put_shares(h, json_object_get(data, "seconds"), "Stages",
-               "Labelling and training overlap where both are part of a run.", true);
+               "Stages may overlap: training begins while labels still come in.", true);
     put_shares(
         h, json_object_get(training, "student_time"), "Where the students' time went",
         "Shares of the time of all students. <code>push_beside</code> went on beside the rest "
         "and is part of no sum.",
         false);
     if (!json_is_object(cost)) return;
+    if (!(get_number(cost, "spent") > 0) && !(get_number(cost, "prompt_tokens") > 0)) {
+        html_raw(h, "<p class=\"hint\">The teacher cost nothing, and told of no tokens.</p>");
+        return;
+    }
     html_raw(h, "<h3>Money and tokens of the teacher</h3><table><tbody>");
     if (get_text(cost, "currency")[0] != '\0') {
         html_raw(h, "<tr><th scope=\"row\">currency</th><td class=\"n\">");

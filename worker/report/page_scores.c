@@ -49,11 +49,11 @@ static void put_score_row(html *h, const char *who, const char *on, const json_t
 
 static void put_table_head(html *h, const char *first)
 {
-    html_raw(h, "<div class=\"wide\"><table class=\"full\"><thead><tr><th scope=\"col\">");
+    html_raw(h, "<div class=\"wide\"><table class=\"full scores\"><thead><tr><th scope=\"col\">");
     html_raw(h, first);
     html_raw(h, "</th><th scope=\"col\" class=\"n\">right</th><th scope=\"col\" "
                 "class=\"n\">share</th><th scope=\"col\" class=\"n\">95 % interval</th>"
-                "<th scope=\"col\">0 to 100 %</th></tr></thead><tbody>\n");
+                "<th scope=\"col\" class=\"graph\">0 to 100 %</th></tr></thead><tbody>\n");
 }
 
 static void put_test_notes(html *h, const json_t *test)

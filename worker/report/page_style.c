@@ -29,11 +29,11 @@ static const char layout[] =
     "JP\",monospace;font-size:.86em}\n"
     ".missing{background:var(--note);border-left:4px solid var(--note-line);padding:.7rem 1rem;"
     "margin:1rem 0;border-radius:4px}.missing ul{margin:.3rem 0 0;padding-left:1.2rem}\n"
-    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:.7rem;"
+    ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(158px,1fr));gap:.7rem;"
     "margin:1.2rem 0}\n"
     ".tile{background:var(--card);border:1px solid var(--line);border-radius:8px;"
     "padding:.6rem .9rem}.tile dt{color:var(--soft);font-size:.85rem}\n"
-    ".tile dd{margin:0;font-size:1.45rem;font-weight:600;font-variant-numeric:tabular-nums}\n"
+    ".tile dd{margin:0;font-size:1.3rem;font-weight:600;font-variant-numeric:tabular-nums}\n"
     ".tile small{display:block;font-size:.82rem;font-weight:400;color:var(--soft)}\n";
 
 static const char tables[] =
@@ -41,7 +41,7 @@ static const char tables[] =
     "th,td{padding:.34rem .7rem;text-align:left;vertical-align:top;"
     "border-bottom:1px solid var(--line)}\n"
     "thead th{color:var(--soft);font-weight:500;font-size:.88rem;white-space:nowrap}\n"
-    "tbody th{font-weight:500}td.n,th.n{text-align:right;white-space:nowrap}\n"
+    "th{overflow-wrap:normal}tbody th{font-weight:500}td.n,th.n{text-align:right;white-space:nowrap}\n"
     ".full{width:100%}.bar{width:38%;min-width:130px}\n"
     ".track{position:relative;height:1.1rem;margin-top:.2rem;background:var(--card);"
     "border-radius:3px}\n"
@@ -89,9 +89,10 @@ static const char texts[] =
 static const char media[] =
     "@media (max-width:560px){main{padding:1rem .8rem 2rem}h1{font-size:1.6rem}"
     ".tiles{grid-template-columns:1fr 1fr}th,td{padding:.3rem .4rem}.bar{min-width:90px}"
+    ".scores .bar,.scores .graph{display:none}.scores td.n{white-space:normal}"
     "svg text{font-size:14px}.chart{padding:.6rem .4rem .3rem}}\n"
     "@page{size:A4;margin:15mm 14mm}\n"
-    "@media print{body{font-size:10pt}main{max-width:none;padding:0}nav{display:none}"
+    "@media print{html{font-size:12px}body{font-size:9.5pt}main{max-width:none;padding:0}nav{display:none}"
     "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}"
     "section{break-inside:auto;margin-top:1rem;padding-top:.8rem}"
     "h2,h3,h4{break-after:avoid}.chart,.card,.tile,tr,.missing{break-inside:avoid}"

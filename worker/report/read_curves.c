@@ -170,6 +170,14 @@ static void add_losses(const run_curves *c, json_t *charts)
     add_chart(charts, "Validation", "training step", "labels of held-out rows", "share", exact);
 }
 
+/* Above 0 anywhere. */
+static bool rises(const curve *c)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (c->buckets[i].high > 0) return true;
+    return false;
+}
+
 static void add_speeds(const run_curves *c, json_t *charts)
 {
     json_t *counts = json_array(), *labels = json_array(), *tokens = json_array();
@@ -180,14 +188,13 @@ static void add_speeds(const run_curves *c, json_t *charts)
     snprintf(x_train, sizeof x_train, "%s of training", train.name);
     add_line(tokens, "tokens per second", &c->train_speed, train.seconds, false);
     add_chart(charts, "Training speed", x_train, "tokens per second", "zero", tokens);
-    add_line(labels, "labels per second", &c->label_speed, run.seconds, false);
+    if (rises(&c->label_speed))
+        add_line(labels, "labels per second", &c->label_speed, run.seconds, false);
     add_chart(charts, "Labelling speed", x, "labels per second", "zero", labels);
     add_line(counts, "labelled", &c->labelled, run.seconds, false);
-    if (c->rejected.n > 0 && c->rejected.buckets[c->rejected.n - 1].high > 0)
-        add_line(counts, "rejected", &c->rejected, run.seconds, false);
+    if (rises(&c->rejected)) add_line(counts, "rejected", &c->rejected, run.seconds, false);
     add_chart(charts, "Labels", x, "examples", "zero", counts);
-    if (c->cost.n > 0 && c->cost.buckets[c->cost.n - 1].high > 0)
-        add_line(money, "spent", &c->cost, run.seconds, false);
+    if (rises(&c->cost)) add_line(money, "spent", &c->cost, run.seconds, false);
     add_chart(charts, "Cost", x, "money spent", "zero", money);
 }
 

@@ -380,3 +380,32 @@ Test(label_samples, meta_has_what_near_duplicates_are_found_by_only_where_they_a
     cr_expect_str_eq(r->label, "yes", "one row alone is no duplicate");
     desk_free(&d);
 }
+
+Test(label_samples, texts_of_another_label_or_of_none_are_kept_once_where_that_is_asked_for)
+{
+    static const char *const texts[] = {
+        "A good reason for no. Answer: no",     "A reason of some words. Answer: yes",
+        "Another reason of words. Answer: yes", "no idea",
+        "A third reason for it. Answer: yes",   "A good reason for no. Answer: no",
+    };
+    for (int keeps = 0; keeps < 2; keeps++) {
+        desk d = desk_with(5);
+        d.labeller.policy.keeps_others = keeps == 1;
+        say_all(&d, "sky", texts, 6);
+        const label_record *r = label_one(&d, "sky", NULL);
+        cr_assert_str_eq(r->label, "yes");
+        json_t *meta = meta_of(r), *others = json_object_get(meta, "others");
+        if (keeps == 0) {
+            cr_expect_null(others);
+        } else {
+            json_t *no = json_array_get(others, 0), *none = json_array_get(others, 1);
+            cr_expect_eq(json_array_size(others), 2, "the same text counts once");
+            cr_expect_str_eq(json_string_value(json_object_get(no, "label")), "no");
+            cr_expect_str_eq(json_string_value(json_object_get(no, "rationale")),
+                             "A good reason for no.");
+            cr_expect_str_eq(json_string_value(json_object_get(none, "text")), "no idea");
+        }
+        json_decref(meta);
+        desk_free(&d);
+    }
+}
