@@ -52,8 +52,8 @@ def openapi_path():
 
 
 class Checker:
-    def __init__(self, schemas, program, secrets, exported):
-        self.schemas, self.program, self.secrets, self.exported = schemas, program, secrets, exported
+    def __init__(self, schemas, program, secrets, samples):
+        self.schemas, self.program, self.secrets, self.samples = schemas, program, secrets, samples
         self.adapter = render.read_file(os.path.join(K8S, "addons", "hpa", "adapter-rules.yaml"))[0]
 
     def schema_findings(self, objects):
@@ -71,8 +71,8 @@ class Checker:
             found += rule(cluster, self.secrets)
         for rule in settings.ALL:
             found += rule(cluster, self.secrets, self.program)
-        found += metrics.queries_are_true(cluster, self.exported)
-        found += metrics.adapter_is_true(cluster, self.adapter, self.exported)
+        found += metrics.queries_are_true(cluster, self.samples)
+        found += metrics.adapter_is_true(cluster, self.adapter, self.samples)
         return found
 
 
@@ -162,14 +162,17 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def exported_of(args, program, folder):
+def samples_of(args, program, folder):
+    """What a run exports, {metric: [labels of each sample]}: of a saved page, or of a run made for it."""
     if args.metrics:
-        with open(args.metrics, encoding="utf-8") as f:
-            return metrics.Exported(f.read())
+        return metrics.monitoring.read_metrics([args.metrics])[0]
     problems = os.environ.get("PROBLEMS") or os.path.join(os.path.dirname(program.path), "arithmetic-problems")
     run = os.path.join(folder, "sample")
     os.mkdir(run)
-    return metrics.Exported(sample_run.metrics_of(program.path, problems, run))
+    page = os.path.join(folder, "metrics.txt")
+    with open(page, "w", encoding="utf-8") as f:
+        f.write(sample_run.metrics_of(program.path, problems, run))
+    return metrics.monitoring.read_metrics([page])[0]
 
 
 def render_all():
@@ -196,9 +199,9 @@ def main():
     n_bad = 0
     with tempfile.TemporaryDirectory(prefix="retort-manifests.") as folder:
         secrets = make_secrets(retort, folder)
-        exported = exported_of(args, program, folder)
-        print("metrics  %d names, from %s" % (len(exported.labels), args.metrics or "a run made for it"))
-        checker = Checker(schemas, program, secrets, exported)
+        samples = samples_of(args, program, folder)
+        print("metrics  %d names, from %s" % (len(samples), args.metrics or "a run made for it"))
+        checker = Checker(schemas, program, secrets, samples)
         rendered = render_all()
         for finding in stale_rules() + list(checker.schema_findings(secrets)):
             print("FOUND    %s" % finding)

@@ -1,66 +1,12 @@
-"""Every metric that an autoscaler, an alert or a dashboard names must be one that a run exports.
-
-A PromQL expression is not parsed here (promtool does that); its metric names and the label matchers of
-each selector are found and held against the text of a real /metrics.
+"""Every metric that an autoscaler or an alert names must be one that a run exports, with the labels that
+it asks for. Expressions are read by deploy/check/monitoring.py, which does the same to the dashboard.
 """
+import os
 import re
+import sys
 
-NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? [^ ]+$")
-LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"')
-TARGET_LABELS = {"job", "instance", "namespace", "pod", "service", "endpoint", "container"}
-FROM_PROMETHEUS = {"up", "ALERTS", "scrape_duration_seconds"}
-
-
-class Exported:
-    """What a /metrics text exports: name -> label -> values."""
-
-    def __init__(self, text):
-        self.labels = {}
-        for line in text.splitlines():
-            found = SAMPLE.match(line) if not line.startswith("#") else None
-            if found:
-                labels = self.labels.setdefault(found[1], {})
-                for label, _, value in LABEL.findall(found[2] or ""):
-                    labels.setdefault(label, set()).add(value)
-            elif line.startswith("# TYPE "):
-                self.labels.setdefault(line.split()[2], {})
-
-
-# Values that come and go with the run: a matcher need not meet one that the sample run had.
-OPEN_LABELS = {"reason", "worker", "name", "version", "behind", "task"}
-
-
-def selectors(expr):
-    """(metric, [(label, operator, value)]) of every selector in an expression."""
-    text = re.sub(r'"(?:[^"\\]|\\.)*"', lambda m: '"' + "\x00" * (len(m[0]) - 2) + '"', expr)
-    for found in NAME.finditer(text):
-        if not found[0].startswith("retort_"):
-            continue
-        rest = expr[found.end():].lstrip()
-        inside = rest[1:text[found.end():].lstrip().find("}")] if rest.startswith("{") else ""
-        yield found[0], LABEL.findall(inside)
-
-
-def findings(where, expr, exported):
-    named = list(selectors(expr))
-    if not named and not any(re.search(r"\b%s\b" % n, expr) for n in FROM_PROMETHEUS):
-        yield "%s: names no metric of a run: %s" % (where, expr)
-    for metric, matchers in named:
-        if metric not in exported.labels:
-            yield "%s: %s is exported by no run" % (where, metric)
-            continue
-        known = exported.labels[metric]
-        for label, operator, value in matchers:
-            if label in TARGET_LABELS:
-                continue
-            if label not in known:
-                yield "%s: %s has no label %s" % (where, metric, label)
-            elif operator in ("=", "=~") and label not in OPEN_LABELS:
-                alternatives = value.split("|") if operator == "=~" and re.fullmatch(r"[\w|]+", value) else [value]
-                for one in alternatives:
-                    if not any(re.fullmatch(one, v) for v in known[label]):
-                        yield "%s: %s never has %s=\"%s\"" % (where, metric, label, one)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "deploy", "check"))
+import monitoring  # noqa: E402
 
 
 def expressions(cluster):
@@ -73,24 +19,24 @@ def expressions(cluster):
                 yield "PrometheusRule/%s %s" % (o["metadata"]["name"], rule.get("alert") or rule.get("record")), rule["expr"]
 
 
-def queries_are_true(cluster, exported):
+def queries_are_true(cluster, samples):
     for where, expr in expressions(cluster):
-        yield from findings(where, expr, exported)
+        yield from monitoring.complaints_of(where, expr, samples)
     for o in cluster.all("ScaledObject"):
         for trigger in o["spec"]["triggers"]:
-            for metric, matchers in selectors(trigger["metadata"]["query"]):
+            for metric, matchers in monitoring.selectors_of(trigger["metadata"]["query"]):
                 space = [value for label, _, value in matchers if label == "namespace"]
                 if space != [cluster.namespace()]:
                     yield "ScaledObject/%s: %s is asked of namespace %s, but the run is in %s" % (
                         o["metadata"]["name"], metric, space or "any", cluster.namespace())
 
 
-def adapter_is_true(cluster, adapter, exported):
+def adapter_is_true(cluster, adapter, samples):
     """External metrics of an HPA are those that prometheus-adapter is told to make."""
     made = {rule["name"]["as"]: rule for rule in adapter["externalRules"]}
     for name, rule in made.items():
         for text in (rule["seriesQuery"], re.sub(r"<<[^>]*>>,?", "", rule["metricsQuery"])):
-            yield from findings("adapter-rules.yaml %s" % name, text, exported)
+            yield from monitoring.complaints_of("adapter-rules.yaml %s" % name, text, samples)
     for o in cluster.all("HorizontalPodAutoscaler"):
         for metric in o["spec"].get("metrics", []):
             if metric["type"] != "External":

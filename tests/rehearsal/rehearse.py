@@ -18,6 +18,7 @@ import json
 import os
 import random
 import re
+import signal
 import string
 import subprocess
 import sys
@@ -362,6 +363,7 @@ def main():
     build = os.path.join(ROOT, "build", "release")
     programs = {"retort": os.path.abspath(os.environ.get("RETORT") or os.path.join(build, "retort"))}
     programs["problems"] = os.environ.get("PROBLEMS") or os.path.join(os.path.dirname(programs["retort"]), "arithmetic-problems")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`
     folder = tempfile.mkdtemp(prefix="retort-rehearsal.")
     os.chmod(folder, 0o755)
     network = Network("rr%d" % os.getpid())
