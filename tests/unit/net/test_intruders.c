@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
+#include "common/base/clock.h"
 #include "common/base/rng.h"
 #include "common/net/endpoint.h"
 
@@ -248,5 +249,48 @@ Test(intruders, a_frame_beyond_the_limit_is_dropped)
     rt_buf_free(&bytes);
     zmq_close(z);
     zmq_ctx_term(context);
+    net_server_close(s);
+}
+
+static void send_bytes(int fd, const void *bytes, size_t n)
+{
+    cr_assert_eq(send(fd, bytes, n, MSG_NOSIGNAL), (ssize_t)n);
+}
+
+/* A peer that speaks ZMTP 3.0 without keys, sends n short messages and resets its connection. */
+static void flood_and_reset(const char *endpoint, int n)
+{
+    static const char greeting[64] = "\xFF\0\0\0\0\0\0\0\0\x7F\x03\0NULL";
+    static const char ready[] = "\x04\x1C\x05READY\x0BSocket-Type\0\0\0\x06"
+                                "DEALER";
+    static const char message[6] = "\0\x04nois";
+    struct linger at_once = {.l_onoff = 1};
+    char theirs[64];
+    int fd = raw_connect(endpoint);
+    send_bytes(fd, greeting, sizeof greeting);
+    cr_assert_eq(recv(fd, theirs, sizeof theirs, MSG_WAITALL), (ssize_t)sizeof theirs);
+    send_bytes(fd, ready, sizeof ready - 1);
+    cr_assert_gt(recv(fd, theirs, sizeof theirs, 0), 0, "its READY");
+    for (int i = 0; i < n; i++) send_bytes(fd, message, sizeof message);
+    rt_sleep_ms(300); /* until its reader has stopped at the high-water mark */
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    close(fd);
+}
+
+/* A reader that is busy elsewhere, a full pipe and a peer that leaves: heartbeats of libzmq 4.3.4 end the
+ * process then (an assertion in its I/O thread), within their interval of 5 s. */
+Test(intruders, a_peer_that_leaves_a_full_pipe_behind_ends_nobody)
+{
+    net_server *s = serve_at("tcp://127.0.0.1:*");
+    flood_and_reset(net_server_endpoint(s), 300);
+    rt_sleep_ms(5500);
+    net_client *c = ask_at(net_server_endpoint(s));
+    wire_message m = {.type = WIRE_ACK};
+    uint64_t id = 0;
+    cr_assert_eq(net_client_send(c, &m, NULL, 0, &id, NULL), RT_OK);
+    net_incoming in = {0};
+    cr_assert_eq(net_server_receive(s, LONG_MS, &in, NULL), RT_OK);
+    net_incoming_free(&in);
+    net_client_close(c);
     net_server_close(s);
 }
