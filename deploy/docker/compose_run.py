@@ -36,6 +36,7 @@ SERVICE_KEYS = {"image", "pull_policy", "user", "restart", "read_only", "tmpfs",
 NO_IMAGE = {"grafana"}  # neither a package nor reachable: its files are checked by monitoring.py
 PROMETHEUS_EVERY_S = 5
 LIMIT_S = 3600
+RESTARTS_MAX = 5
 failures = []
 
 
@@ -168,10 +169,14 @@ class Container:
         self.run, self.service = run, run.compose["services"][service_name]
         self.service_name = service_name
         self.name = f"{service_name}-{index}" if self.service.get("scale", 1) > 1 else service_name
-        self.process, self.code, self.restarts, self.healthy_at, self.checked_at = None, None, 0, None, 0.0
+        self.process, self.code, self.restarts = None, None, 0
+        self.healthy_at, self.checked_at, self.health, self.looked_at = None, 0.0, "not asked yet", False
         self.space, self.addresses = run.net.join(self.name, self.service["networks"])
         self.root, self.image = run.images.get(self.service["image"])
         self.log = os.path.join(run.work, "logs", f"{self.name}.log")
+
+    def folder(self):
+        return self.service.get("working_dir") or self.image.get("WorkingDir") or "/"
 
     def arguments(self):
         entry = self.service.get("entrypoint", self.image.get("Entrypoint") or [])
@@ -207,7 +212,7 @@ class Container:
             "ociVersion": "1.0.2", "hostname": self.name,
             "root": {"path": self.root, "readonly": self.service["read_only"]},
             "process": {"terminal": False, "user": {"uid": uid, "gid": gid}, "args": self.arguments(), "env": env,
-                        "cwd": self.service.get("working_dir") or self.image.get("WorkingDir") or "/",
+                        "cwd": self.folder(),
                         "noNewPrivileges": True,
                         "capabilities": {k: [] for k in ("bounding", "effective", "inheritable", "permitted", "ambient")}},
             "mounts": self.mounts(),
@@ -245,15 +250,17 @@ class Container:
             return
         self.checked_at = now
         words = ["sh", "-c", test[1]] if test[0] == "CMD-SHELL" else test[1:]
-        good = self.exec(*words).returncode == 0
+        asked = self.exec(*words)
+        good, self.health = asked.returncode == 0, (asked.stderr or asked.stdout).strip()
         if good and self.healthy_at is None:
+            self.healthy_at = now
             say(f"{self.name} is healthy")
-        self.healthy_at = now if good else self.healthy_at
+            look_at_container(self)
 
     def exec(self, *words):
         try:
-            return sh(*self.run.crun, "exec", "--user", self.service["user"], "--no-new-privs", self.name, *words,
-                      check=False, timeout=60)
+            return sh(*self.run.crun, "exec", "--user", self.service["user"], "--cwd", self.folder(), "--no-new-privs",
+                      self.name, *words, check=False, timeout=60)
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(words, 124, "", "timeout")
 
@@ -351,12 +358,14 @@ class Run:
 
     def through(self):
         once = [c for c in self.containers if c.service["restart"] == "no"]
-        return all(c.code is not None for c in once) or any(c.code for c in once)
+        return (all(c.code is not None for c in once) or any(c.code for c in once) or
+                any(c.restarts > RESTARTS_MAX for c in self.containers))
 
     def shorten(self, steps, rows):
         """Fewer steps or rows than the example has, for a try of the image."""
         if steps:
-            self.extra += [f"--set=train.steps={steps}", f"--set=train.eval_every={max(steps // 2, 1)}"]
+            self.extra += [f"--set=train.steps={steps}", f"--set=train.warmup_steps={min(steps // 4, 100)}",
+                           f"--set=train.eval_every={max(steps // 2, 1)}"]
         if rows:
             root, _ = self.images.get("retort")
             folder = self.volume("work", "/work", root)
@@ -364,7 +373,8 @@ class Run:
                 lines = [next(f) for _ in range(rows)]
             with open(os.path.join(folder, "corpus.jsonl"), "w", encoding="utf-8") as f:
                 f.writelines(lines)
-            self.extra += ["--set=corpus.files=[/work/corpus.jsonl]", f"--set=train.chunk_size={min(rows, 2000) // 2}"]
+            self.extra += ["--set=corpus.files=[/work/corpus.jsonl]", f"--set=train.chunk_size={min(rows, 2000) // 2}",
+                           f"--set=eval.rows_max={max(rows // 10, 50)}"]
 
     def close(self):
         self.stopping = True
@@ -379,6 +389,7 @@ class Run:
 
 def look_at_container(c):
     """Process 1 is the program, not root, without a capability, and cannot write its root."""
+    c.looked_at = True
     pid = c.pid()
     with open(f"/proc/{pid}/status", encoding="utf-8") as f:
         status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
@@ -393,8 +404,6 @@ def look_at_container(c):
     for what, good in facts.items():
         if not good:
             complain(f"{c.name}: not {what}")
-    if c.service.get("healthcheck", {}).get("test") and c.healthy_at is None:
-        complain(f"{c.name}: never healthy")
 
 
 def ask(run, path):
@@ -429,6 +438,8 @@ def look_at_end(run):
     for c in run.containers:
         if c.service["image"] == "retort" and c.code != 0:
             complain(f"{c.name}: exit code {c.code}")
+        if "test" in c.service.get("healthcheck", {}) and not c.looked_at:
+            complain(f"{c.name}: never healthy: {c.health}")
         if c.restarts:
             complain(f"{c.name}: started again {c.restarts} times")
     folder = run.volume("work", "/work", "")
@@ -458,20 +469,18 @@ def go(run):
         prometheus = run.of("prometheus")[0]
         if not looked and prometheus.process is not None and now - asked > PROMETHEUS_EVERY_S:
             asked = now
-            if training(run) and all(c.healthy_at for c in run.containers if c.process and "test" in c.service.get("healthcheck", {})):
+            if training(run):
                 looked = True
-                for c in run.containers:
-                    if c.process is not None:
-                        look_at_container(c)
-                say(f"{sum(c.process is not None for c in run.containers)} containers looked at")
+                look_at_container(prometheus)
                 look_at_prometheus(run)
         time.sleep(0.2)
     if not looked:
-        complain("the run ended before everybody could be looked at")
+        complain("the run ended before Prometheus saw a step")
     leave = time.monotonic() + 30
     while time.monotonic() < leave and any(c.process for c in run.containers if c.service["image"] == "retort"):
         run.turn()
         time.sleep(0.2)
+    say(f"{sum(c.looked_at for c in run.containers)} containers were looked at from outside while they worked")
     say(f"through after {time.monotonic() - begun:.0f} s")
 
 
