@@ -8,6 +8,11 @@
 #define LINE      ((size_t)64)
 #define HUGE_PAGE ((size_t)2 << 20)
 
+void rt_heap_trim(void)
+{
+    (void)malloc_trim(0);
+}
+
 void rt_heap_return_large(void)
 {
     (void)mallopt(M_MMAP_THRESHOLD, 128 << 10); /* a fixed one is no longer adjusted */

@@ -14,6 +14,9 @@
  * processes that move tensors: fetching zeroed pages costs them half their speed. */
 void rt_heap_return_large(void);
 
+/* What was freed goes back to the system, also from between what is in use. Takes some milliseconds. */
+void rt_heap_trim(void);
+
 /* n_bytes that start at a line of the cache, not cleared; NULL without memory; free() frees them.
  * Large ones ask for huge pages: touching a page for the first time costs a fault, and reading columns
  * of a cache that spans thousands of small pages costs a look into the page table each. */
