@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.request
 
-from webdriver import ENTER, SHIFT, TAB, Browser
+from webdriver import ENTER, SHIFT, TAB, Browser, patience
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -92,7 +92,7 @@ def expected_numbers(s):
 def numbers_are_those_of_stats(page, url):
     """The student stands still, so the page and /api/stats have to come to the same numbers."""
     wrong = {}
-    for _ in range(40):
+    for _ in range(int(40 * patience())):
         expected = expected_numbers(ask_json(f"{url}/api/stats"))
         shown = {selector: text_of(page, selector) for selector in expected}
         wrong = {k: (shown[k], expected[k]) for k in expected if shown[k] != expected[k]}
@@ -107,7 +107,7 @@ def numbers_are_those_of_stats(page, url):
 
 def nothing_is_missing(page, url):
     """All of the history is drawn, not only what came since the page was opened."""
-    for _ in range(40):
+    for _ in range(int(40 * patience())):
         there = len(ask_json(f"{url}/api/history")["points"])
         drawn = int(page.run("return document.getElementById('curve-tokens').dataset.points"))
         events = page.run("return document.querySelectorAll('#events li').length")
