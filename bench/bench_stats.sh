@@ -2,13 +2,13 @@
 # What being watched costs: training with stats over HTTP, one reader of /api/stream and one /metrics a second, against
 # the same with `net.http: off`. Runs of both kinds take turns, so that a change of the machine falls on both.
 #
-#     bench/bench_stats.sh [PAIRS=5] [STEPS=200]
+#     bench/bench_stats.sh [PAIRS=5] [STEPS=40]
 #
 # One line of JSON: seconds of training of each run, and by how much the watched ones took longer, as the median over pairs.
 set -euo pipefail
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 retort=${RT_BUILD_DIR:-$source_dir/build/release}/retort
-pairs=${1:-5} steps=${2:-200}
+pairs=${1:-5} steps=${2:-40}
 folder=$(mktemp -d "${TMPDIR:-/tmp}/retort-bench.XXXXXX")
 run=
 trap '[ -z "$run" ] || kill -TERM "$run" 2> /dev/null || true; wait; rm -rf "$folder"' EXIT

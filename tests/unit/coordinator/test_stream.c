@@ -12,8 +12,9 @@
 #include "common/base/clock.h"
 #include "common/http_server/http_daemon.h"
 
-#define PATIENCE_S    1
-#define PICTURE_BYTES ((size_t)8 << 20) /* more than systems hold for a connection */
+#define PATIENCE_S 1
+#define PICTURE_BYTES \
+    ((size_t)1 << 20) /* more than a stream may have in the system, less than others may */
 
 static pictures *seen;
 static streams *all;
