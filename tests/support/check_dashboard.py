@@ -121,7 +121,8 @@ def curves_are_drawn(page, url):
     nothing_is_missing(page, url)
     history = ask_json(f"{url}/api/history")
     for curve in ("loss", "tokens", "backlog", "labels"):
-        drawn = page.run("""
+        page.run("document.getElementById(`curve-${arguments[0]}`).scrollIntoView()", curve)
+        drawn = page.wait(10, """
             const canvas = document.querySelector(`#curve-${arguments[0]} canvas`);
             const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
             return data.some((byte) => byte !== 0) && canvas.getAttribute('aria-label')""", curve)

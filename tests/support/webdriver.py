@@ -59,7 +59,8 @@ class Browser:
             options = {"args": ARGUMENTS + [f"--user-data-dir={self.profile}"], "binary": shutil.which("chromium")}
             always = {"browserName": "chrome", "goog:chromeOptions": options,
                       "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
-            self.session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": always}})["sessionId"]
+            self.session = self._start({"capabilities": {"alwaysMatch": always}})
+            self._do("/timeouts", {"script": int(20000 * patience()), "pageLoad": int(30000 * patience())})
         except BaseException:
             self.__exit__()
             raise
@@ -89,6 +90,17 @@ class Browser:
                     os.kill(int(entry.name), signal.SIGKILL)
             except OSError:
                 pass  # it ended by itself
+
+    def _start(self, wanted, tries=3):
+        """The driver gives a browser a minute to start, which a crowded machine may not have."""
+        try:
+            return self._ask("POST", "/session", wanted)["sessionId"]
+        except WebDriverError as error:
+            if "session not created" not in str(error) or tries == 1:
+                raise
+        self._end_orphans()
+        shutil.rmtree(self.profile, ignore_errors=True)
+        return self._start(wanted, tries - 1)
 
     def _port(self):
         for line in self.driver.stdout:

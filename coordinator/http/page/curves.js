@@ -5,6 +5,7 @@ import { curves, describe, newest, tableOf } from './curves_model.js';
 import { unknown } from './format.js';
 
 const { Chart } = window;
+const dotsMax = 25;
 
 /* Colours are named in style.css and differ between light and dark: the browser says what they are now. */
 function paletteOf() {
@@ -31,7 +32,7 @@ function datasetOf(series, palette) {
         backgroundColor: colour,
         borderWidth: series.faint ? 1 : 2,
         borderDash: series.dash ?? [],
-        pointRadius: series.dots || series.data.length === 1 ? 3 : 0,
+        pointRadius: (series.dots && series.data.length <= dotsMax) || series.data.length === 1 ? 3 : 0,
         pointHitRadius: series.faint ? 0 : 8,
         clip: 5, // a dot at the edge stays whole
         faint: series.faint,
@@ -89,6 +90,8 @@ class Panel {
     #table = h('table', { class: 'figures' });
     #details;
     #series = [];
+    #palette = null;
+    #seen = false; // it is on the screen: what nobody sees is not drawn
 
     constructor(curve) {
         this.#curve = curve;
@@ -144,18 +147,26 @@ class Panel {
                 ),
             (node, s) => setText(node.lastChild, `${s.name} ${newest(curve, [s])}`),
         );
-        if (!this.node.hidden && some) this.#draw(series, palette);
+        this.#palette = palette;
+        this.#draw();
         this.#fillTable();
     }
 
     repaint(palette) {
         this.#chart?.destroy();
         this.#chart = null;
-        if (this.#series.some((s) => s.data.length > 0) && !this.node.hidden)
-            this.#draw(this.#series, palette);
+        this.#palette = palette;
+        this.#draw();
     }
 
-    #draw(series, palette) {
+    see(seen) {
+        this.#seen = seen;
+        this.#draw();
+    }
+
+    #draw() {
+        const [series, palette] = [this.#series, this.#palette];
+        if (!this.#seen || this.node.hidden || series.every((s) => s.data.length === 0)) return;
         const datasets = series.map((s) => datasetOf(s, palette));
         if (this.#chart === null)
             this.#chart = new Chart(this.#canvas, {
@@ -204,6 +215,11 @@ export class Curves {
 
     constructor() {
         byId('curves').append(...this.#panels.map((p) => p.node));
+        const panelOf = new Map(this.#panels.map((p) => [p.node, p]));
+        const watch = new IntersectionObserver((entries) => {
+            for (const entry of entries) panelOf.get(entry.target).see(entry.isIntersecting);
+        });
+        for (const panel of this.#panels) watch.observe(panel.node);
     }
 
     show(picture) {

@@ -12,6 +12,12 @@ function toneOf(stats, role, active, done, starving) {
     return starving === role ? 'waits' : 'works';
 }
 
+/* What stands under the number of living processes; `works` is what they do when all is well. */
+function noteOf(tone, works) {
+    if (tone === 'waits') return works.includes('computing') ? `wait, ${works}` : 'wait';
+    return { idle: 'not in this run', bad: 'none is alive', done: 'done' }[tone] ?? works;
+}
+
 /** {places: [{id, title, value, note, tone}], ways: [{from, to, text, live}]} */
 export function flowOf(picture) {
     const s = picture.stats;
@@ -38,16 +44,7 @@ export function flowOf(picture) {
             id: 'teachers',
             title: 'Teachers',
             value: count(alive(s, 'teacher')),
-            note:
-                teachers === 'waits'
-                    ? 'nothing to take'
-                    : teachers === 'bad'
-                      ? 'none is alive'
-                      : labelling
-                        ? 'labelling'
-                        : s.labels.active
-                          ? 'done'
-                          : 'not in this run',
+            note: noteOf(teachers, 'labelling'),
             tone: teachers,
         },
         {
@@ -77,21 +74,14 @@ export function flowOf(picture) {
             id: 'students',
             title: 'Students',
             value: count(alive(s, 'student')),
-            note:
-                students === 'waits'
-                    ? 'nothing to take'
-                    : students === 'bad'
-                      ? 'none is alive'
-                      : share === null || share === undefined
-                        ? 'not started'
-                        : `${percent(share)} computing`,
+            note: noteOf(students, Number.isFinite(share) ? `${percent(share)} computing` : 'not started'),
             tone: students,
         },
         {
             id: 'server',
             title: 'Parameter server',
             value: `v${count(s.step)}`,
-            note: servers === 'bad' ? 'no shard is alive' : `${plural(alive(s, 'server'), 'shard')} alive`,
+            note: noteOf(servers, `${plural(alive(s, 'server'), 'shard')} alive`),
             tone: servers,
         },
         {
@@ -146,8 +136,8 @@ export function flowOf(picture) {
             live: training && ready,
         },
     ];
-    const waiting = new Set(places.filter((p) => p.tone === 'waits').map((p) => p.id));
-    for (const way of ways) way.starved = waiting.has(way.to);
+    const starved = new Set(places.filter((p) => p.tone === 'waits').map((p) => p.id));
+    for (const way of ways) way.starved = starved.has(way.to);
     return { places, ways };
 }
 

@@ -4,8 +4,6 @@ const pointsMax = 4096;
 const eventsMax = 512;
 const overlap = 16; // points asked for again: an evaluation may come a little after points with greater numbers
 const windowS = 10; // over which rates of counters are taken
-const starvingWindowS = 4;
-const starvingShare = 0.5; // of the time in which a role had nothing to do
 
 const sum = (list) => list.reduce((a, b) => a + b, 0);
 
@@ -32,7 +30,7 @@ export class Picture {
     events = [];
     missing = { points: 0, events: 0 }; // numbers after which all is to be asked for; null: nothing is missing
     rows = { labelled: [], rejected: [] };
-    #marks = []; // of the last seconds: {s, teacherRows, microBatches, step, studentStarved, teacherStarved}
+    #marks = []; // of the last seconds: {s, teacherRows, microBatches, step}
 
     takeStats(stats, nowMs) {
         if (this.stats !== null && this.stats.pid !== stats.pid) {
@@ -46,8 +44,6 @@ export class Picture {
             teacherRows: counted(stats, 'teacher', 'labelled', 'rejected'),
             microBatches: counted(stats, 'student', 'micro_batches'),
             step: stats.step,
-            studentStarved: stats.starved?.student_s ?? 0,
-            teacherStarved: stats.starved?.teacher_s ?? 0,
         });
         while (this.#marks[0].s < stats.uptime_s - windowS && this.#marks.length > 2) this.#marks.shift();
     }
@@ -88,21 +84,13 @@ export class Picture {
 
     /** Per second over the last seconds, null when not known: teacherRows, microBatches, step. */
     rate(name) {
-        return this.#growth(name, this.#marks[0]);
-    }
-
-    /** 'student', 'teacher' or '': who had nothing to do for most of the last seconds. */
-    starving() {
-        const last = this.#marks.at(-1);
-        const from = last && this.#marks.find((m) => m.s >= last.s - starvingWindowS);
-        for (const role of ['student', 'teacher'])
-            if ((this.#growth(`${role}Starved`, from) ?? 0) > starvingShare) return role;
-        return '';
-    }
-
-    #growth(name, from) {
-        const last = this.#marks.at(-1);
+        const [from, last] = [this.#marks[0], this.#marks.at(-1)];
         if (!from || last.s - from.s < 0.5 || last[name] < from[name]) return null;
         return (last[name] - from[name]) / (last.s - from.s);
+    }
+
+    /** 'student', 'teacher' or '': who waits now, as the coordinator's sentence begins. */
+    starving() {
+        return /student|teacher/i.exec(this.stats.starved?.now ?? '')?.[0].toLowerCase() ?? '';
     }
 }
