@@ -125,7 +125,7 @@ class Run:
         self.start(name, RETORT, args[0], "--config", "retort.yaml", *args[1:])
 
     def start_coordinator(self):
-        """Seconds until it answers."""
+        """Seconds until it answers, and of its processor's time."""
         begin = time.monotonic()
         where = os.path.join(self.folder, "run", "coordinator.json")
         if os.path.exists(where):
@@ -135,7 +135,7 @@ class Run:
             self.check("coordinator")
             self.sample_memory()
             time.sleep(0.02)
-        return time.monotonic() - begin
+        return round(time.monotonic() - begin, 2), round(cpu_of(self.processes["coordinator"].pid) or 0, 2)
 
     def check(self, name):
         code = self.processes[name].poll()
@@ -180,11 +180,11 @@ class Run:
         self.cpu_before["coordinator"] = self.cpu["coordinator"]
         self.processes["coordinator"].kill()
         self.processes["coordinator"].wait()
-        ready = self.start_coordinator()
+        ready, cpu = self.start_coordinator()
         while (self.see() or 0) <= before:
             self.check("coordinator")
             time.sleep(0.05)
-        return {"at_rows": before, "ready_s": round(ready, 2), "first_row_s": round(time.monotonic() - begin, 2),
+        return {"at_rows": before, "ready_s": ready, "cpu_s": cpu, "first_row_s": round(time.monotonic() - begin, 2),
                 "from": begin, "to": time.monotonic()}
 
     def start_all(self):
@@ -200,7 +200,8 @@ class Run:
 
     def go(self, kill_at):
         """The whole run: figures as a dictionary."""
-        figures = {"rows": self.rows, "startup_s": round(self.start_all(), 2)}
+        ready, cpu = self.start_all()
+        figures = {"rows": self.rows, "startup_s": ready, "startup_cpu_s": cpu}
         begin = time.monotonic()
         redis_peak, next_redis = 0, 0
         while self.processes["coordinator"].poll() is None:
@@ -247,15 +248,16 @@ class Run:
         begin = time.monotonic()
         process = subprocess.Popen([RETORT, "audit", "--config", "retort.yaml", "--json"], cwd=self.folder,
                                    stdout=subprocess.PIPE)
-        peak = {"peak": 0}
+        peak, cpu = {"peak": 0}, 0
         self.processes["audit"] = process
         while process.poll() is None:
             now = memory_of(process.pid)
             peak = now if now is not None and now["peak"] >= peak["peak"] else peak
+            cpu = max(cpu, cpu_of(process.pid) or 0)
             time.sleep(0.02)
         result = json.loads(process.stdout.read())
         keep = ("closes", "rows", "examples", "labelled", "rejected", "pending", "dataset_sha256")
-        return {"seconds": round(time.monotonic() - begin, 1), "peak": peak["peak"], **{key: result[key] for key in keep}}
+        return {"seconds": round(time.monotonic() - begin, 1), "cpu_s": round(cpu, 1), "peak": peak["peak"], **{key: result[key] for key in keep}}
 
     def close(self):
         for process in reversed(list(self.processes.values())):
@@ -297,7 +299,9 @@ def table(figures):
         lines.append(f"  {name:<14}  {m['rss'] / mib:>14.1f}  {m['peak'] / mib:>10.1f}  {m['anon'] / mib:>10.1f}")
     lines.append(f"  {'audit':<14}  {'':>14}  {figures['audit']['peak'] / mib:>10.1f}   in {figures['audit']['seconds']} s")
     lines.append(f"\n  coordinator: {figures['bytes_per_example']} bytes an example above {figures['base_peak'] / mib:.1f} MiB; ready after "
-                 f"{figures['startup_s']} s" + (f", after the kill {figures['restart']['ready_s']} s" if "restart" in figures else ""))
+                 f"{figures['startup_s']} s ({figures['startup_cpu_s']} s of processor time)"
+                 + (f", after the kill {figures['restart']['ready_s']} s ({figures['restart']['cpu_s']} s)"
+                    if "restart" in figures else ""))
     return "\n".join(lines)
 
 
