@@ -406,26 +406,44 @@ def look_at_container(c):
             complain(f"{c.name}: not {what}")
 
 
-def ask(run, path):
+# Runs within the namespaces, where Prometheus can be reached: paths as JSON in, answers as JSON out.
+ASK = """
+import json, sys, urllib.error, urllib.request
+urllib.request.install_opener(urllib.request.build_opener(urllib.request.ProxyHandler({})))
+def ask(path):
+    try:
+        with urllib.request.urlopen(sys.argv[1] + path, timeout=10) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as e:
+        return json.load(e)
+    except (OSError, ValueError) as e:
+        return {"status": "none", "error": str(e)}
+json.dump([ask(path) for path in json.load(sys.stdin)], sys.stdout)
+"""
+
+
+def ask(run, *paths):
     address = next(iter(run.of("prometheus")[0].addresses.values()))
-    done = sh("ip", "netns", "exec", run.net.hub, "curl", "-sS", "--max-time", "10", f"http://{address}:9090{path}", check=False)
-    return json.loads(done.stdout or "{}")
+    done = sh("ip", "netns", "exec", run.net.hub, sys.executable, "-c", ASK, f"http://{address}:9090",
+              check=False, input=json.dumps(paths))
+    return json.loads(done.stdout) if done.returncode == 0 else [{"status": "none", "error": done.stderr}] * len(paths)
 
 
 def look_at_prometheus(run):
     """The coordinator is scraped, all rules are loaded, and each expression of the dashboard is answered."""
-    targets = ask(run, "/api/v1/targets").get("data", {}).get("activeTargets", [])
-    if [t["health"] for t in targets] != ["up"]:
-        complain(f"Prometheus: targets {[(t['scrapeUrl'], t['health'], t['lastError']) for t in targets]}")
-    rules = [r["name"] for g in ask(run, "/api/v1/rules").get("data", {}).get("groups", []) for r in g["rules"]]
     alerts = monitoring.read_alerts(os.path.join(run.folder, "prometheus", "alerts.yaml"))
-    if sorted(rules) != sorted(a["name"] for a in alerts):
-        complain(f"Prometheus: {len(rules)} rules of {len(alerts)}")
     board = monitoring.read_dashboard(os.path.join(run.folder, "grafana", "dashboards", "retort.json"))
     expressions, empty = monitoring.expressions_of(board), []
-    for where, expr in expressions:
-        plain = expr.replace("$__rate_interval", "1m").replace("$instance", ".*")
-        answer = ask(run, "/api/v1/query?" + urllib.parse.urlencode({"query": plain}))
+    plain = [expr.replace("$__rate_interval", "1m").replace("$instance", ".*") for _, expr in expressions]
+    targets, groups, *answers = ask(run, "/api/v1/targets", "/api/v1/rules",
+                                    *("/api/v1/query?" + urllib.parse.urlencode({"query": q}) for q in plain))
+    targets = targets.get("data", {}).get("activeTargets", [])
+    if [t["health"] for t in targets] != ["up"]:
+        complain(f"Prometheus: targets {[(t['scrapeUrl'], t['health'], t['lastError']) for t in targets]}")
+    rules = [r["name"] for g in groups.get("data", {}).get("groups", []) for r in g["rules"]]
+    if sorted(rules) != sorted(a["name"] for a in alerts):
+        complain(f"Prometheus: {len(rules)} rules of {len(alerts)}")
+    for (where, _), answer in zip(expressions, answers):
         if answer.get("status") != "success":
             complain(f"Prometheus: {where}: {answer.get('error', 'no answer')}")
         elif not answer["data"]["result"]:
@@ -454,7 +472,7 @@ def look_at_end(run):
 
 def training(run):
     """Steps are applied, as Prometheus knows it: the right moment to look at everybody."""
-    result = ask(run, "/api/v1/query?query=retort_version").get("data", {}).get("result", [])
+    result = ask(run, "/api/v1/query?query=retort_version")[0].get("data", {}).get("result", [])
     return bool(result) and float(result[0]["value"][1]) > 0
 
 
