@@ -134,7 +134,9 @@ metric_at_least() { local v; v=$(metric "$1" "${@:3}"); [ -n "$v" ] && [ "$v" -g
   start_coordinator --set "queue.url=unix:$folder/redis.sock" --set "net.http=0.0.0.0:$port" --set net.http_key_file=http.keys
   url="http://127.0.0.1:$port"
   [ "$(curl -so /dev/null -w '%{http_code}' "$url/healthz")" = 200 ]
-  for path in / /api/stats /metrics /nothing; do
+  # The page itself holds nothing of the run; it asks for the key.
+  [ "$(curl -so /dev/null -w '%{http_code}' "$url/")" = 200 ]
+  for path in /api/stats /api/history /api/events /api/rows /api/stream /metrics /nothing; do
     [ "$(curl -so /dev/null -w '%{http_code}' "$url$path")" = 401 ]
     [ "$(curl -so /dev/null -w '%{http_code}' -H 'Authorization: Bearer guess' "$url$path")" = 401 ]
   done

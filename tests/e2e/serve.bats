@@ -16,6 +16,24 @@ start_serve() { # start_serve ARGS...: $base is its address
   base=$(cat address)
 }
 
+# The same model without its end-of-text: an answer is as long as it may be, however fast the machine.
+endless_model() {
+  mkdir endless && cp -r "$MODEL" endless/teacher
+  python3 - endless/teacher <<'PY'
+import json, sys
+folder = sys.argv[1]
+eos = json.load(open(f"{folder}/config.json"))["eos_token_id"]
+with open(f"{folder}/model.safetensors", "r+b") as f:
+    n = int.from_bytes(f.read(8), "little")
+    tensor = json.loads(f.read(n))["model.embed_tokens.weight"]
+    begin, end = tensor["data_offsets"]
+    row = (end - begin) // tensor["shape"][0]
+    f.seek(8 + n + begin + eos * row)
+    f.write(bytes(row))
+PY
+  MODEL=endless/teacher
+}
+
 stop_serve() {
   [ -n "${serve_pid:-}" ] || return 0
   kill -TERM "$serve_pid" 2>/dev/null || true
@@ -163,6 +181,7 @@ PY
 }
 
 @test "a full line gets 429 with retry-after, and clients that leave make room" {
+  endless_model
   start_serve --slots 1 --queue-max 1
   slow=$(body ',"n":128,"temperature":2,"max_tokens":200')
   curl -sS "$base/v1/chat/completions" -d "$slow" -o /dev/null & first=$!
@@ -179,6 +198,7 @@ PY
 }
 
 @test "a stream whose client leaves makes room too" {
+  endless_model
   start_serve --slots 1
   curl -sSN "$base/v1/chat/completions" -d "$(body ',"n":128,"temperature":2,"stream":true')" > part.txt & first=$!
   wait_until 10 test -s part.txt
@@ -196,6 +216,7 @@ PY
 }
 
 @test "SIGTERM finishes what runs, refuses what is new, and ends with 0" {
+  endless_model
   start_serve --slots 1
   curl -sS "$base/v1/chat/completions" -d "$(body ',"n":100,"temperature":2')" -o last.json & first=$!
   wait_until 10 eval '[ "$(metric slots_used)" = 1 ]'
