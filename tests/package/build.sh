@@ -2,7 +2,8 @@
 # The Debian package of Retort: built for any processor of the last years, not for this one alone.
 #
 #     build.sh            build/package/retort_VERSION_ARCH.deb
-#     build.sh --check    and try it on a clean system made for it: installed with its dependencies, and used
+#     build.sh --check    and try it on a clean system made for it: installed with its dependencies, and used;
+#                         RETORT_MIRROR is where debootstrap finds Debian
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -22,24 +23,20 @@ build() {
   echo "$deb: $(($(stat -c %s "$deb") / 1024)) KiB, for ${march:-any $(uname -m)}"
 }
 
-# A system of nothing but Debian's base, from where this machine has its own packages.
+# A system of nothing but Debian's base, with what this machine says of getting packages.
 clean_system() { # clean_system FOLDER
-  local suite mirror
+  local suite mirror=${RETORT_MIRROR:-http://deb.debian.org/debian}
   suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-  mirror=$(awk '/^deb / {for (i = 2; i <= NF; i++) if ($i ~ /^https?:/) {print $i; exit}} /^URIs:/ {print $2; exit}' \
-    /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -n 1)
-  [ -n "$mirror" ] || { echo "no mirror in this machine's apt sources" >&2; exit 4; }
   debootstrap --variant=minbase "$suite" "$1" "$mirror" > "$1.log" 2>&1 || { tail -n 20 "$1.log"; exit 4; }
-  rm -f "$1.log"
-  cp -a /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/apt/trusted.gpg.d "$1/etc/apt/" 2>/dev/null || true
-  cp /etc/resolv.conf /etc/hosts "$1/etc/" 2>/dev/null || true
+  echo "deb $mirror $suite main" > "$1/etc/apt/sources.list"
+  grep -l Acquire /etc/apt/apt.conf.d/* | xargs -r cp -t "$1/etc/apt/apt.conf.d/"
+  cp /etc/resolv.conf /etc/hosts "$1/etc/"
   printf '#!/bin/sh\nexit 101\n' > "$1/usr/sbin/policy-rc.d" # no service is started in there
   chmod 755 "$1/usr/sbin/policy-rc.d"
 }
 
 check() {
   [ "$(id -u)" -eq 0 ] || { echo "--check makes a system of its own, which needs root" >&2; exit 4; }
-  command -v debootstrap >/dev/null || { echo "--check needs debootstrap: apt-get install debootstrap" >&2; exit 4; }
   local root
   root=$(mktemp -d "${TMPDIR:-/var/tmp}/retort-package.XXXXXX")
   # shellcheck disable=SC2064

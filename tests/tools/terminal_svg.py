@@ -79,7 +79,7 @@ def main():
         parts += [draw(*run, row) for run in found]
     width, height = n_columns * CELL + 2 * MARGIN, len(lines) * LINE + 2 * MARGIN
     print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
-          f'width="{width:.0f}" height="{height:.0f}" font-size="14" xml:space="preserve" '
+          f'width="{width:.0f}" height="{height:.0f}" font-size="14" style="white-space: pre" '
           'font-family="ui-monospace, \'DejaVu Sans Mono\', Menlo, Consolas, monospace">')
     print(f'<rect width="{width:.0f}" height="{height:.0f}" rx="6" fill="#1b1e24"/>')
     print("\n".join(part for part in parts if part))
