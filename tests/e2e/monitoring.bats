@@ -79,6 +79,7 @@ check() { # check ARGS...: all files, of which ARGS may replace some
   # One that is stopped is not well; when it goes on, it is.
   pid=$(pid_of server-0)
   kill -STOP "$pid"
+  wait_until 5 eval '! "$RETORT" probe --pid "$pid" 2> /dev/null'
   run "$RETORT" probe --pid "$pid"
   [ "$status" -ne 0 ]
   [[ "$output" == *"state T"* ]]

@@ -97,7 +97,6 @@ STEPS
 wait live
 run kill -9 $pid
 wait no answer for
-wait no coordinator answers at
 wait live
 type q
 STEPS

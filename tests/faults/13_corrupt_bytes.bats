@@ -11,6 +11,8 @@ ports() {
 
 metric() { "$RETORT" stats --config retort.yaml --metrics 2>/dev/null | sed -nE "s/^retort_$1 ([0-9.e+]+)\$/\1/p"; }
 
+garbage_counted() { local n; n=$(metric connections_failed_total); [ "${n:-0}" != 0 ]; }
+
 # bats test_tags=ci
 @test "13: random bytes on every listening port while the run goes on" {
   begin student.after_read:delay=60:1:0 "${CLUSTER[@]}"
@@ -19,10 +21,9 @@ metric() { "$RETORT" stats --config retort.yaml --metrics 2>/dev/null | sed -nE 
   [ "${#all[@]}" -ge 4 ]
   n=$(python3 "$FAULTS/garbage.py" "${FAULTS_SEED:-$RANDOM}" 5 "${all[@]}")
   [ "$n" -gt 100 ]
-  dropped=$(metric connections_failed_total)
+  wait_until 20 garbage_counted # the statistics' own connections are taken by garbage for a while
   note_strike garbage
   finish
-  [ "${dropped%.*}" -gt 0 ]
   judge_same 13 "random bytes on every port" --strikes 2
 }
 
