@@ -7,6 +7,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
+/* Lines are drawn through finite numbers. A text cannot hold this quote. */
+static void check_paths(const char *page)
+{
+    static const char start[] = " d=\"";
+    while ((page = strstr(page, start)) != NULL) {
+        page += strlen(start);
+        page += strspn(page, "MHVZhv0123456789.- ");
+        if (*page != '"') abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     rt_buf page = {0};
@@ -17,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         /* Tags that the page has none of: only a text could bring them. */
         if (strstr(page.data, "<script") != NULL || strstr(page.data, "<x") != NULL) abort();
         if (strstr(page.data, "</html>") == NULL) abort();
-        if (strstr(page.data, "\"M-nan") != NULL || strstr(page.data, " inf ") != NULL) abort();
+        check_paths(page.data);
     }
     rt_buf_free(&page);
     json_decref(data);
