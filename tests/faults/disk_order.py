@@ -5,7 +5,8 @@ The power may go at any moment, and the disk then has what was synced before. So
 
 1. a file is renamed into its place only when all of it is synced;
 2. a checkpoint is renamed into its place only when its files, their names and its manifest are synced;
-3. an older checkpoint is removed only when the name of the newer one is synced;
+3. an older checkpoint is removed, and best.json put into its place, only when the names of all checkpoints
+   are synced;
 4. records are acknowledged in Redis only when labels.jsonl and rejected.jsonl are synced, names too;
 5. micro-batches are published only when plan.jsonl and the tokenizer are synced, names too;
 6. at the end nothing that is durable is left unsynced.
@@ -63,15 +64,19 @@ class Disk:
             for path in sorted(self.dirty | self.unnamed):
                 if path.startswith(start + "/"):
                     self.demand(path, f"{end} is committed")
+        elif end.endswith("/checkpoints/best.json"):
+            self.demand_checkpoints(f"{end} is put into its place")
         self.move(start, end)
 
+    def demand_checkpoints(self, when):
+        for path in sorted(self.unnamed):
+            if re.search(r"/checkpoints/step-\d+$", path):
+                self.find(f"{when}: the name of {path} is not synced")
+
     def remove(self, path):
-        gone = re.search(r"(.*/checkpoints)/step-(\d+)/[^/]*$", path)
-        if gone:
+        if re.search(r"/checkpoints/step-\d+/[^/]*$", path):
             self.seen["removals"] += 1
-            for other in self.unnamed:
-                if os.path.dirname(other) == gone.group(1) and re.search(r"step-\d+$", other):
-                    self.find(f"{path} is removed while the name of {other} is not synced")
+            self.demand_checkpoints(f"{path} is removed")
         self.dirty.discard(path)
         self.unnamed.discard(path)
 
