@@ -96,14 +96,19 @@ finish_well() { # finish_well MODE BOUND
   finish_well ssp 3
 }
 
+guest_is_in() { "$RETORT" stats --config retort.yaml --json 2>/dev/null | tr -d ' \n' | grep -q '"name":"guest"'; }
+
 @test "async: a student joins in the middle, and another leaves" {
   start_run --set train.mode=async --set train.staleness_max=3 --set launch.students=1
   wait_until 60 at_least step 5
-  local where; where=$(json run/coordinator.json endpoint)
+  local where host; where=$(json run/coordinator.json endpoint) host=$(pid_of student-0)
+  kill -STOP "$host" # the run is short, and the guest is to come in time
   "$RETORT" student --config run/config.yaml --set net.coordinator="$where" --name guest > guest.log 2>&1 3>&- &
   local guest=$!
+  wait_until 60 guest_is_in
+  kill -CONT "$host"
   wait_until 60 at_least step 25
-  kill -TERM "$guest"
+  kill -TERM "$guest" 2> /dev/null || true # on a fast machine the run is over, and so is the guest
   wait "$guest" || { cat guest.log >&2; false; }
   finish_well async 3
 }
