@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,6 +191,16 @@ static bool read_until(int fd, rt_buf *text, const char *part)
     return true;
 }
 
+/* As the coordinator's loop does: a stream that has just sent may not be asleep yet. */
+static void wake_until_told(http_server *h, int fd)
+{
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    for (int i = 0; i < 50; i++) {
+        http_server_wake(h);
+        if (poll(&one, 1, 100) == 1) return;
+    }
+}
+
 static int open_stream(const http_server *h, const char *from)
 {
     static const char request[] = "GET /api/stream HTTP/1.1\r\nHost: x\r\n\r\n";
@@ -209,13 +220,13 @@ Test(http_server, a_stream_is_sent_what_is_new_and_ends_with_the_server)
     cr_expect(read_until(fd, &text, "event: stats\ndata: {\"first\":1}\n\n"));
     pictures_event(seen, EVENT_MEMBER, "student-0", "joined");
     history_add(pictures_history(seen), &p);
-    http_server_wake(h);
+    wake_until_told(h, fd);
     cr_expect(read_until(fd, &text, "joined"), "%s", text.data);
     cr_expect_not_null(strstr(text.data, "event: point\ndata: {\"seq\":1,"), "%s", text.data);
     cr_expect_null(strstr(text.data, "before"), "a stream begins with what happens from now on");
     put(PICTURE_STATS, "{\"too soon\":1}\n"); /* once a second, not more often */
     pictures_event(seen, EVENT_MEMBER, "student-1", "left");
-    http_server_wake(h);
+    wake_until_told(h, fd);
     cr_expect(read_until(fd, &text, "left"));
     cr_expect_null(strstr(text.data, "too soon"), "%s", text.data);
     cr_expect_eq(http_server_n_streams(h), 1);
