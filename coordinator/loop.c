@@ -98,8 +98,14 @@ static rt_status open_net(coordinator *co, rt_error *err)
     st = net_server_open(&identity, bind, &lock, &co->net, err);
     if (st != RT_OK) return rt_wrap(err, st, "net.coordinator_bind");
     if (strcmp(n->http, "off") == 0) return RT_OK;
-    return http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, n->http_key_file,
-                            co->pictures, &co->http, err);
+    /* A predecessor that was killed a moment ago may still hold the port. */
+    for (int tries = 0; tries < 50; tries++) {
+        st = http_server_open(n->http[0] == '\0' ? "127.0.0.1:0" : n->http, n->http_key_file,
+                              co->pictures, &co->http, err);
+        if (st != RT_EXISTS) break;
+        rt_sleep_ms(100);
+    }
+    return st;
 }
 
 /* The figures of an earlier end are not those of this start. */
