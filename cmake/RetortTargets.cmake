@@ -14,7 +14,18 @@ target_compile_options(rt_settings INTERFACE
   $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes
     -Wmissing-prototypes -Wvla -Wformat=2 -Wundef -Wno-missing-field-initializers>
   $<$<BOOL:${RT_WERROR}>:-Werror>)
+# Hundreds of test programs: linked by mold where it is there, compiled without an optimiser. What
+# they test is built as ever.
+find_program(RT_MOLD mold)
+set(RT_TEST_LINK $<$<BOOL:${RT_MOLD}>:-fuse-ld=mold>)
+function(rt_test_program target)
+  set_target_properties(${target} PROPERTIES RT_TEST_PROGRAM ON)
+  target_compile_options(${target} PRIVATE -O0 -g1)
+  target_link_options(${target} PRIVATE ${RT_TEST_LINK})
+endfunction()
+
 if(RT_SANITIZE)
+  target_link_options(rt_settings INTERFACE $<$<C_COMPILER_ID:GNU>:${RT_TEST_LINK}>)
   target_compile_options(rt_settings INTERFACE
     -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(rt_settings INTERFACE -fsanitize=address,undefined)
@@ -45,6 +56,7 @@ function(rt_test path)
   string(REPLACE "/" "_" target "unit_${path}")
   get_filename_component(source "${path}" NAME)
   add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/unit/${path}.c")
+  rt_test_program(${target})
   target_link_libraries(${target} PRIVATE rt_settings ${ARGN} criterion)
   add_test(NAME unit/${path} COMMAND ${target} -j1)
   set_tests_properties(unit/${path} PROPERTIES LABELS unit TIMEOUT 300
