@@ -238,6 +238,7 @@ memory_of() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
   HTTP=127.0.0.1:$http
   wait_until 10 metric_at_least messages_dropped_total 1
   wait_until 10 metric_at_least connections_failed_total 1
+  echo "messages dropped $(metric messages_dropped_total), connections failed $(metric connections_failed_total)"
   step=$(stat_of step)
   if [ "${step%.*}" -lt 200000 ]; then wait_until 30 at_least step $((${step%.*} + 1)); fi
   no grep -q 'starting it again' run.err
