@@ -1,6 +1,7 @@
 /* Clients of two roles ask a server behind a locked door, whose thread looks every one of them up,
  * while the list of keys that may come in is replaced and everybody reads it anew. */
 #include <stdatomic.h>
+#include <stdio.h>
 
 #include "common/base/clock.h"
 #include "common/net/allow_list.h"
