@@ -88,6 +88,7 @@ static rt_status publish_backups(coordinator *co, queue *q, rt_error *err)
     bool gathers = step_control_state(co->steps) == STEP_GATHERING && co->feeder.next > step;
     straggler_see(&co->straggler, step, gathers, co->now_ms);
     if (!gathers || membership_n_alive(co->members, ROLE_STUDENT) < 2) return RT_OK;
+    if (co->n_batches_in_stream > co->config->queue.batches_max) return RT_OK;
     if (!straggler_is_due(&co->straggler, co->now_ms)) return RT_OK;
     if ((st = plan_stage_step(co->plan, step, &info, &n_tokens, err)) != RT_OK) return st;
     p.items = rt_calloc(info.n_micro_batches, sizeof *p.items);
@@ -149,6 +150,15 @@ static void watch(coordinator *co)
     feed_again(co);
 }
 
+/* Of what is published again, the step that is needed now always may: all else waits until what lies
+ * in the stream from before is gone. */
+static bool must_wait(const coordinator *co, uint64_t step)
+{
+    const config *c = co->config;
+    return feeder_is_resend(&co->feeder, step) && step > co->feeder.version &&
+           co->n_batches_in_stream + c->train.micro_batches > c->queue.batches_max;
+}
+
 rt_status feed_batches(coordinator *co, bool *busy, rt_error *err)
 {
     uint64_t step;
@@ -169,6 +179,7 @@ rt_status feed_batches(coordinator *co, bool *busy, rt_error *err)
         bool sent = false;
         if (!feeder_next(&co->feeder, step_control_publish_limit(co->steps), n_planned, &step))
             return RT_OK;
+        if (must_wait(co, step)) return RT_OK;
         if ((st = publish_step(co, q, step, &sent, err)) != RT_OK) return st;
         if (!sent) return RT_OK;
         fault_point("coordinator.published");
