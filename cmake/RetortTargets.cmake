@@ -1,6 +1,6 @@
 # rt_library(NAME SOURCES ... DEPS ...)   a static library `rt_NAME`, alias rt::NAME
 # rt_test(PATH DEPS...)                   a Criterion program tests/unit/PATH.c, test name unit/PATH
-# rt_race_test(PATH DEPS...)              a plain main() program, no Criterion
+# rt_race_test(NAME DEPS...)              tests/race/NAME.c, a plain main() program, with RT_RACE
 # rt_fuzz(NAME DEPS...)                   tests/fuzz/fuzz_NAME.c: libFuzzer with RT_FUZZ, else a
 #                                         program that replays the seed corpus as a test
 
@@ -29,6 +29,10 @@ if(RT_SANITIZE)
   target_compile_options(rt_settings INTERFACE
     -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(rt_settings INTERFACE -fsanitize=address,undefined)
+endif()
+if(RT_RACE)
+  target_compile_options(rt_settings INTERFACE -fsanitize=thread -fno-omit-frame-pointer)
+  target_link_options(rt_settings INTERFACE -fsanitize=thread)
 endif()
 if(RT_FAULTS)
   target_compile_definitions(rt_settings INTERFACE RT_FAULTS)
@@ -71,12 +75,14 @@ function(rt_test_without_bf16 path)
     ENVIRONMENT "DNNL_MAX_CPU_ISA=AVX2;${RT_TEST_ENV}" FAIL_REGULAR_EXPRESSION "${RT_TEST_FAIL}")
 endfunction()
 
-function(rt_race_test path)
-  string(REPLACE "/" "_" target "race_${path}")
-  add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/race/${path}.c")
-  target_link_libraries(${target} PRIVATE rt_settings ${ARGN})
-  add_test(NAME race/${path} COMMAND ${target})
-  set_tests_properties(race/${path} PROPERTIES LABELS race TIMEOUT 300
+function(rt_race_test name)
+  set(target race_${name})
+  add_executable(${target} "${CMAKE_SOURCE_DIR}/tests/race/${name}.c")
+  target_link_libraries(${target} PRIVATE rt_settings rt::temp_folder Threads::Threads ${ARGN})
+  add_dependencies(race_targets ${target})
+  add_test(NAME race/${name} COMMAND ${target})
+  set_tests_properties(race/${name} PROPERTIES LABELS race TIMEOUT 300
+    ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/race/suppressions.txt"
     FAIL_REGULAR_EXPRESSION "${RT_TEST_FAIL}")
 endfunction()
 

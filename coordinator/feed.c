@@ -111,13 +111,15 @@ static rt_status publish_backups(coordinator *co, queue *q, rt_error *err)
 static rt_status look_at_lengths(coordinator *co, queue *q, rt_error *err)
 {
     rt_error why = {0};
+    uint64_t n_dead = 0;
     const queue_names *names = queue_link_names(co->link);
     if (co->now_ms < co->lengths_next_ms) return RT_OK;
     co->lengths_next_ms = co->now_ms + LENGTHS_MS;
     rt_status st = queue_length(q, names->batches, &co->n_batches_measured, &why);
     if (st == RT_OK) co->n_batches_in_stream = co->n_batches_measured;
     if (st == RT_OK) st = queue_length(q, names->labels, &co->n_labels_in_stream, &why);
-    if (st == RT_OK) st = queue_length(q, names->dead, &co->n_dead_in_stream, &why);
+    if (st == RT_OK) st = queue_length(q, names->dead, &n_dead, &why);
+    if (st == RT_OK) st = put_aside_look(co, q, n_dead, &why);
     co->batches_known = st == RT_OK;
     st = queue_link_failed(co->link, st, &why, co->now_ms);
     return st == RT_OK ? RT_OK : rt_fail(err, st, "queue: %s", why.text);

@@ -114,6 +114,7 @@ struct coordinator {
     bool batches_known;           /* the length above was read with the Redis of now */
     uint64_t lengths_next_ms, claim_next_ms;
     uint64_t n_labels_in_stream, n_dead_in_stream;
+    char put_aside[160]; /* the newest of the dead, in words */
 
     run_ending ending;
     uint64_t ending_ms;
@@ -168,6 +169,9 @@ RT_MUST_USE rt_status feed_batches(coordinator *co, bool *busy, rt_error *err);
 RT_MUST_USE rt_status feed_evaluation(coordinator *co, rt_error *err);
 /* The stream may have lost what was put into it. */
 void feed_again(coordinator *co);
+
+/* put_aside.c. Now n_dead entries lie in the stream `dead`: those that are new are named. */
+RT_MUST_USE rt_status put_aside_look(coordinator *co, queue *q, uint64_t n_dead, rt_error *err);
 
 /* checkpoint_stage.c */
 RT_MUST_USE rt_status checkpoint_find(coordinator *co, uint64_t *version, rt_error *err);

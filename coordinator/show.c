@@ -71,8 +71,9 @@ const char *show_problem(const coordinator *co, char *scratch, size_t n_scratch)
         snprintf(
             scratch, n_scratch,
             "%llu entries were put aside in the stream %s (unreadable, or delivered more often "
-            "than queue.deliveries_max)",
-            (unsigned long long)co->n_dead_in_stream, queue_link_names(co->link)->dead);
+            "than queue.deliveries_max), the newest: %s",
+            (unsigned long long)co->n_dead_in_stream, queue_link_names(co->link)->dead,
+            co->put_aside);
         return scratch;
     }
     const char *money = show_money_problem(co, scratch, n_scratch);

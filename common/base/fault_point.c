@@ -93,17 +93,29 @@ static void parse_rule(char *text)
     n_rules++;
 }
 
+/* The next rule of `*rest`, which is cut behind it; NULL: there is none. */
+static char *next_rule(char **rest)
+{
+    char *text = *rest, *end = text;
+    bool inside = false;
+    if (*text == '\0') return NULL;
+    for (; *end != '\0' && (inside || *end != ','); end++)
+        if (*end == '(' || *end == ')') inside = *end == '(';
+    *rest = *end == ',' ? end + 1 : end;
+    *end = '\0';
+    return text;
+}
+
 static void read_rules(void)
 {
-    char text[4096], *rest = NULL;
+    char text[4096], *rest = text, *one;
     const char *given = getenv("RETORT_FAULTS"), *where = getenv("RETORT_FAULTS_DIR");
     if (given == NULL || given[0] == '\0') return;
     if (strlen(given) >= sizeof text) refuse(given, "too long");
     if (where == NULL || strlen(where) >= sizeof folder) refuse(given, "needs RETORT_FAULTS_DIR");
     snprintf(folder, sizeof folder, "%s", where);
     snprintf(text, sizeof text, "%s", given);
-    for (char *one = strtok_r(text, ",", &rest); one != NULL; one = strtok_r(NULL, ",", &rest))
-        parse_rule(one);
+    while ((one = next_rule(&rest)) != NULL) parse_rule(one);
 }
 
 /* Leave the file POINT.K; false when K was another's or the folder is gone. */

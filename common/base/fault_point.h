@@ -20,7 +20,7 @@
  *     torn=BYTES     of a write: so many bytes of it, then SIGKILL
  *
  * The point of a write is write(TEXT) for every file whose path holds TEXT; that of work on a text is
- * POINT(TEXT) for every text that holds TEXT, such as teacher.renders(poison).
+ * POINT(TEXT) for every text that holds TEXT, such as teacher.renders(poison). A comma inside the brackets belongs to TEXT.
  */
 #ifndef RT_BASE_FAULT_POINT_H
 #define RT_BASE_FAULT_POINT_H

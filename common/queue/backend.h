@@ -24,6 +24,8 @@ typedef struct queue_backend {
     rt_status (*ack)(queue *q, const char *stream, const queue_entry *entries, size_t n,
                      rt_error *err);
     rt_status (*length)(queue *q, const char *stream, uint64_t *out, rt_error *err);
+    rt_status (*newest)(queue *q, const char *stream, size_t n_max, queue_entry *entries, size_t *n,
+                        rt_error *err);
     rt_status (*requeue)(queue *q, const queue_requeue_ask *ask, size_t *n_requeued, size_t *n_dead,
                          rt_error *err);
     rt_status (*bury)(queue *q, const char *stream, const queue_entry *entry, const char *dead,

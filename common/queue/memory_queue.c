@@ -129,21 +129,28 @@ static rt_status memory_add(queue *base, const char *name, const rt_buf *items, 
     return st;
 }
 
+static rt_status copy_out(const item *it, queue_entry *entry, rt_error *err)
+{
+    char *bytes = rt_strndup(it->bytes, it->n_bytes);
+    if (bytes == NULL) return rt_fail(err, RT_NOMEM, "entry of %zu bytes", it->n_bytes);
+    *entry = (queue_entry){.bytes = bytes, .n_bytes = it->n_bytes, .attempts = it->attempts};
+    snprintf(entry->id, sizeof entry->id, "%" PRIu64 "-0", it->id);
+    return RT_OK;
+}
+
 static rt_status hand_out(memory_queue *q, item *it, const char *consumer, queue_entry *entry,
                           rt_error *err)
 {
-    char *bytes = rt_strndup(it->bytes, it->n_bytes);
     char *holder = rt_strndup(consumer, strlen(consumer));
-    if (bytes == NULL || holder == NULL) {
-        free(bytes);
+    if (holder == NULL) return rt_fail(err, RT_NOMEM, "entry of %zu bytes", it->n_bytes);
+    rt_status st = copy_out(it, entry, err);
+    if (st != RT_OK) {
         free(holder);
-        return rt_fail(err, RT_NOMEM, "entry of %zu bytes", it->n_bytes);
+        return st;
     }
     free(it->consumer);
     it->consumer = holder;
     it->delivered_ms = *q->now_ms;
-    *entry = (queue_entry){.bytes = bytes, .n_bytes = it->n_bytes, .attempts = it->attempts};
-    snprintf(entry->id, sizeof entry->id, "%" PRIu64 "-0", it->id);
     return RT_OK;
 }
 
@@ -200,6 +207,22 @@ static rt_status memory_length(queue *base, const char *name, uint64_t *out, rt_
     (void)err;
     *out = s == NULL ? 0 : s->n_items;
     return RT_OK;
+}
+
+static rt_status memory_newest(queue *base, const char *name, size_t n_max, queue_entry *entries,
+                               size_t *n, rt_error *err)
+{
+    const stream *s = find((memory_queue *)base, name);
+    rt_status st = RT_OK;
+    for (size_t i = s == NULL ? 0 : s->n_items; i > 0 && *n < n_max && st == RT_OK; i--) {
+        st = copy_out(&s->items[i - 1], &entries[*n], err);
+        if (st == RT_OK) (*n)++;
+    }
+    if (st != RT_OK) {
+        queue_entries_free(entries, *n);
+        *n = 0;
+    }
+    return st;
 }
 
 static rt_status memory_requeue(queue *base, const queue_requeue_ask *ask, size_t *n_requeued,
@@ -262,8 +285,8 @@ static rt_status memory_drop(queue *base, const char *name, rt_error *err)
 }
 
 static const queue_backend memory_backend = {
-    memory_close,  memory_ensure,  memory_add,  memory_read, memory_ack,
-    memory_length, memory_requeue, memory_bury, memory_drop,
+    memory_close,  memory_ensure, memory_add,     memory_read, memory_ack,
+    memory_length, memory_newest, memory_requeue, memory_bury, memory_drop,
 };
 
 rt_status queue_open_memory(const uint64_t *now_ms, queue **out, rt_error *err)

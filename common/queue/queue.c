@@ -72,6 +72,13 @@ rt_status queue_length(queue *q, const char *stream, uint64_t *out, rt_error *er
     return q->backend->length(q, stream, out, err);
 }
 
+rt_status queue_newest(queue *q, const char *stream, size_t n_max, queue_entry *entries, size_t *n,
+                       rt_error *err)
+{
+    *n = 0;
+    return n_max == 0 ? RT_OK : q->backend->newest(q, stream, n_max, entries, n, err);
+}
+
 rt_status queue_requeue(queue *q, const char *stream, const char *consumer, uint64_t idle_ms,
                         uint32_t attempts_max, const char *dead, const char *reason,
                         size_t *n_requeued, size_t *n_dead, rt_error *err)

@@ -74,6 +74,9 @@ RT_MUST_USE rt_status queue_ack(queue *q, const char *stream, const queue_entry 
                                 rt_error *err);
 /* Entries in the stream, read or not; 0 when it does not exist. */
 RT_MUST_USE rt_status queue_length(queue *q, const char *stream, uint64_t *out, rt_error *err);
+/* Up to n_max entries, newest first, whoever may hold them; nothing is changed. The caller frees them. */
+RT_MUST_USE rt_status queue_newest(queue *q, const char *stream, size_t n_max, queue_entry *entries,
+                                   size_t *n, rt_error *err);
 /* Entries of a dead consumer, or of anyone idle longer than idle_ms when consumer is NULL, go back
  * to the stream as new entries with attempts + 1; those beyond attempts_max go to `dead` with
  * `reason`. Re-adding and deleting is one transaction, so no crash loses an entry. */

@@ -324,6 +324,33 @@ static rt_status redis_length(queue *base, const char *stream, uint64_t *out, rt
     return RT_OK;
 }
 
+/* What is not ours is passed over, and stays where it is. */
+static rt_status redis_newest(queue *base, const char *stream, size_t n_max, queue_entry *entries,
+                              size_t *n, rt_error *err)
+{
+    redis_queue *q = (redis_queue *)base;
+    read_sink sink = {.entries = entries};
+    redis_command c = {0};
+    redisReply *reply = NULL;
+    char count[24];
+    redis_command_add_text(&c, "XREVRANGE");
+    redis_command_add_text(&c, stream);
+    redis_command_add_text(&c, "+");
+    redis_command_add_text(&c, "-");
+    redis_command_add_text(&c, "COUNT");
+    redis_command_add_u64(&c, count, n_max);
+    rt_status st = redis_link_run(q->link, &c, 0, &reply, err);
+    if (st != RT_OK) return st;
+    if (reply->type == REDIS_REPLY_ARRAY) st = take_entries(reply, n_max, &sink, err);
+    freeReplyObject(reply);
+    if (st != RT_OK) {
+        queue_entries_free(entries, sink.n);
+        return st;
+    }
+    *n = sink.n;
+    return RT_OK;
+}
+
 static long long integer_at(const redisReply *reply, size_t i)
 {
     if (reply->type != REDIS_REPLY_ARRAY || i >= reply->elements) return 0;
@@ -377,8 +404,8 @@ static rt_status redis_drop(queue *base, const char *stream, rt_error *err)
 }
 
 static const queue_backend redis_backend = {
-    redis_close,  redis_ensure,  redis_add,  redis_read, redis_ack,
-    redis_length, redis_requeue, redis_bury, redis_drop,
+    redis_close,  redis_ensure, redis_add,     redis_read, redis_ack,
+    redis_length, redis_newest, redis_requeue, redis_bury, redis_drop,
 };
 
 rt_status queue_open_redis(const char *url, const char *password, queue **out, rt_error *err)

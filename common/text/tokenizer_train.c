@@ -4,6 +4,11 @@
  * says only at the end that a vocabulary cannot be filled. It would shrink by itself for unigram
  * and BPE (hard_vocab_limit=false); where a version still refuses, its message names the most it
  * can do, and failing that the size is halved until it fits.
+ *
+ * sentencepiece ends the whole process where a limit of its own is passed: a word of more than 65,535
+ * characters (BPE), a text of more than 2^31 (unigram, which also takes the square of a sentence's
+ * length in time where the sentence repeats itself). So a long sentence is handed out in parts, and of
+ * a text beyond BYTES_MAX so many halves are left out, by lot, until it fits.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,17 +25,27 @@
 #define VOCAB_MAX    ((size_t)1 << 20)
 #define ATTEMPTS_MAX 12
 
+/* The normaliser makes up to 18 characters of one that has 3 bytes. */
+#define PART_BYTES_MAX 8192
+#define BYTES_MAX      ((size_t)256 << 20) /* unless said otherwise */
+
 typedef struct sentence {
     char *text;
     size_t n;
+    uint64_t lot;
 } sentence;
 
 typedef struct sentence_list {
     sentence *items;
     size_t n;
     size_t capacity;
-    size_t n_seen;
-    size_t i_next; /* for handing out */
+    size_t n_seen;  /* of those with a lot that is good enough */
+    size_t n_bytes; /* of all that are here */
+    size_t n_bytes_max;
+    uint64_t n_drawn;
+    unsigned n_halved; /* a lot has to begin with so many zeros */
+    size_t i_next;     /* for handing out: the sentence, and where in it */
+    size_t at;
 } sentence_list;
 
 static void sentence_list_free(sentence_list *list)
@@ -70,24 +85,53 @@ static void soften(char *text, size_t n)
     }
 }
 
+static bool is_good_lot(const sentence_list *list, uint64_t lot)
+{
+    return list->n_halved == 0 || lot >> (64 - list->n_halved) == 0;
+}
+
+static void leave_half_out(sentence_list *list)
+{
+    size_t n = 0;
+    list->n_halved++;
+    for (size_t i = 0; i < list->n; i++) {
+        sentence *s = &list->items[i];
+        if (is_good_lot(list, s->lot)) {
+            list->items[n++] = *s;
+            continue;
+        }
+        list->n_bytes -= s->n;
+        free(s->text);
+    }
+    list->n = n;
+    list->n_seen = RT_MAX(n, list->n_seen / 2);
+}
+
 static rt_status keep_sentence(sentence_list *list, size_t n_max, const char *text, size_t n,
                                rt_error *err)
 {
     rt_buf copy = {0};
     rt_status st = RT_OK;
     if (n == 0) return RT_OK;
+    uint64_t lot = rng_u64(rng_key_make(0, "tokenizer.lot", (rt_id){0}, 0), list->n_drawn++);
+    if (!is_good_lot(list, lot)) return RT_OK;
     size_t place = place_for(list, n_max);
     list->n_seen++;
     if (place == SIZE_MAX) return RT_OK;
     if ((st = utf8_repair(text, n, &copy, err)) != RT_OK) goto out;
     if (place == list->n && (st = make_room(list, err)) != RT_OK) goto out;
     soften(copy.data, copy.n);
-    if (place == list->n)
+    if (place == list->n) {
         list->n++;
-    else
+    } else {
+        list->n_bytes -= list->items[place].n;
         free(list->items[place].text);
-    list->items[place] = (sentence){.text = copy.data, .n = copy.n};
+    }
+    list->items[place] = (sentence){.text = copy.data, .n = copy.n, .lot = lot};
+    list->n_bytes += copy.n;
     copy = (rt_buf){0};
+    while (list->n_bytes > list->n_bytes_max && list->n > 1 && list->n_halved < 63)
+        leave_half_out(list);
 out:
     rt_buf_free(&copy);
     return st;
@@ -105,15 +149,34 @@ static rt_status collect(sentence_list *list, const tokenizer_training *settings
     }
     if (st != RT_END) return st;
     if (list->n == 0) return rt_fail(err, RT_INVALID, "tokenizer: no text to train on");
+    if (list->n_halved > 0)
+        rt_log_info("tokenizer.sample", "sentences=%zu bytes=%zu at_most=%zu", list->n,
+                    list->n_bytes, list->n_bytes_max);
     return RT_OK;
+}
+
+/* Bytes of the next part: up to a blank if there is one, else up to the end of a character. */
+static size_t part_of(const char *text, size_t n)
+{
+    if (n <= PART_BYTES_MAX) return n;
+    const char *blank = memrchr(text + 1, ' ', PART_BYTES_MAX);
+    if (blank != NULL) return (size_t)(blank - text);
+    size_t end = PART_BYTES_MAX;
+    while (end > 1 && ((unsigned char)text[end] & 0xC0) == 0x80) end--;
+    return end;
 }
 
 static int hand_out(void *context, const char **text, size_t *n)
 {
     sentence_list *list = context;
     if (list->i_next == list->n) return 0;
-    *text = list->items[list->i_next].text;
-    *n = list->items[list->i_next].n;
+    const sentence *s = &list->items[list->i_next];
+    *text = s->text + list->at;
+    *n = part_of(*text, s->n - list->at);
+    list->at += *n;
+    if (list->at < s->n && s->text[list->at] == ' ') list->at++; /* as each part begins with one */
+    if (list->at < s->n) return 1;
+    list->at = 0;
     list->i_next++;
     return 1;
 }
@@ -150,7 +213,7 @@ static sp_result train_once(const tokenizer_training *s, size_t vocab_size, sent
         {"model_prefix", ""}, /* the model comes back as bytes; no file is written */
         {"minloglevel", "3"},
     };
-    list->i_next = 0;
+    list->i_next = list->at = 0;
     rt_buf_clear(model);
     return sp_train(options, RT_COUNT(options), hand_out, list, add_model, model, message);
 }
@@ -203,8 +266,9 @@ static rt_status check_settings(const tokenizer_training *s, rt_error *err)
 rt_status tokenizer_train(const tokenizer_training *settings, sentence_source next, void *context,
                           const char *path, rt_error *err)
 {
-    sentence_list list = {0};
+    sentence_list list = {.n_bytes_max = settings->n_bytes_max};
     rt_buf model = {0};
+    if (list.n_bytes_max == 0) list.n_bytes_max = BYTES_MAX;
     tokenizer *t = NULL;
     rt_status st = check_settings(settings, err);
     if (st != RT_OK) goto out;

@@ -20,6 +20,49 @@ teardown() { drop_folder; }
   [[ "$output" == *"malformed"* ]]
 }
 
+# Text that is text all the same is labelled and trained on; what is no text is malformed and told.
+@test "rows of hostile text crash nobody, and each is accounted for" {
+  python3 - >> recorded.jsonl <<'PY'
+import json, sys
+def row(question, text="4 # 4"):
+    sys.stdout.buffer.write(json.dumps({"question": question, "answer": "4", "text": text}).encode() + b"\n")
+row("\u0301\u0300\u0489" * 60, "\u0301\u0335 # 4")              # nothing but combining characters
+row("a" + "\u0301" * 2000)                                      # one letter under two thousand of them
+row("x" * 1000000)                                              # a megabyte without a blank
+row("\u0301" * 50000)                                           # as many combining characters as a word may not have
+row("what is " * 20000)                                         # words that repeat themselves
+row("\u202e\u200b\ufeff\uffff\U0010ffff\u0085\u2028 1 + 3?", "\u202e3 + 1 = 4 # 4")
+row("\u2581\u2581<s></s><unk><pad> {question} {{ }} ##", "<unk>\u2581 # 4")
+row("\ttabs\r\nand\n\n\nlines\n", "\t\t # 4")
+row("one\u0001two\u001b[31mthree\u007f", "\u0007 # 4")            # controls, among them those of terminals
+row("   ")                                                      # nothing but blanks: malformed
+out = sys.stdout.buffer
+out.write(b'{"question":"bad \xff\xfe\xc3( bytes","answer":"4","text":"4 # 4"}\n')
+out.write(b'{"question":"surrogate \xed\xa0\x80","answer":"4","text":"4 # 4"}\n')
+out.write(b'{"question":"half a pair \\ud800","answer":"4","text":"4 # 4"}\n')
+out.write(b'{"question":"zero \\u0000","answer":"4","text":"4 # 4"}\n')
+out.write(b'{"question":"zero \x00 byte","answer":"4","text":"4 # 4"}\n')
+out.write(b"\x00" * 1000000 + b"\n")
+PY
+  sed -i 's/^corpus: {/corpus: {bad_share_max: 0.1, /' retort.yaml
+  run "$RETORT" run --config retort.yaml
+  [ "$status" -eq 0 ] || { echo "$output"; show_logs; false; }
+  [ "$(json run/summary.json malformed)" -eq 7 ]
+  [ "$(wc -l < run/corpus/malformed.jsonl)" -eq 7 ]
+  [ "$(json run/summary.json rows)" -eq 136 ]
+  [ "$(json run/summary.json labelled)" -eq 129 ]
+  [ "$(json run/summary.json steps)" -eq 20 ]
+  "$RETORT" audit --config retort.yaml
+  [[ "$output" != *"starting it again"* ]] || { echo "$output"; false; }
+  # The text is that of the corpus, byte for byte.
+  python3 - <<'PY'
+import json
+ask = {json.loads(l)["question"] for l in open("recorded.jsonl", "rb").read().split(b"\n")[120:129]}
+kept = {json.loads(l)["input"] for l in open("run/dataset/labels.jsonl", encoding="utf-8")}
+assert ask <= kept, [q[:40] for q in ask - kept]
+PY
+}
+
 @test "a truncated model file is refused by name" {
   mkdir model
   "$RETORT" train --config retort.yaml --dataset /nonexistent > out 2>&1 && false
@@ -64,7 +107,7 @@ shows() { # shows HTTP_PORT PATTERN: a line of /metrics
   wait_until 20 shows "$http" 'retort_worker\{.*name="connections_failed"\} [1-9]'
   wait_run || { cat run.err; show_logs; false; }
   [ "$(json run/summary.json weights_sha256)" = "$(json base/summary.json weights_sha256)" ]
-  ! grep -q "starting it again" run.err
+  no grep -q "starting it again" run.err
 }
 
 @test "training that diverges ends with the reason and applies no step" {
@@ -77,7 +120,7 @@ shows() { # shows HTTP_PORT PATTERN: a line of /metrics
       --set student.init_from=published --set tokenizer.model=published/tokenizer.model
   [ "$status" -eq 2 ] || { echo "$output"; false; }
   [[ "$output" == *"step 0 is not finite: training diverged"*"train.lr"* ]]
-  ! grep -q '"step"' diverged/metrics.jsonl
+  no grep -q '"step"' diverged/metrics.jsonl
 }
 
 @test "another configuration in the same run directory is refused" {

@@ -44,5 +44,5 @@ JSONL
   start_run --set "net.http=127.0.0.1:$port"
   wait_until 60 at_least step 5
   browse locked --key key-of-the-dashboard
-  ! grep -rqF key-of-the-dashboard run run.out run.err
+  no grep -rqF key-of-the-dashboard run run.out run.err
 }

@@ -5,6 +5,11 @@ FAULT_TEACHER=${FAULT_TEACHER:-${RT_BUILD_DIR:-build/release}/fault-teacher}
 PROBLEMS=${PROBLEMS:-${RT_BUILD_DIR:-build/release}/arithmetic-problems}
 SOURCE=${RT_SOURCE_DIR:-$PWD}
 
+# A test goes on after a failed `! command`, unless it is its last; `no command` ends it.
+no() {
+  if "$@"; then echo "not expected: $*" >&2; return 1; fi
+}
+
 # A folder for this test; everything it starts is stopped by its process id afterwards.
 make_folder() {
   folder=$(mktemp -d "${TMPDIR:-/tmp}/retort-e2e.XXXXXX")

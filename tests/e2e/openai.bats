@@ -96,11 +96,11 @@ YAML
   label --set 'teacher.api_key=${TEACHER_KEY}' || code=$?
   [ "$code" -eq 2 ]
   grep -q "teacher.api_key: the server refuses it" label.err run/logs/*.log
-  ! grep -rq wrong-secret run label.out label.err
+  no grep -rq wrong-secret run label.out label.err
   export TEACHER_KEY=right-key
   label --set 'teacher.api_key=${TEACHER_KEY}' || { cat label.err; show_logs; false; }
   [ "$(labelled)" -eq 120 ]
-  ! grep -rq right-key run label.out label.err
+  no grep -rq right-key run label.out label.err
 }
 
 @test "a prompt beyond the limit is rejected with its reason, never sent and never cut" {
@@ -113,7 +113,7 @@ YAML
   [ "$(labelled)" -eq 120 ]
   run "$RETORT" rejections --config retort.yaml
   [[ "$output" == *"1 prompt_too_long"* ]] || { echo "$output"; false; }
-  ! grep -q "word word" requests.jsonl
+  no grep -q "word word" requests.jsonl
   # Under a higher limit it is asked whole.
   label --set run_dir=again --set prompt.max_prompt_tokens=500 || { cat label.err; false; }
   [ "$(wc -l < again/dataset/labels.jsonl)" -eq 121 ]
@@ -162,7 +162,7 @@ PY
   python3 check.py again/dataset/labels.jsonl
   [ "$(json again/summary.json dataset_sha256)" = "$(json run/summary.json dataset_sha256)" ]
   label --set run_dir=plain || { cat label.err; false; }
-  ! grep -q '"logprobs"' <(tail -n 120 requests.jsonl)
+  no grep -q '"logprobs"' <(tail -n 120 requests.jsonl)
 }
 
 @test "settings that cannot work are refused before anything is asked" {

@@ -39,7 +39,7 @@ for v in verdicts:
 assert sum(rows[v["id"]]["input"].startswith("Which") for v in verdicts) >= 36
 PY
   "$RETORT" run --config retort.yaml --set run_dir=all > run.out 2>&1 || { cat run.out; return 1; }
-  ! cmp -s all/plan.jsonl by-1/plan.jsonl                  # it does make a difference
+  no cmp -s all/plan.jsonl by-1/plan.jsonl                  # it does make a difference
   [ "$(json all/summary.json dataset_sha256)" = "$(json by-1/summary.json dataset_sha256)" ]
   run "$RETORT" audit --config retort.yaml --set run_dir=all --verdicts none.jsonl
   [ "$status" -eq 2 ]

@@ -30,7 +30,7 @@ judge() { python3 "$SOURCE/tests/e2e/judge_report.py" "$@"; }
   grep -q '何が&lt;script&gt;alert(1)&lt;/script&gt;足りない' run/report.html
   grep -q '✓ it adds up' run/report.html
   [ "$(grep -c '<svg' run/report.html)" -ge 1 ]
-  ! grep -q 'is not finished' run/report.html
+  no grep -q 'is not finished' run/report.html
 
   # A card that somebody wrote is not replaced; the scores go in once.
   echo "my own card" > run/dataset/README.md
@@ -43,7 +43,7 @@ judge() { python3 "$SOURCE/tests/e2e/judge_report.py" "$@"; }
   # Another student in that place: the scores are not its scores.
   "$RETORT" export --run run --version 10 > /dev/null
   "$RETORT" report --run run > /dev/null
-  ! grep -q 'accuracy' run/student/README.md
+  no grep -q 'accuracy' run/student/README.md
 }
 
 @test "a run with labels only, one without its files, and what is no run" {

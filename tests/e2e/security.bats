@@ -62,13 +62,13 @@ metric_at_least() { local v; v=$(metric "$1" "${@:3}"); [ -n "$v" ] && [ "$v" -g
   wait_until 20 grep -q 'member.joined name=right role=teacher' coordinator.log
   grep -q 'member.wrong_key name=wrong .*it comes as a student with the key of a teacher' coordinator.log
   wait_until 10 grep -q 'runtime.wrong_key .*give it its own key' wrong.log
-  ! grep -q 'member.joined name=\(wrong\|plain\|stranger\)' coordinator.log
+  no grep -q 'member.joined name=\(wrong\|plain\|stranger\)' coordinator.log
 
   cp keys/student.key wrong/fresh && mv wrong/fresh wrong/student.key
   wait_until 10 grep -q 'member.joined name=wrong role=student' coordinator.log
   cp keys/allowed stranger/allowed && cp keys/student.key stranger/student.key
   wait_until 10 grep -q 'member.joined name=stranger role=student' coordinator.log
-  ! grep -q 'member.joined name=plain' coordinator.log
+  no grep -q 'member.joined name=plain' coordinator.log
 }
 
 @test "keys are replaced and retired, never lost, and never printed" {
@@ -81,13 +81,13 @@ metric_at_least() { local v; v=$(metric "$1" "${@:3}"); [ -n "$v" ] && [ "$v" -g
   [[ "$output" == *"exists already"*"--rotate"* ]]
   run "$RETORT" keys --output keys --rotate server
   [ "$status" -eq 0 ]
-  ! grep -qF -- "$secret" keys/server.key
+  no grep -qF -- "$secret" keys/server.key
   [ "$(grep -c '^server ' keys/allowed)" -eq 2 ]
   [[ "$output" != *"$secret"* ]]
   run "$RETORT" keys --output keys --retire server
   [ "$status" -eq 0 ]
   [ "$(grep -c '^server ' keys/allowed)" -eq 1 ]
-  ! grep -qF -- "$public" keys/allowed
+  no grep -qF -- "$public" keys/allowed
   run "$RETORT" keys --output keys --rotate queen
   [ "$status" -eq 2 ]
   [[ "$output" == *"expected coordinator, server, teacher or student"* ]]
@@ -105,7 +105,7 @@ metric_at_least() { local v; v=$(metric "$1" "${@:3}"); [ -n "$v" ] && [ "$v" -g
   echo right-password > redis.password
   wait_run || { show_logs; false; }
   [ "$(json run/summary.json steps)" -eq 10 ]
-  ! grep -rqF -e right-password -e wrong-password run run.out run.err
+  no grep -rqF -e right-password -e wrong-password run run.out run.err
 }
 
 @test "a user of Redis' ACL needs no more than the streams of its run" {
@@ -197,7 +197,7 @@ YAML
   "$RETORT" doctor --config retort.yaml --set queue.password=file:redis.password.wrong > wrong.out 2>&1 || true
   wait_run || { show_logs; false; }
   stop_teacher
-  ! find . -name 'core*' -type f | grep .
+  [ -z "$(find . -name 'core*' -type f)" ]
   printf '%s\n' wrong-Passw0rd-c2FpbA literal-Passw0rd >> "$BATS_TEST_TMPDIR/secrets"
 
   # What holds them by right: the files they were given in, and what the teacher was sent.
@@ -238,9 +238,10 @@ memory_of() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
   HTTP=127.0.0.1:$http
   wait_until 10 metric_at_least messages_dropped_total 1
   wait_until 10 metric_at_least connections_failed_total 1
+  echo "messages dropped $(metric messages_dropped_total), connections failed $(metric connections_failed_total)"
   step=$(stat_of step)
   if [ "${step%.*}" -lt 200000 ]; then wait_until 30 at_least step $((${step%.*} + 1)); fi
-  ! grep -q 'restart' run.err
+  no grep -q 'starting it again' run.err
   kill -TERM "$run_pid"; wait_run || true
 }
 
@@ -257,7 +258,7 @@ memory_of() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
   pids+=("$!")
   wait_run || { show_logs; false; }
   [ "$(json run/summary.json steps)" -eq 300 ]
-  ! grep -q 'Too many open files' run/logs/*.log
+  no grep -q 'Too many open files' run/logs/*.log
 }
 
 @test "the program is hardened as far as its compiler can" {
@@ -266,8 +267,8 @@ memory_of() { awk '/^VmRSS/ {print $2}' "/proc/$1/status"; }
   readelf -dW "$RETORT" | grep -Eq 'BIND_NOW|FLAGS.*NOW'
   readelf -lW "$RETORT" | grep -q GNU_RELRO
   readelf -lW "$RETORT" | grep -E 'GNU_STACK' | grep -qv 'RWE'
-  ! readelf -lW "$RETORT" | grep -E '^ +LOAD' | grep -q 'RWE'
+  no grep -qE '^ +LOAD.*RWE' <(readelf -lW "$RETORT")
   readelf -sW "$RETORT" | grep -q __stack_chk_fail
   readelf -sW "$RETORT" | grep -Eq '__(memcpy|snprintf|vsnprintf|read|printf|fprintf)_chk'
-  ! readelf -dW "$RETORT" | grep -q TEXTREL
+  no grep -q TEXTREL <(readelf -dW "$RETORT")
 }

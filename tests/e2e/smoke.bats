@@ -21,7 +21,7 @@ spoil() { # spoil N: the first N recorded texts lose their marker
   [ "$(json run/summary.json labelled)" -eq 98 ]
   grep -q '"passed": true' run/smoke.json
   "$RETORT" label --config retort.yaml > label.out 2> label.err
-  ! grep -q "the first 20 rows" label.err
+  no grep -q "the first 20 rows" label.err
 }
 
 @test "a teacher that fails stops the run before the rest is asked about" {

@@ -70,7 +70,7 @@ refused() { # refused TEXT ARGS...: the run ends at once with exit code 2, and n
   export SITE="https://127.0.0.1:$PORT"
   label --set run_dir=again --set teacher.ca_file=ours.pem || { cat label.err; false; }
   [ "$(json again/summary.json dataset_sha256)" = "$(json run/summary.json dataset_sha256)" ]
-  ! grep -rq sesame run again label.err
+  no grep -rq sesame run again label.err
 }
 
 @test "an authority that nobody named, and a certificate for another host, are refused before anything is sent" {
@@ -100,7 +100,7 @@ refused() { # refused TEXT ARGS...: the run ends at once with exit code 2, and n
   [ "$(grep -c 'POST http://teacher.invalid/v1/chat/completions HTTP/1.1' requests.jsonl)" -eq 40 ]
   login=$(printf someone:secret-word | base64)
   [ "$(grep -c "Proxy-Authorization: Basic $login" requests.jsonl)" -eq 40 ]
-  ! grep -rq secret-word run label.err
+  no grep -rq secret-word run label.err
 }
 
 @test "TLS goes through a tunnel of the proxy, which sees neither key nor prompt" {
@@ -138,7 +138,7 @@ PY
     { cat label.err; show_logs; false; }
   [ "$(wc -l < run/dataset/labels.jsonl)" -eq 40 ]
   grep -aq "^CONNECT teacher.invalid:$PORT" proxy.log
-  ! grep -aqE "sesame|far-away" proxy.log
+  no grep -aqE "sesame|far-away" proxy.log
 }
 
 @test "doctor tells whether the certificate is accepted, before anything is sent" {

@@ -50,6 +50,10 @@ full_then_room() {
   full_then_room "manifest" 'write(manifest.json):full' 5
 }
 
+@test "7: no room for the losses of the first steps" {
+  full_then_room "losses" 'write(metrics.jsonl):full' 0
+}
+
 @test "7: no room for the scores of a validation" {
   full_then_room "scores" 'write(metrics.jsonl):full' 5
 }

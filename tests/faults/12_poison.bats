@@ -52,3 +52,16 @@ labelled_ids() { cut -c 1-48 "$1/dataset/labels.jsonl" | sort; }
   diff <(labelled_ids run) <(labelled_ids "$base/run")
   judge 12 "kills who labels it" --strikes 9
 }
+
+# Three deliveries, and it is put aside; a step cannot be left out, so it is published again, kills once
+# more, and then does no harm. Without backups, each of which would be a copy with deliveries of its own.
+poison="training step 9, micro-batch 2 of 3"
+
+@test "12: a micro-batch that kills every student that reads it" {
+  begin "student.computes($poison):kill:1:4" "${CLUSTER[@]}" \
+    --set queue.deliveries_max=2 --set train.backup_after=0
+  wait_until 60 problem_named "put aside in the stream .*: step 9, micro-batch 2 of 3"
+  grep -Eq 'queue.put_aside .*what="step 9, micro-batch 2 of 3" deliveries=3 records=[0-9a-f]{32}' run/logs/coordinator.log
+  finish
+  judge_same 12 "kills who computes it" --strikes 4
+}

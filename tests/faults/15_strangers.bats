@@ -19,8 +19,8 @@ metric() { "$RETORT" stats --config retort.yaml --metrics 2>/dev/null | sed -nE 
   start_extra wrong.out "$RETORT" student --config retort.yaml "${CLUSTER[@]}" "${place[@]}" --name wrong --set net.curve_key_file="$folder/other.key"
   wait_until 30 denied
   note_strike stranger
-  ! member plain
-  ! member wrong
+  no member plain
+  no member wrong
   cp cluster.key other.key
   start_extra right.out "$RETORT" student --config retort.yaml "${CLUSTER[@]}" "${place[@]}" --name right --set net.curve_key_file="$folder/other.key"
   wait_until 10 member right

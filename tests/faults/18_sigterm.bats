@@ -41,7 +41,7 @@ leaves_in_time() {
     wait_until 60 restarted "$one"
   done
   finish
-  ! grep -E "(student|server|coordinator)[-0-9]* left with exit code" run.err
+  no grep -E "(student|server|coordinator)[-0-9]* left with exit code" run.err
   judge_same 18 "rolling restart" --strikes 6
 }
 

@@ -67,6 +67,16 @@ def check_same(args, findings):
             findings.append(f"B: {key} is {mine.get(key)}, the undisturbed run has {base.get(key)}")
 
 
+def check_steps(args, findings):
+    """metrics.jsonl holds every step once, in order; it is written before a step counts."""
+    with open(f"{args.run}/metrics.jsonl", encoding="utf-8") as f:
+        lines = [json.loads(text) for text in f]
+    steps = [m["step"] for m in lines if m["kind"] == "step"]
+    wanted = list(range(1, read_json(f"{args.run}/summary.json")["steps"] + 1))
+    if steps != wanted:
+        findings.append(f"B: metrics.jsonl lacks or repeats steps: {sorted(set(wanted) ^ set(steps))[:9]}, {len(steps)} lines")
+
+
 def strikes_of(args, findings):
     """Wall clock milliseconds of every strike."""
     times = []
@@ -146,6 +156,7 @@ def main():
         check_ids(args, findings)
         if args.base:
             check_same(args, findings)
+            check_steps(args, findings)
         strikes = strikes_of(args, findings)
         result["kills"] = max(result["kills"], len(strikes))
         if os.path.exists(args.watch):

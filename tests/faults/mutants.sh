@@ -12,12 +12,13 @@ n_caught=0
 
 # The sources as they are now, without touching what has not changed: the rest need not be built again.
 copy_sources() {
-  local file
-  mkdir -p "$scratch"
-  git ls-files --cached --others --exclude-standard | while read -r file; do
-    [ -f "$file" ] || continue
-    cmp -s "$file" "$scratch/$file" || { mkdir -p "$scratch/$(dirname "$file")"; cp -p "$file" "$scratch/$file"; touch "$scratch/$file"; }
-  done
+  local sums=$scratch/build/sources.sha1 changed=$scratch/build/changed
+  mkdir -p "$scratch/build"
+  git ls-files --cached --others --exclude-standard | while read -r file; do [ ! -f "$file" ] || echo "$file"; done |
+    xargs -d '\n' sha1sum > "$sums"
+  (cd "$scratch" && sha1sum --check --quiet "$sums" 2> /dev/null || true) | sed 's/: FAILED.*//' > "$changed"
+  xargs -r -d '\n' -a "$changed" cp -p --parents -t "$scratch"
+  (cd "$scratch" && xargs -r -d '\n' -a "$changed" touch)
 }
 
 build() {
@@ -48,9 +49,6 @@ judge() { # judge PATCH
   local name tests red
   name=$(basename "$1" .patch)
   tests=$(sed -n 's/^tests: //p' "$1" | head -n 1)
-  [ -n "$tests" ] || { echo "mutants: $1 names no tests" >&2; exit 1; }
-  patch -d "$scratch" -p1 --dry-run -s < "$1" > /dev/null ||
-    { echo "mutants: $1 does not apply any more" >&2; exit 1; }
   patch -d "$scratch" -p1 -s < "$1"
   build "$name"
   # shellcheck disable=SC2086
@@ -65,7 +63,31 @@ judge() { # judge PATCH
   fi
 }
 
+# Before anything is built.
+look_at_patches() { # look_at_patches PATCHES...
+  local patch n_bad=0
+  for patch in "$@"; do
+    [ -n "$(sed -n 's/^tests: //p' "$patch")" ] || { echo "mutants: $patch names no tests" >&2; n_bad=1; }
+    patch -d "$scratch" -p1 --dry-run -s < "$patch" > /dev/null ||
+      { echo "mutants: $patch does not apply any more" >&2; n_bad=1; }
+  done
+  return "$n_bad"
+}
+
+# Tests that are red anyway would seem to catch everything.
+look_without_defect() { # look_without_defect PATCHES...
+  local red
+  build "the unchanged copy"
+  # shellcheck disable=SC2046
+  red=$(red_tests $(sed -n 's/^tests: //p' "$@" | sort -u))
+  [ -z "$red" ] || { echo "mutants: red without any defect: $red" >&2; exit 1; }
+  echo "green     without any defect"
+}
+
 copy_sources
-for patch in tests/faults/mutants/${1:-*}.patch; do judge "$patch"; done
+patches=(tests/faults/mutants/${1:-*}.patch)
+look_at_patches "${patches[@]}"
+look_without_defect "${patches[@]}"
+for patch in "${patches[@]}"; do judge "$patch"; done
 echo "$n_caught caught, $n_survived survived"
 [ "$n_survived" -eq 0 ]

@@ -122,6 +122,18 @@ static rt_status link_length(queue *q, const char *stream, uint64_t *out, rt_err
     return st == RT_OK ? queue_length(sim->redis, stream, out, err) : st;
 }
 
+static rt_status link_newest(queue *q, const char *stream, size_t n_max, queue_entry *entries,
+                             size_t *n, rt_error *err)
+{
+    rt_status st = before((link *)q, err);
+    if (st != RT_OK) return st;
+    st = queue_newest(sim->redis, stream, n_max, entries, n, err);
+    if (after((link *)q, st, err) == st) return st;
+    queue_entries_free(entries, *n);
+    *n = 0;
+    return RT_UNAVAILABLE;
+}
+
 static rt_status link_requeue(queue *q, const queue_requeue_ask *ask, size_t *n_requeued,
                               size_t *n_dead, rt_error *err)
 {
@@ -147,8 +159,8 @@ static rt_status link_drop(queue *q, const char *stream, rt_error *err)
 }
 
 static const queue_backend link_backend = {
-    link_close,  link_ensure,  link_add,  link_read, link_ack,
-    link_length, link_requeue, link_bury, link_drop,
+    link_close,  link_ensure, link_add,     link_read, link_ack,
+    link_length, link_newest, link_requeue, link_bury, link_drop,
 };
 
 rt_status queue_check_url(const char *url, const queue_login *login, rt_error *err)

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -396,9 +397,12 @@ static rt_status work_on(student *s, held_batch *held, rt_error *err)
     wire_sums sums;
     const micro_batch *b = &held->batch;
     bool evaluate = b->kind == MICRO_BATCH_EVALUATE;
-    runtime_busy(s->rt, "%s %" PRIu64 ", micro-batch %" PRIu32 " of %" PRIu32,
-                 evaluate ? "evaluating version" : "training step", b->step, b->index + 1,
-                 b->n_micro_batches);
+    char what[96];
+    snprintf(what, sizeof what, "%s %" PRIu64 ", micro-batch %" PRIu32 " of %" PRIu32,
+             evaluate ? "evaluating version" : "training step", b->step, b->index + 1,
+             b->n_micro_batches);
+    runtime_busy(s->rt, "%s", what);
+    fault_point_about("student.computes", what);
     double start_s = rt_clock_mono_s();
     spend_on(s, STEP_COMPUTE);
     rt_status st = compute_batch(s->model, b, &s->space, &sums, &why);

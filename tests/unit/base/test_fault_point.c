@@ -58,9 +58,11 @@ Test(fault_point, strikes_at_the_text_it_is_about)
 {
     char *folder = temp_folder_new();
     int status = 0;
-    choose(folder, "reads(poison):kill:1:9");
+    choose(folder, "hears(one, two):delay=1,reads(poison):kill:1:9");
     pid_t pid = fork();
     if (pid == 0) {
+        fault_point_about("hears", "one");
+        if (!is_noted(folder, "hears(one, two).1")) fault_point_about("hears", "zero, one, two");
         fault_point_about("reads", "bread");
         fault_point_about("writes", "poison");
         if (!is_noted(folder, "reads(poison).1")) fault_point_about("reads", "some poison too");
@@ -69,6 +71,7 @@ Test(fault_point, strikes_at_the_text_it_is_about)
     waitpid(pid, &status, 0);
     cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     cr_expect(is_noted(folder, "reads(poison).1"));
+    cr_expect(is_noted(folder, "hears(one, two).1"), "a comma inside the brackets is no end");
     temp_folder_free(folder);
 }
 

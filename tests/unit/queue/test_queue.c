@@ -260,6 +260,28 @@ BOTH(a_buried_entry_is_put_aside_once)
     cr_assert_eq(length_of(b, b->names.dead), 1);
 }
 
+BOTH(the_newest_entries_can_be_looked_at_and_stay_as_they_are)
+{
+    size_t n = 99;
+    cr_assert_eq(queue_newest(b->q, b->names.dead, 2, entries, &n, NULL), RT_OK, "no stream");
+    cr_assert_eq(n, 0);
+    add(b, "one");
+    add(b, "two");
+    cr_assert_eq(queue_add(b->q, b->names.labels, "three", 5, 7, NULL), RT_OK);
+    cr_assert_eq(read_as(b, "a", false, 1), 1);
+    queue_entries_free(entries, 1);
+    cr_assert_eq(queue_newest(b->q, b->names.labels, 2, entries, &n, NULL), RT_OK);
+    cr_assert_eq(n, 2);
+    cr_assert(is_text(&entries[0], "three") && is_text(&entries[1], "two"));
+    cr_assert_eq(entries[0].attempts, 7);
+    queue_entries_free(entries, n);
+    cr_assert_eq(queue_newest(b->q, b->names.labels, 9, entries, &n, NULL), RT_OK);
+    cr_assert_eq(n, 3, "read or not");
+    queue_entries_free(entries, n);
+    cr_assert_eq(read_as(b, "b", false, 9), 2, "nobody was handed anything");
+    queue_entries_free(entries, 2);
+}
+
 BOTH(a_stream_that_is_gone_is_reported_and_can_be_made_again)
 {
     bool made = true;
