@@ -7,7 +7,7 @@ A block ```sh is run as it stands. In a block ```console, lines after "$ " are c
 "\\") and the rest is what they print: each printed line must come, in this order, among the lines of that command's real
 output, where any number stands for any other. "..." stands for lines left out, or for the end of one. A command must end with 0, or with N in a block
 ```console exit=N. The page runs in a folder of its own, which has examples/, deploy/ and build/release as the root of the
-sources has; port 8000 of the page becomes a free one. What is still running when it ends is ended.
+sources has; the ports of the pages become free ones. What is still running when it ends is ended.
 Exit code 1: something was not as printed; it is named.
 """
 import os
@@ -20,6 +20,7 @@ import sys
 import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PORTS = ("8000", "6399", "7100", "7101")  # of the pages
 PAGE_LIMIT_S = float(os.environ.get("RT_TUTORIAL_LIMIT_S", "600"))
 MARK = "@@retort-tutorial@@"
 
@@ -101,10 +102,14 @@ def judge(steps, output):
     return complaints
 
 
-def free_port():
-    with socket.socket() as s:
+def with_free_ports(text):
+    sockets = {port: socket.socket() for port in PORTS}
+    for s in sockets.values():
         s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    free = {port: str(s.getsockname()[1]) for port, s in sockets.items()}
+    for s in sockets.values():
+        s.close()
+    return re.sub(rf"\b({'|'.join(PORTS)})\b", lambda match: free[match.group()], text)
 
 
 def make_place(folder):
@@ -135,8 +140,7 @@ def run(script, folder):
 
 def main():
     with open(sys.argv[1], encoding="utf-8") as f:
-        text = f.read()
-    steps = steps_of(re.sub(r"\b8000\b", str(free_port()), text))
+        steps = steps_of(with_free_ports(f.read()))
     folder = tempfile.mkdtemp(prefix="retort-tutorial.")
     try:
         make_place(folder)
