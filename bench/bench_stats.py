@@ -135,8 +135,11 @@ def train(way, run_dir):
         watch.ended = True
         if watch.n_events == 0 or watch.n_scrapes == 0:
             sys.exit(f"it was not watched: {watch.n_events} events, {watch.n_scrapes} scrapes")
-    of = {name: (main, others) for name, main, others in spent.values()}
-    return {"wall": wall, "student": of["student-0"][0], "beside": of["student-0"][1], "coordinator": sum(of["coordinator"])}
+    # A process may have been started again: all its lives count.
+    main = {name: sum(m for n, m, _ in spent.values() if n == name) for name in ("student-0", "coordinator")}
+    beside = {name: sum(b for n, _, b in spent.values() if n == name) for name in main}
+    return {"wall": wall, "student": main["student-0"], "beside": beside["student-0"],
+            "coordinator": main["coordinator"] + beside["coordinator"]}
 
 
 def summary(shares):
