@@ -1,15 +1,18 @@
 /* Speed of matrix products on the shapes of a training step and of decoding, by every engine.
  *
  *     bench_gemm threads=1 rounds=15
+ *     bench_gemm config=b
  *
  * One line of JSON a shape: GFLOP/s of the best of the rounds by OpenBLAS, oneDNN, bfloat16 and packed
- * panels, taken in turns, and the ratio of each to OpenBLAS.
+ * panels, taken in turns, and the ratio of each to OpenBLAS. With a config of shapes.h one line for all
+ * products of its training step: the speed that a step would have if it were nothing else.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/step_products.h"
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/rng.h"
@@ -97,10 +100,10 @@ static void multiply(const shape *s, const operands *o, int way)
     gemm(s->op_a, s->op_b, s->m, s->n, s->k, 1, o->a, lda, o->b, ldb, 0, o->c, s->n);
 }
 
-static bool measure(const shape *s, uint64_t rounds, uint64_t threads)
+/* Seconds of the fastest round, by each way that can; false when memory ran out. */
+static bool fastest(const shape *s, uint64_t rounds, double best[N_WAYS])
 {
     operands o;
-    double best[N_WAYS];
     bool ok = operands_make(s, &o);
     for (int way = 0; way < N_WAYS; way++) best[way] = 1e30;
     for (uint64_t i = 0; ok && i < rounds; i++)
@@ -111,13 +114,23 @@ static bool measure(const shape *s, uint64_t rounds, uint64_t threads)
             best[way] = RT_MIN(best[way], rt_clock_mono_s() - start);
         }
     operands_free(&o);
-    if (!ok) return false;
-    double gflop = 2e-9 * (double)s->m * (double)s->n * (double)s->k;
+    return ok;
+}
+
+static double gflop_of(const shape *s)
+{
+    return 2e-9 * (double)s->m * (double)s->n * (double)s->k;
+}
+
+static bool measure(const shape *s, uint64_t rounds, uint64_t threads)
+{
+    double best[N_WAYS];
+    if (!fastest(s, rounds, best)) return false;
     printf("{\"bench\":\"gemm\",\"what\":\"%s\",\"m\":%zu,\"n\":%zu,\"k\":%zu,\"threads\":%" PRIu64,
            s->name, s->m, s->n, s->k, threads);
     for (int way = 0; way < N_WAYS; way++) {
         if (!can(s, way)) continue;
-        printf(",\"%s_gflops\":%.1f", way_names[way], gflop / best[way]);
+        printf(",\"%s_gflops\":%.1f", way_names[way], gflop_of(s) / best[way]);
         if (way != BY_OPENBLAS)
             printf(",\"%s_ratio\":%.2f", way_names[way], best[BY_OPENBLAS] / best[way]);
     }
@@ -125,20 +138,56 @@ static bool measure(const shape *s, uint64_t rounds, uint64_t threads)
     return true;
 }
 
+static bool measure_step(char config, uint64_t rounds, uint64_t threads)
+{
+    step_product products[STEP_PRODUCTS_MAX];
+    bench_shape bench = {0};
+    double gflop = 0, seconds[N_WAYS] = {0}, best[N_WAYS];
+    rt_error err = {0};
+    if (bench_shape_get(config, &bench, &err) != RT_OK) {
+        fprintf(stderr, "%s\n", err.text);
+        return false;
+    }
+    bool ok = true;
+    size_t n = step_products(&bench, products);
+    bench_shape_free(&bench);
+    for (size_t i = 0; ok && i < n; i++) {
+        const step_product *p = &products[i];
+        shape s = {"", p->op_a, p->op_b, p->m, p->n, p->k};
+        ok = fastest(&s, rounds, best);
+        gflop += p->times * gflop_of(&s);
+        for (int way = 0; way < BY_PANELS; way++) seconds[way] += p->times * best[way];
+    }
+    if (!ok) return false;
+    printf("{\"bench\":\"gemm\",\"what\":\"step\",\"config\":\"%c\",\"threads\":%" PRIu64
+           ",\"gflop_step\":%.2f",
+           config, threads, gflop);
+    for (int way = 0; way < BY_PANELS; way++)
+        printf(",\"%s_gflops\":%.1f", way_names[way], gflop / seconds[way]);
+    printf("}\n");
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     uint64_t threads = 1, rounds = 15;
+    char config = 0;
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "threads=", 8) == 0 && rt_parse_u64(argv[i] + 8, &threads)) continue;
         if (strncmp(argv[i], "rounds=", 7) == 0 && rt_parse_u64(argv[i] + 7, &rounds) && rounds > 0)
             continue;
-        fprintf(stderr, "%s: expected threads=N or rounds=N\n", argv[i]);
+        if (strncmp(argv[i], "config=", 7) == 0 && strlen(argv[i]) == 8) {
+            config = argv[i][7];
+            continue;
+        }
+        fprintf(stderr, "%s: expected config=a|b|c, threads=N or rounds=N\n", argv[i]);
         return 2;
     }
     nn_set_threads(threads);
     if (!gemm_bf16_available())
         fprintf(stderr,
                 "this processor has no products of bfloat16: theirs are plain loops or emulated\n");
+    if (config != 0) return measure_step(config, rounds, threads) ? 0 : 1;
     for (size_t i = 0; i < RT_COUNT(shapes); i++) {
         if (measure(&shapes[i], rounds, threads)) continue;
         fprintf(stderr, "out of memory\n");

@@ -101,22 +101,33 @@ def median_row(rows, key):
     return dict(rows[len(rows) // 2]) if rows else None
 
 
+def shares_of_products(mode, rows, products):
+    """Our speed, divided by what the step's matrix products alone reach: in the kernels of this mode, and in OpenBLAS'."""
+    kernels = ("openblas", "onednn") if mode == "f32" else ("bf16",)
+    best = [p and {"gflops": max(p[kernel + "_gflops"] for kernel in kernels)} for p in products]
+    sgemm = [p and {"gflops": p["openblas_gflops"]} for p in products]
+    found = {"share_of_products": ratio(rows, best, "gflops")}
+    return found | ({"share_of_sgemm": ratio(rows, sgemm, "gflops")} if mode == "f32" else {})
+
+
 def train(options, with_peer):
     for config in options.configs:
         for threads in options.threads:
-            ours = {mode: [] for mode in ("f32", "bf16")}
+            ours, products = {mode: [] for mode in ("f32", "bf16")}, []
             f32 = Peer("tok_s", "train", config, threads, "fp32")
             bf16 = Peer("tok_s", "train", config, threads, "bf16")
             for _ in range(options.rounds):
                 for mode, rows in ours.items():
                     rows.append(run_json([BUILD / "bench_train", f"config={config}", f"compute={mode}",
                                           f"threads={threads}", "steps=5"]))
+                products.append(run_json([BUILD / "bench_gemm", f"config={config}", f"threads={threads}", "rounds=5"]))
                 for one in (f32, bf16) if with_peer else ():
                     one.run()
             for mode, rows in ours.items():
                 line = median_row(rows, "tok_s")
                 if line is None:
                     continue
+                line |= shares_of_products(mode, rows, products)
                 line |= f32.ratios(rows, "ratio_to_torch_f32") | bf16.ratios(rows, "ratio_to_torch_bf16")
                 if f32.memory_mb():
                     line["memory_to_torch_f32"] = round(line["peak_rss_mb"] / f32.memory_mb(), 3)

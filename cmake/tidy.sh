@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Our own checks, fast and without a build:
 #   includes against cmake/layers.txt · file and function length · generated docs are current ·
-#   words of unfinished work
+#   words of unfinished work · links of the pages
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -62,7 +62,12 @@ check_generated() {
     echo "docs/config.md is stale: run build/release/retort config reference > docs/config.md"
 }
 
-for check in check_includes check_file_length check_function_length check_words check_generated; do
+check_links() {
+  command -v python3 > /dev/null || return 0
+  files '*.md' | xargs python3 cmake/links.py
+}
+
+for check in check_includes check_file_length check_function_length check_words check_generated check_links; do
   found=$("$check")
   [ -z "$found" ] || complain "${check#check_}
 $found"

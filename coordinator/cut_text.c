@@ -8,6 +8,7 @@ static const char ellipsis[] = "\xe2\x80\xa6";
 
 void cut_text(const char *text, char *out, size_t n_out)
 {
+    RT_ASSERT(n_out >= 2 * sizeof ellipsis);
     if (text == NULL) text = "";
     size_t n = strnlen(text, n_out);
     bool cut = n >= n_out;

@@ -220,15 +220,32 @@ size_t lease_table_expire(lease_table *t, uint64_t now_ms)
     return n;
 }
 
+/* Place of a lease, or n_leases. */
+static size_t find_lease(const lease_table *t, const char *worker, uint64_t shard, uint64_t id)
+{
+    size_t i = 0;
+    for (; i < t->n_leases; i++) {
+        const lease *l = &t->leases[i];
+        if (l->shard == shard && l->id == id && strcmp(l->worker, worker) == 0) break;
+    }
+    return i;
+}
+
 bool lease_table_told_done(lease_table *t, const char *worker, uint64_t shard, uint64_t id)
 {
-    for (size_t i = 0; i < t->n_leases; i++) {
-        lease *l = &t->leases[i];
-        if (l->shard != shard || l->id != id || strcmp(l->worker, worker) != 0) continue;
-        l->told_done = true;
-        return true;
-    }
-    return false;
+    size_t i = find_lease(t, worker, shard, id);
+    if (i == t->n_leases) return false;
+    t->leases[i].told_done = true;
+    return true;
+}
+
+bool lease_table_give_back(lease_table *t, const char *worker, uint64_t shard, uint64_t id)
+{
+    size_t i = find_lease(t, worker, shard, id);
+    if (i == t->n_leases) return false;
+    drop_lease(t, i);
+    t->n_returned++;
+    return true;
 }
 
 size_t lease_table_stream_empty(lease_table *t)

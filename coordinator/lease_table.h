@@ -4,7 +4,8 @@
  *
  *     pending ──grant──► leased ──every example archived──► done
  *        ▲                  │
- *        └── holder dead, lease over, or told done while examples are missing and LABELS is empty
+ *        └── holder dead, lease over, given back, or told done while examples are missing and LABELS
+ *            is empty
  *
  * Examples become archived whoever wrote them. Grants go in corpus order. A worker whose request
  * was answered and whose answer was lost says how many shards it holds; what it does not know of is
@@ -61,6 +62,9 @@ bool lease_table_blamed(const lease_table *t, uint64_t *i_example);
 size_t lease_table_expire(lease_table *t, uint64_t now_ms);
 /* LeaseDone. False for a lease that is not the worker's any more (harmless). */
 bool lease_table_told_done(lease_table *t, const char *worker, uint64_t shard, uint64_t id);
+/* Its teacher stops and will not finish the shard: it is pending again, and nobody has died of it. False
+ * for a lease that is not the worker's any more. */
+bool lease_table_give_back(lease_table *t, const char *worker, uint64_t shard, uint64_t id);
 /* LABELS was read empty after the LeaseDone messages so far: told-done shards with missing
  * examples go back. Returns how many. */
 size_t lease_table_stream_empty(lease_table *t);

@@ -255,8 +255,16 @@ out:
 static void on_lease_done(coordinator *co, const net_incoming *in, const member *who)
 {
     const wire_lease_done *d = &in->message.lease_done;
-    bool known = lease_table_told_done(co->leases, who->name, d->shard, d->lease);
-    rt_log_debug("lease.done", "shard=%" PRIu64 " worker=%s known=%d", d->shard, who->name, known);
+    if (d->given_back) {
+        if (lease_table_give_back(co->leases, who->name, d->shard, d->lease)) {
+            rt_log_info("lease.given_back", "shard=%" PRIu64 " worker=%s", d->shard, who->name);
+            tell(co, EVENT_LEASE, who->name, "stops, and gives a shard back");
+        }
+    } else {
+        bool known = lease_table_told_done(co->leases, who->name, d->shard, d->lease);
+        rt_log_debug("lease.done", "shard=%" PRIu64 " worker=%s known=%d", d->shard, who->name,
+                     known);
+    }
     ack(co, in);
 }
 

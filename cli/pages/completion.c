@@ -14,22 +14,24 @@ value_kind option_value_kind(const option_def *o)
     return strcmp(name, "KEY=VALUE") == 0 ? VALUE_SETTING : VALUE_OTHER;
 }
 
-/* The options of a command one after the other, its own first. */
-typedef struct option_walk {
-    const option_def *next;
-    bool in_common;
-} option_walk;
+/* Writes one option; `context` is what the shell's lines want besides: the command's name, or a condition. */
+typedef rt_status (*option_writer)(const option_def *o, const char *context, rt_buf *out,
+                                   rt_error *err);
 
-static option_walk walk_begin(const command *c)
+static rt_status write_options(const option_def *o, option_writer write, const char *context,
+                               rt_buf *out, rt_error *err)
 {
-    return (option_walk){.next = c->options};
+    rt_status st = RT_OK;
+    for (; st == RT_OK && o != NULL && o->name != NULL; o++) st = write(o, context, out, err);
+    return st;
 }
 
-static const option_def *walk_next(option_walk *w)
+/* The options of a command, its own first. */
+static rt_status each_option(const command *c, option_writer write, const char *context,
+                             rt_buf *out, rt_error *err)
 {
-    if (!w->in_common && (w->next == NULL || w->next->name == NULL))
-        *w = (option_walk){.next = options_common, .in_common = true};
-    return w->next->name == NULL ? NULL : w->next++;
+    rt_status st = write_options(c->options, write, context, out, err);
+    return st == RT_OK ? write_options(options_common, write, context, out, err) : st;
 }
 
 /* `text` with a `by` before each of the characters `special`. */
@@ -71,18 +73,22 @@ static rt_status add_setting_keys(rt_buf *out, const char *after, rt_error *err)
 
 /* ---- bash ---- */
 
+static rt_status bash_name(const option_def *o, const char *context, rt_buf *out, rt_error *err)
+{
+    (void)context;
+    return rt_buf_printf(out, err, "%s ", o->name);
+}
+
 static rt_status bash_options(const command *c, rt_buf *out, rt_error *err)
 {
     rt_status st = rt_buf_printf(out, err, "        %s) options='", c->name);
-    option_walk w = walk_begin(c);
-    for (const option_def *o; st == RT_OK && (o = walk_next(&w)) != NULL;)
-        st = rt_buf_printf(out, err, "%s ", o->name);
+    if (st == RT_OK) st = each_option(c, bash_name, NULL, out, err);
     if (st == RT_OK)
         st = rt_buf_printf(out, err, "' words='%s' ;;\n", c->words != NULL ? c->words : "");
     return st;
 }
 
-static rt_status bash_value(const command *c, const option_def *o, rt_buf *out, rt_error *err)
+static rt_status bash_value(const option_def *o, const char *name, rt_buf *out, rt_error *err)
 {
     static const char *const kinds[] = {[VALUE_FILE] = "file",
                                         [VALUE_FOLDER] = "folder",
@@ -91,18 +97,9 @@ static rt_status bash_value(const command *c, const option_def *o, rt_buf *out, 
     value_kind kind = option_value_kind(o);
     if (kind == VALUE_NONE) return RT_OK;
     if (kind == VALUE_CHOICES)
-        return rt_buf_printf(out, err, "        %s:%s) kind=choice choices='%s' ;;\n", c->name,
+        return rt_buf_printf(out, err, "        %s:%s) kind=choice choices='%s' ;;\n", name,
                              o->name, o->choices);
-    return rt_buf_printf(out, err, "        %s:%s) kind=%s ;;\n", c->name, o->name, kinds[kind]);
-}
-
-static rt_status bash_values(const command *c, rt_buf *out, rt_error *err)
-{
-    rt_status st = RT_OK;
-    option_walk w = walk_begin(c);
-    for (const option_def *o; st == RT_OK && (o = walk_next(&w)) != NULL;)
-        st = bash_value(c, o, out, err);
-    return st;
+    return rt_buf_printf(out, err, "        %s:%s) kind=%s ;;\n", name, o->name, kinds[kind]);
 }
 
 rt_status completion_bash(const command *const *commands, size_t n, rt_buf *out, rt_error *err)
@@ -130,7 +127,8 @@ rt_status completion_bash(const command *const *commands, size_t n, rt_buf *out,
                              err);
     for (size_t i = 0; st == RT_OK && i < n; i++) st = bash_options(commands[i], out, err);
     if (st == RT_OK) st = rt_buf_add_text(out, "    esac\n    case $command:$prev in\n", err);
-    for (size_t i = 0; st == RT_OK && i < n; i++) st = bash_values(commands[i], out, err);
+    for (size_t i = 0; st == RT_OK && i < n; i++)
+        st = each_option(commands[i], bash_value, commands[i]->name, out, err);
     if (st == RT_OK)
         st = rt_buf_add_text(
             out,
@@ -162,8 +160,9 @@ rt_status completion_bash(const command *const *commands, size_t n, rt_buf *out,
 /* ---- zsh ---- */
 
 /* '--name[help]:VALUE:action' in single quotes; inside, brackets, colons and backslashes are escaped. */
-static rt_status zsh_option(const option_def *o, rt_buf *out, rt_error *err)
+static rt_status zsh_option(const option_def *o, const char *context, rt_buf *out, rt_error *err)
 {
+    (void)context;
     rt_buf help = {0};
     bool repeats = strcmp(o->name, "--set") == 0;
     rt_status st = add_escaped(&help, o->help, "[]:\\", "\\", err);
@@ -189,9 +188,7 @@ static rt_status zsh_option(const option_def *o, rt_buf *out, rt_error *err)
 static rt_status zsh_command(const command *c, rt_buf *out, rt_error *err)
 {
     rt_status st = rt_buf_printf(out, err, "        %s)\n            _arguments -s \\\n", c->name);
-    option_walk w = walk_begin(c);
-    for (const option_def *o; st == RT_OK && (o = walk_next(&w)) != NULL;)
-        st = zsh_option(o, out, err);
+    if (st == RT_OK) st = each_option(c, zsh_option, NULL, out, err);
     if (st == RT_OK && c->words != NULL)
         st = rt_buf_printf(out, err, "                '1:what:(%s)' \\\n", c->words);
     return st == RT_OK ? rt_buf_add_text(out, "                '*:file:_files' ;;\n", err) : st;
@@ -279,9 +276,7 @@ static rt_status fish_command(const command *c, rt_buf *out, rt_error *err)
     if (st == RT_OK) st = rt_buf_printf(&when, err, "-n '__fish_seen_subcommand_from %s'", c->name);
     if (st == RT_OK && c->words != NULL)
         st = rt_buf_printf(out, err, "complete -c retort %s -f -a '%s'\n", when.data, c->words);
-    option_walk w = walk_begin(c);
-    for (const option_def *o; st == RT_OK && (o = walk_next(&w)) != NULL;)
-        st = fish_option(o, when.data, out, err);
+    if (st == RT_OK) st = each_option(c, fish_option, when.data, out, err);
     rt_buf_free(&when);
     return st;
 }

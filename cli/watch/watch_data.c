@@ -48,6 +48,18 @@ static json_t *load(const char *json, size_t n, rt_error *err)
     return root;
 }
 
+/* The answer of `route`, which has to hold the list `key`; NULL, and why in err, when it does not. */
+static json_t *load_with_list(const char *json, size_t n, const char *route, const char *key,
+                              const json_t **list, rt_error *err)
+{
+    json_t *root = load(json, n, err);
+    *list = json_object_get(root, key);
+    if (root == NULL || json_is_array(*list)) return root;
+    rt_fail(err, RT_CORRUPT, "%s is not what a coordinator sends", route);
+    json_decref(root);
+    return NULL;
+}
+
 /* ---- /api/stats ---- */
 
 static const char *counter_of_role(const char *role)
@@ -244,14 +256,9 @@ rt_status watch_take_history(watch_data *d, const char *json, size_t n, rt_error
 {
     size_t i;
     const json_t *one;
-    json_t *root = load(json, n, err);
-    const json_t *points = json_object_get(root, "points");
-    if (!json_is_array(points)) {
-        json_decref(root);
-        return root == NULL
-                   ? RT_CORRUPT
-                   : rt_fail(err, RT_CORRUPT, "/api/history is not what a coordinator sends");
-    }
+    const json_t *points;
+    json_t *root = load_with_list(json, n, "/api/history", "points", &points, err);
+    if (root == NULL) return RT_CORRUPT;
     if (!d->has_history) series_clear(&d->series);
     d->has_history = true;
     json_array_foreach(points, i, one) take_point(d, one);
@@ -278,14 +285,9 @@ rt_status watch_take_events(watch_data *d, const char *json, size_t n, rt_error 
 {
     size_t i;
     const json_t *one;
-    json_t *root = load(json, n, err);
-    const json_t *events = json_object_get(root, "events");
-    if (!json_is_array(events)) {
-        json_decref(root);
-        return root == NULL
-                   ? RT_CORRUPT
-                   : rt_fail(err, RT_CORRUPT, "/api/events is not what a coordinator sends");
-    }
+    const json_t *events;
+    json_t *root = load_with_list(json, n, "/api/events", "events", &events, err);
+    if (root == NULL) return RT_CORRUPT;
     json_array_foreach(events, i, one) take_event(d, one);
     d->events_seq = count_of(root, "seq");
     json_decref(root);

@@ -19,10 +19,11 @@ static void convert(const float *data, size_t n_rows, size_t n_cols, bf16 *high,
 operand operand_of(tape *t, tensor *x)
 {
     compute_mode mode = tape_compute(t);
+    if (mode == COMPUTE_F32 || x->is_half) tape_recall(t, x);
     if (mode == COMPUTE_F32)
-        return (operand){.f32 = tape_recall(t, x), .n_rows = x->n_rows, .n_cols = x->n_cols};
+        return (operand){.f32 = x->data, .n_rows = x->n_rows, .n_cols = x->n_cols};
     size_t n_rows = x->is_param ? x->n_rows : tape_padded_rows(x->n_rows);
-    if (x->high == NULL) {
+    if (x->high == NULL && !x->is_half) {
         bool split = mode == COMPUTE_BF16X3;
         RT_ASSERT(!x->is_param); /* the model converts its weights once per version */
         bf16 *high = tape_alloc(t, n_rows * x->n_cols, sizeof *high);

@@ -16,7 +16,7 @@ rows rows_for_grad(tape *t, tensor *x, bool *add)
 {
     *add = false;
     rows r = {.n_cols = x->n_cols};
-    if (x->half != NULL)
+    if (x->is_half)
         r.half = tape_half_grad(t, x);
     else
         r.f32 = tape_grad(t, x, add);

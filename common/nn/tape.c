@@ -139,6 +139,7 @@ tensor *tape_activation(tape *t, size_t n_rows, size_t n_cols)
     tensor *x = half == NULL ? NULL : new_tensor(t, NULL, NULL, n_rows, n_cols);
     if (x == NULL) return NULL;
     clear_rows_behind(half, n_rows, n_cols);
+    x->is_half = true;
     x->half = half;
     x->high = half;
     return x;
@@ -149,21 +150,39 @@ static size_t data_bytes(const tensor *x)
     return tape_padded_rows(x->n_rows) * x->n_cols * sizeof *x->data;
 }
 
+bool tape_forgotten(const tensor *x)
+{
+    return x->data == NULL && x->half == NULL;
+}
+
 void tape_forget(tape *t, tensor *x)
 {
-    if (x == NULL || x->data == NULL) return;
+    if (x == NULL || tape_forgotten(x)) return;
     RT_ASSERT(!x->is_param);
+    if (x->is_half) {
+        tape_give(t, x->half, data_bytes(x) / 2);
+        x->half = NULL;
+        x->high = NULL;
+        return;
+    }
     tape_give(t, x->data, data_bytes(x));
     x->data = NULL;
 }
 
-const float *tape_recall(tape *t, tensor *x)
+void tape_recall(tape *t, tensor *x)
 {
-    if (x->data != NULL) return x->data;
+    if (!tape_forgotten(x)) return;
     RT_ASSERT(x->remake != NULL);
-    x->data = tape_take(t, data_bytes(x));
-    if (x->data != NULL) x->remake(t, x);
-    return x->data;
+    if (x->is_half) {
+        x->half = rows_buffer(t, x->n_rows, x->n_cols, sizeof *x->half);
+        if (x->half == NULL) return;
+        clear_rows_behind(x->half, x->n_rows, x->n_cols);
+        x->high = x->half;
+    } else {
+        x->data = tape_take(t, data_bytes(x));
+        if (x->data == NULL) return;
+    }
+    x->remake(t, x);
 }
 
 tensor *tape_param(tape *t, float *weights, float *grads, size_t n_rows, size_t n_cols)
@@ -194,7 +213,7 @@ void tape_push(tape *t, tape_backward_fn *backward, void *args, tensor *out)
 void tape_push_in_place(tape *t, tape_backward_fn *backward, void *args, tensor *x)
 {
     /* or a product has read what was there before */
-    RT_ASSERT(x == NULL || x->half != NULL || x->high == NULL);
+    RT_ASSERT(x == NULL || x->is_half || x->high == NULL);
     push(t, (node){.backward = backward, .args = args, .out = x, .in_place = true});
 }
 
@@ -234,7 +253,7 @@ static void give_grad(tape *t, tensor *x)
 
 uint16_t *tape_half_grad(tape *t, tensor *x)
 {
-    RT_ASSERT(x->half != NULL && !x->grad_written); /* one reader */
+    RT_ASSERT(x->is_half && !x->grad_written); /* one reader */
     x->half_grad = rows_buffer(t, x->n_rows, x->n_cols, sizeof *x->half_grad);
     if (x->half_grad == NULL) return NULL;
     clear_rows_behind(x->half_grad, x->n_rows, x->n_cols);
@@ -244,7 +263,7 @@ uint16_t *tape_half_grad(tape *t, tensor *x)
 
 float *tape_grad(tape *t, tensor *x, bool *add)
 {
-    RT_ASSERT(x->half == NULL);
+    RT_ASSERT(!x->is_half);
     if (x->frozen) return NULL;
     if (x->grad == NULL) x->grad = tape_take(t, data_bytes(x));
     if (x->grad == NULL) return NULL;

@@ -33,13 +33,14 @@
 typedef struct tape tape;
 typedef struct tensor tensor;
 
-/* Fill x->data again with what it held; called between operations of the backward. */
+/* Fill x->data, or x->half, again with what it held; called between operations of the backward. */
 typedef void tape_remake_fn(tape *t, tensor *x);
 
 struct tensor {
     float *data;                /* [n_rows, n_cols], row-major; NULL when half, or forgotten */
     float *grad;                /* the same shape; NULL until the first write, unless a parameter */
-    uint16_t *half, *half_grad; /* an activation in mode bf16: these instead of data and grad */
+    bool is_half;               /* an activation in mode bf16: half and half_grad serve instead */
+    uint16_t *half, *half_grad; /* as data and grad */
     size_t n_rows;
     size_t n_cols;
     bool grad_written;          /* grad holds a value that later writers add to */
@@ -80,11 +81,12 @@ tensor *tape_tensor(tape *t, size_t n_rows, size_t n_cols);
 /* A tensor that one product writes or reads, and one other operation: in mode bf16 half, else as
  * above. Its rows behind the last are zero when half. */
 tensor *tape_activation(tape *t, size_t n_rows, size_t n_cols);
-/* Nothing of this forward pass reads x->data any more. What backward reads of it must be in x->high,
- * or come from x->remake. */
+/* Nothing of this forward pass reads the numbers of x any more. What backward reads of them must come
+ * from x->remake, or be in x->high unless x is half. */
 void tape_forget(tape *t, tensor *x);
-/* x->data, made again if forgotten; tape_forget() gives it back. NULL when out of memory. */
-const float *tape_recall(tape *t, tensor *x);
+bool tape_forgotten(const tensor *x);
+/* Make a forgotten x again; tape_forget() gives it back. Leaves it forgotten when out of memory. */
+void tape_recall(tape *t, tensor *x);
 /* A tensor over the caller's weights and gradients. `grads` NULL: frozen. */
 tensor *tape_param(tape *t, float *weights, float *grads, size_t n_rows, size_t n_cols);
 /* Remember how to invert the operation that made `out`. Keeps args until the next tape_begin(). */

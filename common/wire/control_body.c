@@ -402,6 +402,7 @@ static bool small_to_pb(const wire_message *m, arena *a, Retort__Envelope *e)
         e->lease_done->lease = m->lease_done.lease;
         e->lease_done->n_labelled = m->lease_done.n_labelled;
         e->lease_done->n_rejected = m->lease_done.n_rejected;
+        e->lease_done->given_back = m->lease_done.given_back;
         return true;
     case WIRE_EVAL_RESULT:
         if (!MAKE(eval_result, retort__eval_result__init)) return false;
@@ -488,8 +489,9 @@ static bool small_from_pb(const Retort__Envelope *e, wire_message *m)
         m->lease_request.n_shards_held = e->lease_request->n_shards_held;
         return true;
     case WIRE_LEASE_DONE:
-        m->lease_done = (wire_lease_done){e->lease_done->shard, e->lease_done->lease,
-                                          e->lease_done->n_labelled, e->lease_done->n_rejected};
+        m->lease_done =
+            (wire_lease_done){e->lease_done->shard, e->lease_done->lease, e->lease_done->n_labelled,
+                              e->lease_done->n_rejected, e->lease_done->given_back != 0};
         return true;
     case WIRE_EVAL_RESULT:
         m->eval_result.version = e->eval_result->version;

@@ -154,6 +154,7 @@ typedef struct wire_lease_grant {
 
 typedef struct wire_lease_done {
     uint64_t shard, lease, n_labelled, n_rejected;
+    bool given_back; /* unfinished: its teacher stops */
 } wire_lease_done;
 
 typedef struct wire_eval_result {

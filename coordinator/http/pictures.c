@@ -100,14 +100,22 @@ void pictures_get_ready(pictures *p, char *why_not, size_t n)
     pictures_unlock(p);
 }
 
-/* Both are rendered from a copy: that takes a while, and the loop must not wait for it. */
+/* A copy of `part` of the pictures, which free() frees, or NULL. What is rendered from it takes a while, and the loop
+ * must not wait for that. */
+static void *copy_part(pictures *p, const void *part, size_t n)
+{
+    void *copy = malloc(n);
+    if (copy == NULL) return NULL;
+    pictures_lock(p);
+    memcpy(copy, part, n);
+    pictures_unlock(p);
+    return copy;
+}
+
 rt_status pictures_history_json(pictures *p, uint64_t since, rt_buf *out, rt_error *err)
 {
-    history *copy = malloc(sizeof *copy);
+    history *copy = copy_part(p, &p->history, sizeof *copy);
     if (copy == NULL) return rt_fail(err, RT_NOMEM, "history");
-    pictures_lock(p);
-    *copy = p->history;
-    pictures_unlock(p);
     rt_status st = history_to_json(copy, since, out, err);
     free(copy);
     return st;
@@ -115,11 +123,8 @@ rt_status pictures_history_json(pictures *p, uint64_t since, rt_buf *out, rt_err
 
 rt_status pictures_events_json(pictures *p, uint64_t since, rt_buf *out, rt_error *err)
 {
-    event_ring *copy = malloc(sizeof *copy);
+    event_ring *copy = copy_part(p, &p->events, sizeof *copy);
     if (copy == NULL) return rt_fail(err, RT_NOMEM, "events");
-    pictures_lock(p);
-    *copy = p->events;
-    pictures_unlock(p);
     rt_status st = event_ring_to_json(copy, since, out, err);
     free(copy);
     return st;

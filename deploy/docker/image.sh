@@ -122,7 +122,8 @@ make_neighbour() { # make_neighbour IMAGE PACKAGE ENTRYPOINT
   bud run --isolation chroot "$container" -- sh -c "apt-get update -qq &&
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $2 &&
     rm -rf /var/lib/apt/lists/*" > "$work/$2.log" 2>&1 || { tail -n 5 "$work/$2.log"; fail "$2 does not install"; }
-  bud config --cmd '' --entrypoint "[\"$3\"]" "$container"
+  bud config --cmd '' "$container" # before: an entry point would be told that the base's command goes with it
+  bud config --entrypoint "[\"$3\"]" "$container"
   bud commit --quiet --rm "$container" "$1" >/dev/null
 }
 

@@ -89,6 +89,19 @@ YAML
   [ "$(requests)" -eq 120 ]
 }
 
+@test "a teacher that is asked to stop gives its rows back, and the next has them at once" {
+  start_teacher 0.9
+  "$RETORT" label --config retort.yaml --set teacher.retries_max=200 --set label.lease_ms=600000 \
+    --set net.dead_after_ms=300000 > label.out 2> label.err 3>&- &
+  run_pid=$!
+  wait_until 30 given_out
+  kill -TERM "$(pid_of teacher-0)"
+  wait_until 30 grep -q "lease.given_back .*worker=teacher-0" run/logs/coordinator.log
+  no grep -q lease.returned run/logs/coordinator.log
+}
+
+given_out() { [ "$(stat_of leased)" -gt 0 ] 2>/dev/null && [ -n "$(pid_of teacher-0)" ]; }
+
 @test "a wrong key ends the run at once, says so, and is shown nowhere" {
   start_teacher 0 right-key
   export TEACHER_KEY=wrong-secret

@@ -3,12 +3,13 @@
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 say() { echo "== $*"; }
+fail() { echo "try: $*" >&2; exit 1; }
 
 say "install, with what it depends on and recommends"
 apt-get update -qq
 apt-get install -y -qq /tmp/retort_*.deb > /tmp/apt.log 2>&1 || { tail -n 30 /tmp/apt.log; exit 1; }
 dpkg -s retort | grep -E '^(Version|Depends|Recommends|Section)'
-! ldd /usr/bin/retort | grep 'not found'
+if ldd /usr/bin/retort | grep 'not found'; then fail "a library is missing"; fi
 ldd /usr/bin/retort | grep openblas
 
 say "version"
@@ -45,5 +46,6 @@ RUN
 
 say "removed again"
 apt-get remove -y -qq retort > /dev/null 2>&1
-! command -v retort
+[ ! -e /usr/bin/retort ] || fail "/usr/bin/retort is still there"
+[ ! -e /usr/share/man/man1/retort.1.gz ] || fail "the manual is still there"
 say "the package works on a clean system"

@@ -1,11 +1,10 @@
 /* Clients of `retort serve` ask, read, go away and are swept while lanes decode; then all is aborted. */
-#include "worker/serve/engine.h"
-
 #include <stdatomic.h>
 #include <string.h>
 
 #include "tests/race/threads.h"
 #include "tests/unit/worker/serve/served_tiny.h"
+#include "tests/unit/worker/serve/sleeping_client.h"
 
 #define ASKED 12 /* by each thread */
 
@@ -15,12 +14,6 @@ static const char *const bodies[] = {
     "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"}],\"max_tokens\":8,\"temperature\":2,\"seed\":3,"
     "\"n\":3}"};
 
-typedef struct client {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    bool asleep;
-} client;
-
 typedef struct stage {
     tiny_server t;
     serve_stats counters;
@@ -28,30 +21,7 @@ typedef struct stage {
     atomic_uint n_done;
 } stage;
 
-static void fall_asleep(void *context)
-{
-    client *c = context;
-    pthread_mutex_lock(&c->mutex);
-    c->asleep = true;
-    pthread_mutex_unlock(&c->mutex);
-}
-
-static void wake_up(void *context)
-{
-    client *c = context;
-    pthread_mutex_lock(&c->mutex);
-    c->asleep = false;
-    pthread_cond_signal(&c->changed);
-    pthread_mutex_unlock(&c->mutex);
-}
-
-static bool is_gone(void *context)
-{
-    (void)context;
-    return false;
-}
-
-static job_state read_all(job *j, client *c)
+static job_state read_all(job *j, sleeping_client *c)
 {
     char bytes[37];
     size_t n;
@@ -59,9 +29,7 @@ static job_state read_all(job *j, client *c)
         job_state state = job_read(j, bytes, sizeof bytes, &n);
         if (state == JOB_DONE || state == JOB_FAILED) return state;
         if (state != JOB_RUNNING) continue;
-        pthread_mutex_lock(&c->mutex);
-        while (c->asleep) pthread_cond_wait(&c->changed, &c->mutex);
-        pthread_mutex_unlock(&c->mutex);
+        sleeping_client_wait(c);
     }
 }
 
@@ -72,8 +40,8 @@ static void ask(stage *s, size_t i)
     completion *work = NULL;
     api_error why = {0};
     job *j = NULL;
-    client c = {.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    job_waiter waiter = {.sleep = fall_asleep, .wake = wake_up, .context = &c};
+    sleeping_client c;
+    job_waiter waiter = sleeping_client_waiter(&c);
     const char *body = bodies[i % RT_COUNT(bodies)];
     RT_ASSERT(serve_request_parse(SERVE_CHAT, body, strlen(body), &limits, &request, &why));
     RT_ASSERT(completion_new(s->t.m, &request, "1", 5, 9, &work, &why));
@@ -94,7 +62,7 @@ static void *be_a_client(void *context)
     stage *s = context;
     for (size_t i = 0; i < ASKED; i++) {
         ask(s, i);
-        engine_sweep(s->e, is_gone);
+        engine_sweep(s->e, sleeping_client_is_gone);
         (void)engine_n_running(s->e);
     }
     return NULL;

@@ -29,17 +29,19 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(HERE, "..", "manifests"))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import render  # noqa: E402
 import sample_run  # noqa: E402
 from check import make_secrets  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from kubelet import USER, Container, Node, clean  # noqa: E402
 from network import WORLD, Network  # noqa: E402
+from patience import patience  # noqa: E402
 
 N_CHUNKS = 12              # of the corpus: the gate lets one after the other through
 CHUNK = 60                 # train.chunk_size
 TEACHER_KEY = "sk-check"   # what make_secrets() gives to teachers
-READY_S = 120
+READY_S = 120              # both of an idle machine: see patience()
 RUN_S = 600
 PATIENCE_S = 8
 LIVENESS_PAUSE_S = 2
@@ -92,7 +94,8 @@ class Rehearsal:
         return self.start(role, "%s-%s" % (role, word))
 
     def wait_ready(self, container):
-        deadline = time.monotonic() + READY_S
+        limit = READY_S * patience()
+        deadline = time.monotonic() + limit
         said = ""
         while time.monotonic() < deadline:
             if not container.is_up():
@@ -101,7 +104,7 @@ class Rehearsal:
             if passed:
                 return
             time.sleep(0.2)
-        raise Failure("%s was not ready within %d s: %s; %s" % (container.name, READY_S, said, container.last_words()))
+        raise Failure("%s was not ready within %d s: %s; %s" % (container.name, limit, said, container.last_words()))
 
     def stop(self, container):
         with self.lock:
@@ -147,7 +150,7 @@ class Rehearsal:
         return json.loads(answer[1]) if answer is not None and answer[0] == 200 else None
 
     def wait_until(self, what, test, seconds):
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * patience()
         while time.monotonic() < deadline:
             for name, container in list(self.running.items()):
                 if not container.is_up():

@@ -19,6 +19,8 @@ import time
 import urllib.error
 import urllib.request
 
+from patience import patience
+
 ARGUMENTS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
@@ -27,11 +29,6 @@ ARGUMENTS = [
 TAB = "\ue004"
 SHIFT = "\ue008"
 ENTER = "\ue007"
-
-
-def patience():
-    """How many times longer things take than on an idle machine: processes that want to run for each processor."""
-    return min(16, max(1, os.getloadavg()[0] / (os.cpu_count() or 1)))
 
 
 class WebDriverError(Exception):
@@ -148,6 +145,7 @@ class Browser:
         return self._do("/se/log", {"type": kind})
 
     def size(self, width, height, mobile=False, scale=1):
+        self.cdp("Emulation.setScrollbarsHidden", hidden=True)
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=mobile)
 
     def prefer(self, **features):

@@ -140,9 +140,9 @@ static void put_tiles(html *h, const json_t *data)
     put_count(h, get_number(rows, "examples"));
     html_raw(h, " examples</small></dd></div>");
     if (get_number(training, "steps") > 0) {
-        put_tile(h, "Training");
+        put_tile(h, "Steps trained");
         put_count(h, get_number(training, "steps"));
-        html_raw(h, " steps<small>");
+        html_raw(h, "<small>");
         put_count(h, get_number(training, "tokens"));
         html_raw(h, " tokens</small></dd></div>");
     }

@@ -102,6 +102,8 @@ static rt_status work_shard(teacher *t, const wire_lease_grant *grant, rt_error 
     rt_log_debug("teacher.shard_done", "shard=%" PRIu64 " labelled=%" PRIu64 " rejected=%" PRIu64,
                  grant->shard, counts.n_labelled, counts.n_rejected);
 out:
+    /* Not after an error of the shard itself: who dies of it must be counted. */
+    if (st == RT_CANCELLED) give_shard_back(t->rt, grant);
     label_records_free(records, n);
     free(records);
     free(examples);

@@ -69,6 +69,18 @@ rt_status take_shard(runtime *rt, leased_shard *out, uint64_t *retry_ms)
     return RT_END;
 }
 
+void give_shard_back(runtime *rt, const wire_lease_grant *grant)
+{
+    rt_error why = {0};
+    uint64_t id = 0;
+    wire_message m = {
+        .type = WIRE_LEASE_DONE,
+        .lease_done = {.shard = grant->shard, .lease = grant->lease, .given_back = true}};
+    rt_log_info("teacher.gives_back", "shard=%" PRIu64, grant->shard);
+    if (net_client_send(runtime_coordinator(rt), &m, NULL, 0, &id, &why) != RT_OK)
+        rt_log_debug("teacher.gives_back", "%s", why.text);
+}
+
 void report_shard_done(runtime *rt, const wire_lease_grant *grant, uint64_t n_labelled,
                        uint64_t n_rejected)
 {

@@ -17,5 +17,8 @@ RT_MUST_USE rt_status take_shard(runtime *rt, leased_shard *out, uint64_t *retry
 /* Records of the shard are all in the stream. A lost report is harmless: the archive tells. */
 void report_shard_done(runtime *rt, const wire_lease_grant *grant, uint64_t n_labelled,
                        uint64_t n_rejected);
+/* The shard will not be finished: this process was asked to stop. One line that may be lost: then its lease
+ * ends with the silence of its holder. */
+void give_shard_back(runtime *rt, const wire_lease_grant *grant);
 
 #endif

@@ -144,14 +144,28 @@ compute_mode model_compute(const model *m)
     return m->compute;
 }
 
-/* Weights change once per step, but are read by every micro-batch of it. */
+static void convert_range(model *m, size_t first, size_t end)
+{
+    const float *w = m->weights + first;
+    if (m->compute == COMPUTE_BF16X3)
+        bf16_split_f32(w, end - first, m->weights_high + first, m->weights_low + first);
+    else
+        bf16_from_f32(w, end - first, m->weights_high + first);
+}
+
+/* Weights change once per step, but are read by every micro-batch of it. No product reads a matrix
+ * whose rows are looked up alone: its halves are never made, and their pages never touched. */
 static void convert_weights(model *m)
 {
     if (m->compute == COMPUTE_F32 || m->halves_version == m->weights_version) return;
-    if (m->compute == COMPUTE_BF16X3)
-        bf16_split_f32(m->weights, m->table.n_total, m->weights_high, m->weights_low);
-    else
-        bf16_from_f32(m->weights, m->table.n_total, m->weights_high);
+    size_t first = m->table.n_total, end = first;
+    if (m->i_input >= 0) {
+        const param *input = &m->table.params[m->i_input];
+        first = input->offset;
+        end = first + input->shape[0] * input->shape[1];
+    }
+    convert_range(m, 0, first);
+    convert_range(m, end, m->table.n_total);
     m->halves_version = m->weights_version;
 }
 

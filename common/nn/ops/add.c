@@ -13,7 +13,7 @@ typedef struct add_args {
 static void add_backward(tape *t, void *args, tensor *out)
 {
     add_args *s = args;
-    if (s->b->half == NULL) {
+    if (!s->b->is_half) {
         tape_inject(t, s->a, out->grad);
         tape_grad_move(t, out, s->b);
         return;

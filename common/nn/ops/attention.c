@@ -29,7 +29,7 @@ void attention_fold_bias(const attention_args *a, size_t i_span, size_t head,
 
 static const attention_kernel *kernel_of(const tensor *out)
 {
-    return out->half != NULL ? &attention_half : &attention_f32;
+    return out->is_half ? &attention_half : &attention_f32;
 }
 
 /* The jobs' parts, in the order of the spans. */
@@ -71,7 +71,7 @@ static void check_spec(const tensor *q, const tensor *kv, const attention_spec *
     RT_ASSERT(s->shape.n_heads % s->shape.n_kv_heads == 0);
     RT_ASSERT(s->q_first + s->shape.n_heads * s->shape.d_head <= q->n_cols);
     RT_ASSERT(s->k_first + n_kv <= kv->n_cols && s->v_first + n_kv <= kv->n_cols);
-    RT_ASSERT((q->half == NULL) == (kv->half == NULL));
+    RT_ASSERT(q->is_half == kv->is_half);
     RT_ASSERT(s->bias == NULL || s->scale == 1.0f);
     for (size_t i = 0; i < s->n_spans; i++) {
         RT_ASSERT(s->q_spans[i].n > 0 && s->kv_spans[i].n > 0);
@@ -121,7 +121,7 @@ tensor *op_attention_over(tape *t, tensor *q, tensor *kv, const attention_spec *
     attention_args *a = tape_alloc(t, 1, sizeof *a);
     size_t d_out = n_heads * spec->shape.d_head;
     tensor *out =
-        q->half != NULL ? tape_activation(t, q->n_rows, d_out) : tape_tensor(t, q->n_rows, d_out);
+        q->is_half ? tape_activation(t, q->n_rows, d_out) : tape_tensor(t, q->n_rows, d_out);
     if (a == NULL || out == NULL) return NULL;
     *a = (attention_args){.q = q, .kv = kv, .spec = *spec};
     if (spec->bias != NULL) {

@@ -11,7 +11,7 @@ static void input_backward(tape *t, tensor *x, const operand *d_y, const operand
 {
     size_t d_in = x->n_cols;
     bool add = false;
-    if (x->half != NULL) {
+    if (x->is_half) {
         bf16 *d_x = tape_half_grad(t, x);
         if (d_x != NULL)
             operand_gemm_half(t, GEMM_N, GEMM_N, d_y->n_rows, d_in, d_y->n_cols, d_y, w, d_x, d_in);
@@ -28,7 +28,7 @@ static void linear_backward(tape *t, void *args, tensor *out)
 {
     linear_args *a = args;
     size_t d_out = out->n_cols, d_in = a->x->n_cols;
-    bool add_w = false, recalled = a->x->data == NULL;
+    bool add_w = false, recalled = tape_forgotten(a->x);
     operand x = operand_of(t, a->x), w = operand_of(t, a->w);
     operand d_y = operand_of_grad(t, out);
     if (!operand_ok(&x) || !operand_ok(&w) || !operand_ok(&d_y)) return;
@@ -48,7 +48,7 @@ static tensor *linear(tape *t, tensor *x, tensor *w, tensor *out)
     operand from = operand_of(t, x), by = operand_of(t, w);
     if (out == NULL || a == NULL || !operand_ok(&from) || !operand_ok(&by)) return NULL;
     size_t m = from.n_rows, n = w->n_rows, k = x->n_cols;
-    if (out->half != NULL)
+    if (out->is_half)
         operand_gemm_half(t, GEMM_N, GEMM_T, m, n, k, &from, &by, out->half, n);
     else
         operand_gemm(t, GEMM_N, GEMM_T, m, n, k, &from, &by, 0, out->data, n);

@@ -53,7 +53,7 @@ static void norm_rows_backward(const norm_args *a, const rows *grad, const rows 
  * branch, an activation, gets its own in the same pass. */
 static rows branch_grad(tape *t, const norm_args *a)
 {
-    bool has_one = a->branch != NULL && a->branch->half != NULL;
+    bool has_one = a->branch != NULL && a->branch->is_half;
     rows none = {.n_cols = a->x->n_cols};
     return has_one ? (rows){.half = tape_half_grad(t, a->branch), .n_cols = a->x->n_cols} : none;
 }
@@ -84,16 +84,20 @@ static void norm_backward(tape *t, void *args, tensor *out)
 /* With the forward's 1 / rms, so that the bits are the same. */
 static void norm_remake(tape *t, tensor *out)
 {
-    (void)t;
     const norm_args *a = out->remake_args;
     const float *gain = a->gain->data;
     size_t d = out->n_cols, n_jobs = out->n_rows;
+    rows y = rows_of(out);
+    float *work = rows_work(t, d);
+    if (work == NULL) return;
 #pragma omp parallel for schedule(static) if (n_jobs > ROWS_PER_JOB)
     for (size_t i = 0; i < n_jobs; i++) {
         const float *x = a->x->data + i * d;
-        float *y = out->data + i * d;
-        for (size_t c = 0; c < d; c++) y[c] = x[c] * a->inverse[i] * gain[c];
+        float *row = rows_open(&y, i, work + parallel_thread() * d);
+        for (size_t c = 0; c < d; c++) row[c] = x[c] * a->inverse[i] * gain[c];
+        rows_close(&y, i, row);
     }
+    rows_work_give(t, work, d);
 }
 
 /* Row i of x, added up first if it is a sum. */

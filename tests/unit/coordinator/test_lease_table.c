@@ -349,6 +349,29 @@ Test(lease_table, counts_only_deaths_that_nothing_came_before)
     cr_expect_eq(l.only, LEASE_WHOLE, "who has told that all is done did not die of it");
 }
 
+Test(lease_table, what_is_given_back_is_pending_at_once_and_nobody_died)
+{
+    lease l;
+    lease_counts c;
+    uint64_t blamed = 0;
+    open_table(2, 2);
+    lease_table_blame_after(t, 1);
+    for (int i = 0; i < 5; i++) {
+        cr_assert(grant("a", 0, 0, &l));
+        cr_expect_not(lease_table_give_back(t, "b", l.shard, l.id));
+        cr_expect_not(lease_table_give_back(t, "a", l.shard, l.id + 1));
+        cr_expect(lease_table_give_back(t, "a", l.shard, l.id));
+        cr_expect_not(lease_table_give_back(t, "a", l.shard, l.id), "a repeat does nothing");
+        cr_expect_eq(l.only, LEASE_WHOLE);
+    }
+    lease_table_count(t, &c);
+    cr_expect_eq(c.n_shards_pending, 1);
+    cr_expect_eq(c.n_examples_leased, 0);
+    cr_expect_eq(c.n_returned, 5);
+    cr_expect_eq(lease_table_return(t, "a"), 0);
+    cr_expect_not(lease_table_blamed(t, &blamed));
+}
+
 Test(lease_table, never_blames_without_a_limit)
 {
     lease l;

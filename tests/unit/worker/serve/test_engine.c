@@ -1,52 +1,19 @@
 /* The engine's thread and its line, without a socket: waiters are this test. */
 #include <criterion/criterion.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "tests/unit/worker/serve/served_tiny.h"
-#include "worker/serve/engine.h"
+#include "tests/unit/worker/serve/sleeping_client.h"
 
-/* A client that waits as a connection does: asleep until it is woken. */
 typedef struct client {
-    pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    bool asleep, gone;
+    sleeping_client at;
     job *j;
     rt_buf answer;
 } client;
 
 static tiny_server t;
 static serve_stats counters;
-
-static void fall_asleep(void *context)
-{
-    client *c = context;
-    pthread_mutex_lock(&c->mutex);
-    c->asleep = true;
-    pthread_mutex_unlock(&c->mutex);
-}
-
-static void wake_up(void *context)
-{
-    client *c = context;
-    pthread_mutex_lock(&c->mutex);
-    c->asleep = false;
-    pthread_cond_signal(&c->changed);
-    pthread_mutex_unlock(&c->mutex);
-}
-
-static bool is_gone(void *context)
-{
-    return ((client *)context)->gone;
-}
-
-static void wait_awake(client *c)
-{
-    pthread_mutex_lock(&c->mutex);
-    while (c->asleep) pthread_cond_wait(&c->changed, &c->mutex);
-    pthread_mutex_unlock(&c->mutex);
-}
 
 static engine *open_engine(size_t n_slots, size_t n_threads, size_t n_waiting_max,
                            uint64_t timeout_ms)
@@ -75,8 +42,8 @@ static bool submit(engine *e, const char *body, client *c, api_error *why)
     serve_limits limits = {.max_tokens = 40};
     serve_request ask = {0};
     completion *work = NULL;
-    *c = (client){.mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-    job_waiter waiter = {.sleep = fall_asleep, .wake = wake_up, .context = c};
+    *c = (client){0};
+    job_waiter waiter = sleeping_client_waiter(&c->at);
     cr_assert(serve_request_parse(SERVE_CHAT, body, strlen(body), &limits, &ask, why));
     cr_assert(completion_new(t.m, &ask, "1", 5, 9, &work, why));
     bool ok = engine_submit(e, &work, &waiter, &c->j, why);
@@ -93,7 +60,7 @@ static job_state read_all(client *c)
     for (;;) {
         job_state state = job_read(c->j, bytes, sizeof bytes, &n);
         if (state == JOB_RUNNING)
-            wait_awake(c);
+            sleeping_client_wait(&c->at);
         else if (state == JOB_OUTPUT)
             cr_assert_eq(rt_buf_add(&c->answer, bytes, n, NULL), RT_OK);
         else
@@ -197,11 +164,11 @@ Test(engine, a_client_that_goes_away_frees_its_slots)
     char byte;
     size_t n;
     cr_assert_eq(job_read(asleep.j, &byte, 1, &n), JOB_RUNNING);
-    engine_sweep(e, is_gone);
-    cr_expect(asleep.asleep); /* it is still there */
-    asleep.gone = true;
-    engine_sweep(e, is_gone);
-    wait_awake(&asleep);
+    engine_sweep(e, sleeping_client_is_gone);
+    cr_expect(asleep.at.asleep); /* it is still there */
+    asleep.at.gone = true;
+    engine_sweep(e, sleeping_client_is_gone);
+    sleeping_client_wait(&asleep.at);
     cr_expect_eq(job_read(asleep.j, &byte, 1, &n), JOB_FAILED);
     job_release(asleep.j);
     for (size_t i = 0; i < N; i++) job_release(before[i].j); /* as a broken connection does */
@@ -240,7 +207,7 @@ Test(engine, a_job_that_is_given_up_frees_the_slots_of_every_thread)
     cr_assert(submit(e, ASK("b", ",\"n\":8"), &last, &why));
     char byte;
     size_t n;
-    while (job_read(before[0].j, &byte, 1, &n) == JOB_RUNNING) wait_awake(&before[0]);
+    while (job_read(before[0].j, &byte, 1, &n) == JOB_RUNNING) sleeping_client_wait(&before[0].at);
     for (size_t i = 0; i < N; i++) job_release(before[i].j);
     cr_expect_eq(read_all(&last), JOB_DONE);
     cr_expect_geq(stats_value(counters.cancelled), 1);
