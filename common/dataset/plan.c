@@ -320,6 +320,7 @@ rt_status plan_add_segment(plan *p, plan_kind kind, uint64_t index, const plan_s
     if ((st = look_at(p, source, &look, err)) != RT_OK) return st;
     if ((st = store_records(p, source, &look, &s.range, err)) != RT_OK) return st;
     if ((st = keep_order(p, p->n_segments, &s, err)) != RT_OK) goto out;
+    RT_ASSERT(p->order != NULL);
     if ((st = cut_steps(p, &s, p->order, err)) != RT_OK) goto out;
     memcpy(s.segment.sha256, look.sha256, sizeof s.segment.sha256);
     p->segments[p->n_segments++] = s;
