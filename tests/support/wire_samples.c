@@ -68,7 +68,7 @@ static wire_message sample_body(wire_type type)
                                             "abcd", 2, servers, 2, "unix:redis.sock", 41}};
     case WIRE_LEASE_REQUEST: return (wire_message){.lease_request = {2}};
     case WIRE_LEASE_GRANT: return sample_grant();
-    case WIRE_LEASE_DONE: return (wire_message){.lease_done = {7, 8, 48, 2, true}};
+    case WIRE_LEASE_DONE: return (wire_message){.lease_done = {7, 8, 48, 2, false}};
     case WIRE_EVAL_RESULT: return (wire_message){.eval_result = {100, 4, sample_sums()}};
     case WIRE_SERVER_REPORT: return sample_report();
     case WIRE_SERVER_ORDER:

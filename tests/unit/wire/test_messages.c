@@ -452,3 +452,18 @@ Test(messages, amounts_beyond_the_limit_are_refused_in_both_directions)
     size_t n = retort__envelope__pack(&e, bytes);
     cr_expect_eq(wire_decode(bytes, n, &m, NULL), RT_CORRUPT);
 }
+
+/* Beside the sample, whose bytes are those of before the field was there. */
+Test(messages, a_shard_that_is_given_back_says_so)
+{
+    rt_buf bytes = {0};
+    rt_error err = {0};
+    wire_message m = wire_sample(WIRE_LEASE_DONE), back = {0};
+    cr_expect_not(m.lease_done.given_back);
+    m.lease_done.given_back = true;
+    cr_assert_eq(wire_encode(&m, &bytes, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(wire_decode(bytes.data, bytes.n, &back, &err), RT_OK, "%s", err.text);
+    cr_expect(back.lease_done.given_back);
+    wire_message_free(&back);
+    rt_buf_free(&bytes);
+}
