@@ -67,6 +67,12 @@ function(rt_test path)
     ENVIRONMENT "${RT_TEST_ENV}" FAIL_REGULAR_EXPRESSION "${RT_TEST_FAIL}")
 endfunction()
 
+# One whose own loops take longer than an optimiser.
+function(rt_test_optimised path)
+  string(REPLACE "/" "_" target "unit_${path}")
+  target_compile_options(${target} PRIVATE -O1)
+endfunction()
+
 # A test once more as on a processor without products of bfloat16: by the plain loops.
 function(rt_test_without_bf16 path)
   string(REPLACE "/" "_" target "unit_${path}")

@@ -12,18 +12,20 @@
 typedef struct hostile {
     const char *unit; /* repeated */
     size_t n_unit, n_times;
+    bool bpe_only; /* the limit is of BPE, and the other way takes long */
 } hostile;
 
-#define TEXT(text, n_times)            \
-    {                                  \
-        text, sizeof text - 1, n_times \
+#define TEXT(text, times)                                           \
+    {                                                               \
+        .unit = text, .n_unit = sizeof text - 1, .n_times = (times) \
     }
 
 static const hostile texts[] = {
-    TEXT("x", 70000),                                  /* a long word */
-    TEXT("\xCC\x81", 70000),                           /* nothing but combining characters */
-    TEXT("a\xCC\x81\xCC\x80\xD2\x89", 100),            /* and with a letter below them */
-    TEXT("\xEF\xB7\xBA", 2731),                        /* U+FDFA, which becomes 18 characters */
+    TEXT("x", 70000),                       /* a long word */
+    TEXT("\xCC\x81", 70000),                /* nothing but combining characters */
+    TEXT("a\xCC\x81\xCC\x80\xD2\x89", 100), /* and with a letter below them */
+    /* U+FDFA, which becomes 18 characters */
+    {.unit = "\xEF\xB7\xBA", .n_unit = 3, .n_times = 4000, .bpe_only = true},
     TEXT("\xE6\x97\xA5\xE6\x9C\xAC", 6000),            /* no blanks, as in Japanese */
     TEXT("what is ", 10000),                           /* words that repeat themselves */
     TEXT(" ", 5000),                                   /* nothing but blanks */
@@ -97,7 +99,7 @@ ParameterizedTest(size_t *i, tokenizer_hostile, any_text_is_learnt_from_or_refus
 {
     const hostile *h = &texts[*i];
     char *folder = temp_folder_new(), *text = repeat(h);
-    for (unsigned way = 0; way < 2; way++) {
+    for (unsigned way = 0; way < (h->bpe_only ? 1 : 2); way++) {
         tokenizer_training how = {.bpe = way == 0,
                                   .byte_fallback = way == 0,
                                   .vocab_size = way == 0 ? 300 : 40,
