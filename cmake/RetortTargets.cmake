@@ -1,5 +1,6 @@
 # rt_library(NAME SOURCES ... DEPS ...)   a static library `rt_NAME`, alias rt::NAME
 # rt_test(PATH DEPS...)                   a Criterion program tests/unit/PATH.c, test name unit/PATH
+# rt_test_optimised(PATH)                 compiles that one with an optimiser, unlike the others
 # rt_race_test(NAME DEPS...)              tests/race/NAME.c, a plain main() program, with RT_RACE
 # rt_fuzz(NAME DEPS...)                   tests/fuzz/fuzz_NAME.c: libFuzzer with RT_FUZZ, else a
 #                                         program that replays the seed corpus as a test

@@ -150,15 +150,6 @@ static void watch(coordinator *co)
     feed_again(co);
 }
 
-/* Of what is published again, the step that is needed now always may: all else waits until what lies
- * in the stream from before is gone. */
-static bool must_wait(const coordinator *co, uint64_t step)
-{
-    const config *c = co->config;
-    return feeder_is_resend(&co->feeder, step) && step > co->feeder.version &&
-           co->n_batches_in_stream + c->train.micro_batches > c->queue.batches_max;
-}
-
 rt_status feed_batches(coordinator *co, bool *busy, rt_error *err)
 {
     uint64_t step;
@@ -179,7 +170,9 @@ rt_status feed_batches(coordinator *co, bool *busy, rt_error *err)
         bool sent = false;
         if (!feeder_next(&co->feeder, step_control_publish_limit(co->steps), n_planned, &step))
             return RT_OK;
-        if (must_wait(co, step)) return RT_OK;
+        if (feeder_must_wait(&co->feeder, step, co->n_batches_in_stream,
+                             co->config->train.micro_batches, co->config->queue.batches_max))
+            return RT_OK;
         if ((st = publish_step(co, q, step, &sent, err)) != RT_OK) return st;
         if (!sent) return RT_OK;
         fault_point("coordinator.published");

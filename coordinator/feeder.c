@@ -39,6 +39,12 @@ bool feeder_is_resend(const feeder *f, uint64_t step)
     return step < f->resend_below;
 }
 
+bool feeder_must_wait(const feeder *f, uint64_t step, uint64_t n_in_stream, uint64_t n_of_step,
+                      uint64_t n_max)
+{
+    return feeder_is_resend(f, step) && step > f->version && n_in_stream + n_of_step > n_max;
+}
+
 void feeder_resend(feeder *f)
 {
     if (f->next == f->version) return;

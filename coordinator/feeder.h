@@ -44,6 +44,10 @@ bool feeder_next(const feeder *f, uint64_t limit, uint64_t n_planned, uint64_t *
 void feeder_published(feeder *f);
 /* Whether a step that goes out now went out before. */
 bool feeder_is_resend(const feeder *f, uint64_t step);
+/* Of what is published again, the step that is needed now always may: another one of n_of_step
+ * micro-batches waits while the stream holds too much from before, n_in_stream of n_max. */
+bool feeder_must_wait(const feeder *f, uint64_t step, uint64_t n_in_stream, uint64_t n_of_step,
+                      uint64_t n_max);
 /* The stream may have lost entries: publish again from the version. */
 void feeder_resend(feeder *f);
 /* True when published work of the current step seems to be lost: nothing moved for stall_ms, or the

@@ -90,7 +90,8 @@ typedef rt_status (*sentence_source)(void *context, const char **text, size_t *n
  * normalised by NFKC (full width becomes half width, a tab a space). A vocabulary larger than the
  * text supports shrinks to fit and the size is logged; one too small for its characters is
  * RT_INVALID and names the smallest. n_sentences_max and n_bytes_max keep a seeded uniform sample; one
- * sentence stays, however long. A sentence of more than 8 KiB counts as several. No text at all is RT_INVALID. A failure of `next` is returned as it is. Writes the model atomically. */
+ * sentence stays, however long. A sentence of more than 8 KiB counts as several. No text at all is
+ * RT_INVALID. A failure of `next` is returned as it is. Writes the model atomically. */
 RT_MUST_USE rt_status tokenizer_train(const tokenizer_training *settings, sentence_source next,
                                       void *context, const char *path, rt_error *err);
 

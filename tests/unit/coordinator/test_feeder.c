@@ -106,3 +106,15 @@ Test(feeder, does_not_watch_while_there_is_nothing_to_gather)
     for (uint64_t now = 0; now < 100000; now += 1000)
         cr_expect_not(feeder_watch(&idle, 1, true, true, now));
 }
+
+Test(feeder, what_is_sent_again_waits_for_room_but_for_the_step_that_is_needed_now)
+{
+    feeder f = make();
+    publish(&f, 100, 100);
+    cr_expect_not(feeder_must_wait(&f, 1, 70, 6, 70), "nothing is sent again");
+    feeder_resend(&f);
+    cr_expect_not(feeder_must_wait(&f, f.version, 70, 6, 70));
+    cr_expect(feeder_must_wait(&f, f.version + 1, 65, 6, 70));
+    cr_expect_not(feeder_must_wait(&f, f.version + 1, 64, 6, 70));
+    cr_expect_not(feeder_must_wait(&f, 3, 70, 6, 70), "the window bounds what is new");
+}
