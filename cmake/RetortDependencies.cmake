@@ -14,6 +14,9 @@ find_program(PROTOC_C protoc-c REQUIRED)
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)
 pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+# Its headers are <hiredis/...> here; pkg-config may name the folder within.
+find_path(HIREDIS_PARENT hiredis/hiredis.h REQUIRED HINTS ${HIREDIS_INCLUDE_DIRS} PATH_SUFFIXES ..)
+target_include_directories(PkgConfig::HIREDIS INTERFACE "${HIREDIS_PARENT}")
 # TLS to Redis, where this system's hiredis has it (from version 1.0 on, as a library of its own).
 pkg_check_modules(HIREDIS_SSL IMPORTED_TARGET hiredis_ssl)
 pkg_check_modules(OPENSSL IMPORTED_TARGET openssl)

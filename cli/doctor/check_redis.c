@@ -122,7 +122,10 @@ static finding ask_other(const doctor *d)
         &err, st == RT_UNAVAILABLE   ? "start it, correct queue.url, or leave that empty: then "
                                        "retort run starts one"
               : st == RT_UNSUPPORTED ? "use a newer Redis, or redis:// for rediss://"
-                                     : "correct queue.user and queue.password");
+              : strncmp(q->url, "rediss://", 9) == 0
+                  ? "correct queue.ca_file, queue.cert_file and queue.key_file, or queue.user and "
+                    "queue.password"
+                  : "correct queue.user and queue.password");
 }
 
 void check_redis(doctor *d)

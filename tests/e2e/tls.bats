@@ -3,6 +3,7 @@
 # tests. And proxies, of both kinds.
 
 load helpers
+load certificates
 
 setup() {
   command -v socat > /dev/null && command -v openssl > /dev/null || skip "needs socat and openssl"
@@ -23,18 +24,6 @@ teardown() {
   for pid in ${helper_pids:-}; do kill -- "-$pid" 2>/dev/null && wait "$pid" 2>/dev/null; done
   stop_teacher
   [ -z "${folder:-}" ] || drop_folder
-}
-
-make_authority() { # make_authority NAME: NAME.pem and NAME.key
-  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$1" -keyout "$1.key" -out "$1.pem" \
-    -addext keyUsage=critical,keyCertSign 2> openssl.err || { cat openssl.err; false; }
-}
-
-make_certificate() { # make_certificate AUTHORITY NAME ALTERNATIVE_NAMES: NAME.pem with its key
-  openssl req -newkey rsa:2048 -nodes -subj "/CN=server" -keyout "$2.key" -out "$2.csr" 2> openssl.err &&
-  openssl x509 -req -in "$2.csr" -CA "$1.pem" -CAkey "$1.key" -CAcreateserial -days 2 \
-    -extfile <(printf 'subjectAltName=%s\n' "$3") -out "$2.crt" 2>> openssl.err || { cat openssl.err; false; }
-  cat "$2.crt" "$2.key" > "$2.pem"
 }
 
 # TLS at a port of its own, plain HTTP to the teacher behind it. Sets PORT.

@@ -154,7 +154,7 @@ Test(engine, a_full_line_refuses_and_a_drained_engine_takes_no_more)
 /* So much stands before the second that it cannot have been answered when its client goes. */
 Test(engine, a_client_that_goes_away_frees_its_slots)
 {
-    enum { N = 30 };
+    enum { N = 100 };
     static client before[N], asleep, last;
     engine *e = open_engine(1, 1, N + 2, 60000);
     api_error why = {0};
@@ -174,7 +174,8 @@ Test(engine, a_client_that_goes_away_frees_its_slots)
     for (size_t i = 0; i < N; i++) job_release(before[i].j); /* as a broken connection does */
     cr_expect_eq(read_all(&last), JOB_DONE);
     cr_expect_not_null(strstr(last.answer.data, "\"no\""));
-    cr_expect_geq(stats_value(counters.cancelled), 2); /* all that had not been answered */
+    cr_expect_geq(stats_value(counters.cancelled),
+                  1); /* of those before it, all that were not answered */
     drop(&last);
     cr_expect_eq(engine_n_jobs(e), 0);
     close_engine(e);
