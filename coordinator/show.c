@@ -59,9 +59,38 @@ static void describe(const coordinator *co, char *out, size_t n_out)
         add_word(out, n_out, "planning");
 }
 
-const char *show_problem(const coordinator *co, char *scratch, size_t n_scratch)
+/* One teacher's server is mostly every teacher's. */
+static const member *teacher_in_trouble(const coordinator *co)
+{
+    for (size_t i = 0; i < membership_n(co->members); i++) {
+        const member *who = membership_at(co->members, i);
+        if (who->alive && who->role == ROLE_TEACHER &&
+            member_tally_value(&who->told, "server_fails") > 0)
+            return who;
+    }
+    return NULL;
+}
+
+/* Who is not there, or cannot work; NULL: nobody. */
+static const char *member_problem(const coordinator *co, char *scratch, size_t n_scratch)
 {
     bool trains = co->stage != STAGE_LABEL && co->steps_ready && !train_stage_is_done(co);
+    for (uint32_t i = 0; trains && i < co->config->launch.servers; i++) {
+        if (membership_server(co->members, i) != NULL) continue;
+        snprintf(scratch, n_scratch, "server-%u (a shard of the parameter server) is missing", i);
+        return scratch;
+    }
+    if (trains && membership_n_alive(co->members, ROLE_STUDENT) == 0) return "no student is alive";
+    if (labelling_is_done(co)) return NULL;
+    if (membership_n_alive(co->members, ROLE_TEACHER) == 0) return "no teacher is alive";
+    const member *who = teacher_in_trouble(co);
+    if (who == NULL) return NULL;
+    snprintf(scratch, n_scratch, "%s: %s", who->name, who->busy_with);
+    return scratch;
+}
+
+const char *show_problem(const coordinator *co, char *scratch, size_t n_scratch)
+{
     if (co->ending == RUN_FAILED) return co->why.text;
     if (co->ending != RUN_GOES_ON) return "";
     if (co->problem[0] != '\0') return co->problem;
@@ -79,15 +108,8 @@ const char *show_problem(const coordinator *co, char *scratch, size_t n_scratch)
     const char *money = show_money_problem(co, scratch, n_scratch);
     /* Everybody needs a moment to arrive. */
     if (co->now_ms - co->start_ms < co->config->net.dead_after_ms) return money;
-    for (uint32_t i = 0; trains && i < co->config->launch.servers; i++) {
-        if (membership_server(co->members, i) != NULL) continue;
-        snprintf(scratch, n_scratch, "server-%u (a shard of the parameter server) is missing", i);
-        return scratch;
-    }
-    if (trains && membership_n_alive(co->members, ROLE_STUDENT) == 0) return "no student is alive";
-    if (!labelling_is_done(co) && membership_n_alive(co->members, ROLE_TEACHER) == 0)
-        return "no teacher is alive";
-    return money;
+    const char *missing = member_problem(co, scratch, n_scratch);
+    return missing != NULL ? missing : money;
 }
 
 static json_t *show_rows(const coordinator *co, const lease_counts *leases)

@@ -221,6 +221,8 @@ bool coordinator_is_over(const coordinator *co, const coordinator_turn_state *tu
         return past_ms >= DRAIN_MS || (archived && heard);
     }
     uint64_t silent_ms = co->config->net.heartbeat_ms * 3 / 2;
+    /* Started again when all was done: those who waited for it must hear of it. */
+    if (co->ending == RUN_COMPLETE && membership_n(co->members) == 0) return past_ms >= LEAVE_MS;
     return past_ms >= LEAVE_MS || membership_all_left(co->members, co->now_ms, silent_ms);
 }
 

@@ -93,6 +93,12 @@ static bool work_is_done(const launcher *l, child_role role)
     return l->stats.training_done;
 }
 
+/* Changes whenever a row is done or a step is made. */
+static uint64_t progress_of(const launcher *l)
+{
+    return l->stats.n_labelled + l->stats.n_rejected + l->stats.step;
+}
+
 static void on_exit_of(launcher *l, child *one, const process_exit *e)
 {
     supervisor_policy policy = {.restarts_max = l->all.config->launch.restarts_max,
@@ -103,7 +109,7 @@ static void on_exit_of(launcher *l, child *one, const process_exit *e)
         return;
     }
     switch (supervisor_on_exit(&one->history, &policy, e->code, work_is_done(l, one->role),
-                               rt_clock_mono_ms())) {
+                               progress_of(l), rt_clock_mono_ms())) {
     case SUPERVISOR_DONE:
         one->done = true;
         if (one->role == CHILD_COORDINATOR) {

@@ -1,8 +1,9 @@
 /* When to start a child again: pure decisions, no processes and no clock in here.
  *
  * A child that dies is started again after a back-off that doubles from 100 ms to 5 s; one that
- * dies more than `restarts_max` times within the window ends the run. Exit codes for wrong usage
- * and bad data end it at once: starting again would not help.
+ * dies more than `restarts_max` times within the window, or without any progress of the run in
+ * between, ends the run. Exit codes for wrong usage and bad data end it at once: starting again
+ * would not help.
  */
 #ifndef RT_CLI_LAUNCH_SUPERVISOR_H
 #define RT_CLI_LAUNCH_SUPERVISOR_H
@@ -21,6 +22,8 @@ typedef struct supervised {
     uint64_t deaths_ms[SUPERVISOR_DEATHS_KEPT]; /* ring of the latest */
     uint64_t n_deaths;
     uint64_t n_restarts;
+    uint64_t n_deaths_stuck; /* since `progress` changed */
+    uint64_t progress;
     uint64_t restart_at_ms;
 } supervised;
 
@@ -31,8 +34,10 @@ typedef enum supervisor_verdict {
     SUPERVISOR_FATAL,   /* it says that starting again will not help */
 } supervisor_verdict;
 
-/* A child left with `code`; work_done: the run has nothing more for its role. */
+/* A child left with `code`.
+ * @param work_done  the run has nothing more for its role.
+ * @param progress   a number that changes whenever the run gets on: rows and steps. */
 supervisor_verdict supervisor_on_exit(supervised *child, const supervisor_policy *policy, int code,
-                                      bool work_done, uint64_t now_ms);
+                                      bool work_done, uint64_t progress, uint64_t now_ms);
 
 #endif

@@ -462,7 +462,8 @@ U64(IN(launch, teachers), 0, 1024, 1, "processes", FREE, "Teachers on this machi
 U64(IN(launch, students), 0, 1024, 1, "processes", FREE, "Students on this machine."),
 U64(IN(launch, servers), 1, 256, 1, "processes", FREE, "Shards of the parameter server."),
 U64(IN(launch, restarts_max), 0, 100000, 20, "", FREE,
-    "Restarts of one process within `launch.restart_window_s` before the run fails."),
+    "Restarts of one process within `launch.restart_window_s`, or without a row or a step in between, "
+    "before the run fails."),
 U64(IN(launch, restart_window_s), 1, 86400, 60, "s", FREE, "Window in which restarts are counted."),
 
 TEXT(IN(net, coordinator), "", FREE,

@@ -6,6 +6,7 @@ load helpers
 setup() { make_folder; make_recorded 120; write_openai_config; }
 
 teardown() {
+  [ -z "${front_pid:-}" ] || { kill -- "-$front_pid" 2>/dev/null && wait "$front_pid" 2>/dev/null; }
   stop_teacher
   drop_folder
 }
@@ -36,6 +37,22 @@ labelled() { wc -l < run/dataset/labels.jsonl; }
   "$RETORT" audit --config retort.yaml
   stop_teacher
   [ "$(requests)" -gt 120 ]
+}
+
+@test "a server that is away is the problem that everybody is shown, until it is back" {
+  command -v socat > /dev/null || skip "needs socat"
+  start_teacher 0
+  behind=${BASE_URL#http://} behind=${behind%/v1}
+  port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  export BASE_URL="http://127.0.0.1:$port/v1" # nobody listens there yet
+  "$RETORT" label --config retort.yaml --set teacher.retries_max=1000 > label.out 2> label.err 3>&- &
+  run_pid=$!
+  shown() { "$RETORT" stats --config retort.yaml --json 2> /dev/null | grep '"problem"' | grep -q "teacher-0: the teacher.s server fails: "; }
+  wait_until 20 shown
+  wait_until 10 grep -q "the teacher's server fails" label.err
+  setsid socat "tcp-listen:$port,bind=127.0.0.1,fork,reuseaddr" "tcp:$behind" 3>&- & front_pid=$!
+  wait_run || { cat label.err; show_logs; false; }
+  [ "$(labelled)" -eq 120 ]
 }
 
 @test "a second run over the same rows asks for nothing" {

@@ -4,7 +4,10 @@
 load helpers
 
 setup() { make_folder; }
-teardown() { drop_folder; }
+teardown() {
+  [ -z "${redis_pid:-}" ] || { kill "$redis_pid" && wait "$redis_pid"; }
+  drop_folder
+}
 
 shows_students_time() {
   "$RETORT" stats --config retort.yaml | grep -E '^students  [0-9]+ % computing, [0-9]+ % waiting' &&
@@ -101,6 +104,20 @@ gradients_were_shared() {
   before=$(sha256sum run/dataset/labels.jsonl run/plan.jsonl run/student/model.safetensors)
   "$RETORT" run --config retort.yaml > /dev/null 2>&1 || { show_logs; false; }
   [ "$before" = "$(sha256sum run/dataset/labels.jsonl run/plan.jsonl run/student/model.safetensors)" ]
+}
+
+@test "who waited for a coordinator hears from it that all is done, also when it was started again" {
+  make_recorded 60; write_config 10
+  "$RETORT" run --config retort.yaml > run.out 2> run.err || { cat run.err; false; }
+  port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  redis-server --port 0 --unixsocket "$folder/redis.sock" --save "" --appendonly no > redis.log 2>&1 3>&- & redis_pid=$!
+  common=(--config retort.yaml --set "net.coordinator=tcp://127.0.0.1:$port" --set "queue.url=unix:$folder/redis.sock")
+  timeout 60 "$RETORT" student "${common[@]}" --name student-9 > student.log 2>&1 3>&- & student_pid=$!
+  timeout 60 "$RETORT" teacher "${common[@]}" --name teacher-9 > teacher.log 2>&1 3>&- & teacher_pid=$!
+  wait_until 10 grep -q coordinator student.log
+  timeout 60 "$RETORT" coordinator "${common[@]}" > coordinator.log 2>&1 || { cat coordinator.log; false; }
+  code=0; wait "$student_pid" || code=$?; wait "$teacher_pid" || code=$?
+  [ "$code" -eq 0 ] || { cat student.log teacher.log; false; }
 }
 
 @test "label, then train from the dataset, then score" {

@@ -31,6 +31,7 @@ static void report_trouble(void *context, const char *trouble)
 {
     const teacher *t = context;
     runtime_busy(t->rt, "%s", trouble != NULL ? trouble : "labels a shard");
+    runtime_gauge(t->rt, "server_fails", trouble != NULL);
 }
 
 static void count_in_backend(void *context, const char *what, uint64_t n)
