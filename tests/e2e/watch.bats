@@ -93,11 +93,14 @@ STEPS
 
 @test "a coordinator that is killed comes back into the view" {
   pid=$(json run/coordinator.json pid)
+  # The launcher is held meanwhile: it would have a new one before anybody looks.
   run watch 80x24 <<STEPS
 wait live
+run kill -STOP $run_pid
 run kill -9 $pid
 wait no answer for
-wait live
+run kill -CONT $run_pid
+wait  live
 type q
 STEPS
   leaves_well 0
