@@ -9,7 +9,8 @@
 #include "common/base/log.h"
 #include "common/base/stop.h"
 
-#define LOOK_AROUND_MS 250 /* how often a wait looks whether it still makes sense */
+#define LOOK_AROUND_MS 250  /* how often a wait looks whether it still makes sense */
+#define LAND_MS        1000 /* after a request to stop, for what is under way */
 
 typedef struct shard_link {
     char *endpoint;
@@ -37,6 +38,7 @@ struct shard_question {
     uint64_t generation;
     uint64_t waited_ms, again_at_ms; /* of waiting */
     uint64_t look_at_ms;             /* of the clock */
+    uint64_t stopping_ms;            /* when a stop was first seen; 0: not yet */
 };
 
 struct shard_links {
@@ -243,6 +245,7 @@ rt_status shard_links_begin(shard_links *links, shard_question *q, shard_ask *as
     q->waited_ms = 0;
     q->again_at_ms = terms->again_ms;
     q->look_at_ms = rt_clock_mono_ms() + LOOK_AROUND_MS;
+    q->stopping_ms = 0;
     rt_status st = send_asks(q, err);
     if (st != RT_OK) return st;
     q->open = true;
@@ -292,12 +295,22 @@ static uint32_t count_waiting(const shard_question *q)
     return n;
 }
 
+/* At once when it may be cancelled; what is under way gets a moment to land, for a shard that is
+ * there answers soon, and one that has left never does. */
+static bool must_stop(const shard_links *links, shard_question *q, uint64_t now_ms)
+{
+    if (rt_stop_requested() == RT_STOP_NOW) return true;
+    if (!runtime_stopping(links->rt)) return false;
+    if (q->stopping_ms == 0) q->stopping_ms = now_ms;
+    return q->terms.may_cancel || now_ms - q->stopping_ms >= LAND_MS;
+}
+
 /* Whether waiting still makes sense. */
-static rt_status look_around(shard_links *links, const shard_question *q, rt_error *err)
+static rt_status look_around(shard_links *links, shard_question *q, uint64_t now_ms, rt_error *err)
 {
     runtime_view view = {0};
     rt_status st = RT_OK;
-    if (rt_stop_requested() == RT_STOP_NOW || (q->terms.may_cancel && runtime_stopping(links->rt)))
+    if (must_stop(links, q, now_ms))
         return rt_fail(err, RT_CANCELLED, "stopped while waiting for a shard");
     if ((st = runtime_get_view(links->rt, &view, err)) != RT_OK) return st;
     if (view.generation != q->generation)
@@ -331,7 +344,7 @@ static rt_status urge(shard_links *links, shard_question *q, rt_error *err)
                        count_waiting(q), q->n, q->terms.timeout_ms);
     if (now_ms >= q->look_at_ms) {
         q->look_at_ms = now_ms + LOOK_AROUND_MS;
-        if ((st = look_around(links, q, err)) != RT_OK) return st;
+        if ((st = look_around(links, q, now_ms, err)) != RT_OK) return st;
     }
     if (q->waited_ms >= q->again_at_ms) {
         q->terms.again_ms *= 2; /* a large answer may be under way */

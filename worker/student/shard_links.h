@@ -52,7 +52,8 @@ typedef struct question_terms {
     uint64_t timeout_ms; /* of waiting; what passes while nobody waits does not count */
     uint64_t
         again_ms; /* what stays unanswered for so long is asked again, then for twice as long, ... */
-    bool may_cancel; /* when stopping; when stopping at once it always ends */
+    bool
+        may_cancel; /* when stopping: at once, others after a moment; when stopping at once, always */
 } question_terms;
 
 typedef struct shard_question shard_question;
