@@ -10,7 +10,7 @@ setup_file() {
   write_config 200000
   start_run
   echo "$folder $run_pid" > "$BATS_FILE_TMPDIR/run"
-  wait_until 60 at_least step 5
+  wait_until 60 at_least step 5 || { cat run.err; show_logs; false; }
 }
 
 teardown_file() {
