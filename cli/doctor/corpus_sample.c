@@ -96,15 +96,20 @@ static rt_status take_row(reading *k, const row *source, rt_error *err)
     return RT_OK;
 }
 
+static bool is_full(const corpus_sample *s)
+{
+    return s->n_rows >= SAMPLE_ROWS_MAX || s->n_input_bytes >= SAMPLE_BYTES_MAX;
+}
+
 static rt_status read_rows(reading *k, const config *c, rt_error *err)
 {
     corpus_sample *s = k->out;
     uint64_t rows_max = c->corpus.rows_max > 0 ? c->corpus.rows_max : UINT64_MAX;
     rt_status st = RT_OK;
     row source;
-    while (s->n_rows < RT_MIN(rows_max, (uint64_t)SAMPLE_ROWS_MAX) &&
-           s->n_input_bytes < SAMPLE_BYTES_MAX &&
-           (st = row_reader_next(k->reader, &source, err)) == RT_OK)
+    /* One row more than it keeps: whether there is one decides what can be said of the whole. */
+    while (s->n_rows < rows_max && (st = row_reader_next(k->reader, &source, err)) == RT_OK &&
+           !is_full(s))
         if ((st = take_row(k, &source, err)) != RT_OK) break;
     if (st != RT_OK && st != RT_END) return st;
     double progress = row_reader_progress(k->reader);

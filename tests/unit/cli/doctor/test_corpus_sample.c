@@ -92,16 +92,39 @@ Test(corpus_sample, no_row_and_no_good_row_fail)
     corpus_sample_free(&s);
 }
 
+static rt_status questions(size_t n, rt_buf *text)
+{
+    rt_status st = RT_OK;
+    for (size_t i = 0; i < n && st == RT_OK; i++)
+        st = rt_buf_printf(text, NULL, "{\"q\":\"question number %06zu of a corpus\"}\n", i);
+    return st;
+}
+
+Test(corpus_sample, one_that_just_fits_is_whole)
+{
+    corpus_sample s = {0};
+    rt_buf text = {0};
+    rt_error err = {0};
+    cr_assert_eq(questions(SAMPLE_ROWS_MAX, &text), RT_OK);
+    cr_assert_eq(read_corpus(text.data, NULL, &s, &err), RT_OK, "%s", err.text);
+    cr_expect(s.is_whole);
+    cr_expect_eq(s.n_rows, SAMPLE_ROWS_MAX);
+    corpus_sample_free(&s);
+    cr_assert_eq(questions(1, &text), RT_OK);
+    cr_assert_eq(read_corpus(text.data, NULL, &s, &err), RT_OK, "%s", err.text);
+    cr_expect_not(s.is_whole);
+    cr_expect_eq(s.n_rows, SAMPLE_ROWS_MAX);
+    corpus_sample_free(&s);
+    rt_buf_free(&text);
+}
+
 Test(corpus_sample, a_large_corpus_is_read_in_part_and_counted_by_its_bytes)
 {
     corpus_sample s = {0};
     rt_buf text = {0};
     rt_error err = {0};
     const size_t n = 3 * SAMPLE_ROWS_MAX;
-    for (size_t i = 0; i < n; i++)
-        cr_assert_eq(
-            rt_buf_printf(&text, NULL, "{\"q\":\"question number %06zu of a corpus\"}\n", i),
-            RT_OK);
+    cr_assert_eq(questions(n, &text), RT_OK);
     cr_assert_eq(read_corpus(text.data, NULL, &s, &err), RT_OK, "%s", err.text);
     cr_expect_eq(s.n, SAMPLE_ROWS_MAX);
     cr_expect_not(s.is_whole);
