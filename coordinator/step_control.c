@@ -265,11 +265,27 @@ static bool has_diverged(const step_control *sc)
     return false;
 }
 
+/* A shard that was asked to stop: what it holds is written down first, so that the steps since the
+ * last mark are not computed again. */
+static bool some_is_leaving(const step_control *sc)
+{
+    for (uint32_t i = 0; i < sc->n_shards; i++) {
+        const wire_server_report *r = &sc->shards[i].r;
+        if (sc->shards[i].known && r->leaving && !r->mixed && test_holds(sc, r, sc->version))
+            return true;
+    }
+    return false;
+}
+
 static void leave_gathering(step_control *sc)
 {
     double norm = 0;
     if (sc->n_actions > 0)
         return; /* the coordinator has not done yet what the last step asked for */
+    if (sc->committed < sc->version && some_is_leaving(sc)) {
+        enter_state(sc, STEP_SAVING);
+        return;
+    }
     if (has_diverged(sc)) {
         if (!sc->asked) push_action(sc, STEP_ACTION_DIVERGED, sc->version);
         sc->asked = true;
@@ -342,6 +358,20 @@ static bool is_training(step_state state)
     return state >= STEP_GATHERING && state <= STEP_EVALUATING;
 }
 
+/* What was believed of the shards came from a report that had been overtaken, before anything newer was
+ * known: nobody applies a step that we did not order. What they say now counts. */
+static bool is_ahead(const step_control *sc, const wire_server_report *r)
+{
+    uint64_t newest = sc->version + (sc->state == STEP_APPLYING ? 1 : 0);
+    return r->has_params && r->generation == sc->generation && r->version > newest;
+}
+
+static void start_over(step_control *sc)
+{
+    sc->n_actions = 0;
+    enter_state(sc, STEP_STARTING);
+}
+
 /* Reports of an earlier process, or ones that were overtaken on the way. */
 static bool is_stale(const step_control *sc, const wire_server_report *r, uint64_t session)
 {
@@ -369,7 +399,10 @@ rt_status step_control_report(step_control *sc, const wire_server_report *report
      * replaced, and is back. */
     bool lost = !report->has_params || report->generation != sc->generation ||
                 report->version < sc->version;
-    if (is_training(sc->state) && lost) enter_rewinding(sc);
+    if (is_training(sc->state) && lost)
+        enter_rewinding(sc);
+    else if (is_training(sc->state) && is_ahead(sc, report))
+        start_over(sc);
     advance(sc);
     return RT_OK;
 }
@@ -457,6 +490,22 @@ void step_control_again(step_control *sc)
     advance(sc);
 }
 
+/* A leaving shard has nothing to wait for any more. */
+static bool may_leave(const step_control *sc, const wire_server_report *r)
+{
+    if (!is_training(sc->state) || r->mixed) return true;
+    return test_holds(sc, r, sc->version) && sc->committed >= sc->version;
+}
+
+bool step_control_is_waited_for(const step_control *sc)
+{
+    for (uint32_t i = 0; i < sc->n_shards; i++) {
+        const wire_server_report *r = &sc->shards[i].r;
+        if (sc->shards[i].known && r->leaving && !may_leave(sc, r)) return true;
+    }
+    return false;
+}
+
 void step_control_order(const step_control *sc, uint32_t shard, wire_server_order *out)
 {
     *out = (wire_server_order){.kind = ORDER_WAIT,
@@ -476,6 +525,7 @@ void step_control_order(const step_control *sc, uint32_t shard, wire_server_orde
     } else if (sc->state == STEP_SAVING && !test_saved(sc, r, sc->version)) {
         out->kind = ORDER_SAVE;
     }
+    if (r->leaving && may_leave(sc, r)) out->kind = ORDER_STOP;
     /* Once finished, shards leave as everybody does, by the phase: no order is needed. */
 }
 

@@ -3,6 +3,8 @@
  *   STARTING ─► (REWINDING ─► RESTORING) ─► at version v:
  *       v is a mark not passed:  SAVING ─► COMMITTING ─► EVALUATING ─► (v is last: FINISHED)
  *       else:                    GATHERING ─► APPLYING ─► v + 1
+ *       between two marks, when a shard is leaving: SAVING ─► COMMITTING ─► GATHERING, and it may go
+ *   a shard is further than was ordered: an old report was believed after a start ─► STARTING
  *   from anywhere: a shard reports no parameters, or those of another time ─► REWINDING
  *
  * Marks are the multiples of eval_every (0 is none) and the last version. Everything is derived
@@ -87,6 +89,8 @@ void step_control_order(const step_control *sc, uint32_t shard, wire_server_orde
 
 step_state step_control_state(const step_control *sc);
 uint64_t step_control_generation(const step_control *sc);
+/* A shard that was asked to stop waits until what it holds is on disk. */
+bool step_control_is_waited_for(const step_control *sc);
 /* Newest version that all shards hold. */
 uint64_t step_control_version(const step_control *sc);
 /* Micro-batches of steps below this may be published; equal to the version at an open mark. */

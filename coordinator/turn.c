@@ -13,12 +13,13 @@
 #include "common/base/stop.h"
 #include "coordinator/shell.h"
 
-#define DRAIN_MS          2000 /* after a request to stop */
-#define END_RETRY_MS      1000 /* until the figures of the end are written again */
-#define LEAVE_MS          3000 /* until members must have left at the end */
-#define SUM_RECORDS       1024 /* of the dataset, summed in a turn */
-#define SUM_RECORDS_MIN   64   /* ... while students have something to do */
-#define SHARE_CHECKED_MIN 100  /* archived examples before the share of rejected ones counts */
+#define DRAIN_MS          2000  /* after a request to stop */
+#define DRAIN_SAVE_MS     10000 /* ... while shards are being saved */
+#define END_RETRY_MS      1000  /* until the figures of the end are written again */
+#define LEAVE_MS          3000  /* until members must have left at the end */
+#define SUM_RECORDS       1024  /* of the dataset, summed in a turn */
+#define SUM_RECORDS_MIN   64    /* ... while students have something to do */
+#define SHARE_CHECKED_MIN 100   /* archived examples before the share of rejected ones counts */
 
 static void bury_the_dead(coordinator *co)
 {
@@ -113,10 +114,18 @@ static void claim_idle(coordinator *co)
     train_stage_requeue(co, NULL);
 }
 
+/* Shards that were asked to stop, too: the version that they hold is written down. */
+static bool shards_wait(const coordinator *co)
+{
+    return co->steps_ready && step_control_is_waited_for(co->steps);
+}
+
 /* Labels, training, feeding. */
 static rt_status work(coordinator *co, bool *busy, bool *is_empty, rt_error *err)
 {
     rt_status st = archive_labels(co, busy, is_empty, err);
+    if (st == RT_OK && co->ending == RUN_DRAINING && shards_wait(co))
+        return train_stage_turn(co, busy, err);
     if (st != RT_OK || co->ending != RUN_GOES_ON) return st;
     if ((st = train_stage_turn(co, busy, err)) != RT_OK) return st;
     if ((st = feed_batches(co, busy, err)) != RT_OK) return st;
@@ -218,6 +227,7 @@ bool coordinator_is_over(const coordinator *co, const coordinator_turn_state *tu
         bool archived = turn->stream_is_empty || co->stage == STAGE_TRAIN || labelling_is_done(co);
         /* Each member has heard of it after one heartbeat; late records get the rest. */
         bool heard = past_ms >= RT_MIN(2 * co->config->net.heartbeat_ms, (uint64_t)DRAIN_MS);
+        if (shards_wait(co) && past_ms < DRAIN_SAVE_MS) return false;
         return past_ms >= DRAIN_MS || (archived && heard);
     }
     uint64_t silent_ms = co->config->net.heartbeat_ms * 3 / 2;

@@ -280,6 +280,7 @@ static bool server_report_to_pb(const wire_server_report *in, arena *a, Retort__
     pb->problem = in->problem;
     pb->diverged = in->diverged;
     pb->mixed = in->mixed;
+    pb->leaving = in->leaving;
     pb->staleness = (uint64_t *)(uintptr_t)in->staleness; /* only read */
     for (size_t i = 0; i < WIRE_STALE_MAX; i++)
         if (in->staleness[i] > 0) pb->n_staleness = i + 1;
@@ -332,6 +333,7 @@ static bool server_report_from_pb(const Retort__ServerReport *pb, wire_server_re
     out->saved_version = pb->saved_version;
     out->diverged = pb->diverged;
     out->mixed = pb->mixed;
+    out->leaving = pb->leaving;
     for (size_t i = 0; i < pb->n_staleness; i++) out->staleness[i] = pb->staleness[i];
     wire_sums_from_pb(pb->sums, &out->sums);
     if (!report_lists_from_pb(pb, out) || !wire_take_text(&out->problem, pb->problem)) return false;

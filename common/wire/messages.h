@@ -189,7 +189,8 @@ typedef struct wire_server_report {
     char *problem;
     bool diverged;                      /* a gradient of step `version` is not finite */
     uint64_t staleness[WIRE_STALE_MAX]; /* micro-batches of the step by versions behind it */
-    bool mixed; /* async: gradients of steps from `version` on are in the parameters */
+    bool mixed;   /* async: gradients of steps from `version` on are in the parameters */
+    bool leaving; /* it was asked to stop, and waits until `version` is saved */
 } wire_server_report;
 
 typedef struct wire_server_order {

@@ -63,7 +63,11 @@ shows_students_time() {
   wait_run || true
   [ "$run_code" -eq 130 ] || { show_logs; false; }
   "$RETORT" audit --config retort.yaml > /dev/null
+  # What was trained is on disk, also between two validations: no step is computed again.
+  version=$(sed -nE 's/.*coordinator.end ending=drained version=([0-9]+).*/\1/p' run/logs/coordinator.log)
+  [ -d "run/checkpoints/step-$version" ] || { ls run/checkpoints; show_logs; false; }
   "$RETORT" run --config retort.yaml --json > resumed.json 2> resumed.err || { show_logs; false; }
+  grep -q "server.restored version=$version " run/logs/server-0.log
   sha=$(json run/summary.json weights_sha256)
 
   "$RETORT" run --config retort.yaml --set run_dir=whole --json > /dev/null 2>&1

@@ -42,6 +42,11 @@ leaves_in_time() {
   done
   finish
   no grep -E "(student|server|coordinator)[-0-9]* left with exit code" run.err
+  # A shard leaves with its version on disk, and its next process goes on from there.
+  for one in server-0 server-1; do
+    version=$(sed -nE 's/.*server.leaving version=([0-9]+).*/\1/p' "run/logs/$one.log")
+    grep -A20 "server.leaving" "run/logs/$one.log" | grep -q "server.restored version=$version "
+  done
   judge_same 18 "rolling restart" --strikes 6
 }
 

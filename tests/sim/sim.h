@@ -177,6 +177,7 @@ void sim_server_start(sim_node *node);
 void sim_server_stop(sim_node *node);
 void sim_server_hear(sim_node *node, net_incoming *in);
 void sim_server_tick(sim_node *node);
+void sim_server_ask_to_stop(sim_node *node);
 struct shard_state *sim_server_state(const sim_node *node);
 void sim_student_start(sim_node *node);
 void sim_student_stop(sim_node *node);
@@ -224,6 +225,8 @@ void sim_saw_push(const sim_node *server, const wire_push *push, wire_push_statu
 void sim_saw_restore(sim_node *server, uint64_t version);
 void sim_saw_save(const sim_node *server, uint64_t version);
 void sim_saw_apply(const sim_node *server, uint64_t version);
+/* What counted for this life of the coordinator counts for what it left in Redis. */
+void sim_saw_coordinator_end(const struct coordinator *co);
 void sim_check_all(void);
 void sim_check_end(void);
 

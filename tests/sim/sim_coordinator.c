@@ -251,6 +251,7 @@ void sim_coordinator_stop(sim_node *node)
 {
     coordinator_node *n = node->self;
     coordinator *co = &n->co;
+    sim_saw_coordinator_end(co);
     coordinator_stages_free(co);
     free(n);
     node->self = NULL;

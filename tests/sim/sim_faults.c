@@ -10,6 +10,7 @@ typedef enum fault {
     FAULT_CRASH_AT_IO, /* the coordinator, in the middle of its next pieces of work */
     FAULT_CRASH_ALL,
     FAULT_STOP,
+    FAULT_LEAVE,  /* a shard is asked to stop */
     FAULT_ZOMBIE, /* stopped, replaced under its name, and back */
     FAULT_PARTITION,
     FAULT_REDIS_AWAY,
@@ -32,15 +33,20 @@ static sim_node *any_node(void)
     return &sim->nodes[sim_below(sim->n_nodes - 1)];
 }
 
-static void crash_one(sim_role role)
+static sim_node *one_of(sim_role role)
 {
     size_t first = (size_t)sim_below(sim->n_nodes);
     for (size_t i = 0; i < sim->n_nodes; i++) {
         sim_node *node = &sim->nodes[(first + i) % sim->n_nodes];
-        if (node->role != role || !node->up) continue;
-        sim_crash(node);
-        return;
+        if (node->role == role && node->up) return node;
     }
+    return NULL;
+}
+
+static void crash_one(sim_role role)
+{
+    sim_node *node = one_of(role);
+    if (node != NULL) sim_crash(node);
 }
 
 static sim_node *other_of_its_name(const sim_node *node)
@@ -104,6 +110,10 @@ void sim_fault(void)
         break;
     case FAULT_STOP:
         if (node->up) stop(node, sim_between(50, 8000));
+        break;
+    case FAULT_LEAVE:
+        node = one_of(SIM_SERVER);
+        if (node != NULL) sim_server_ask_to_stop(node);
         break;
     case FAULT_ZOMBIE: zombie(node); break;
     case FAULT_PARTITION: partition(); break;

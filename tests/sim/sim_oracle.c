@@ -42,6 +42,7 @@ typedef struct sim_oracle {
     uint32_t n_train[SIM_STEPS_MAX], n_eval[SIM_STEPS_MAX];
     reference at[SIM_STEPS_MAX];
     ledger ledgers[SIM_NODES_MAX];
+    uint64_t n_sent_again_before, n_rewinds_before; /* by coordinators that have ended */
 } sim_oracle;
 
 static bool is_sync(void)
@@ -324,7 +325,20 @@ static void check_versions(void)
 }
 
 /* The feeder stays within its window, backups and the step that is needed now apart. A call that failed
- * may have added a step all the same; a rewind in whose time Redis was away finds what lay there before. */
+ * may have added a step all the same, also one of a coordinator that died since; a rewind in whose time
+ * Redis was away finds what lay there before. */
+static uint64_t steps_sent_again(const coordinator *co)
+{
+    return co->feeder.n_resends + queue_link_n_errors(co->link);
+}
+
+void sim_saw_coordinator_end(const coordinator *co)
+{
+    if (co->steps == NULL || co->link == NULL) return;
+    sim->oracle->n_sent_again_before += steps_sent_again(co);
+    sim->oracle->n_rewinds_before += step_control_n_rewinds(co->steps);
+}
+
 static void check_queue(const coordinator *co)
 {
     queue_names names;
@@ -333,9 +347,10 @@ static void check_queue(const coordinator *co)
     queue_names_of(c->name, &names);
     RT_ASSERT(queue_length(sim->redis, names.batches, &n, NULL) == RT_OK);
     uint64_t window = RT_MAX(c->queue.batches_max, c->train.micro_batches);
-    uint64_t n_steps = 2 + co->feeder.n_resends + queue_link_n_errors(co->link);
+    uint64_t n_steps = 2 + sim->oracle->n_sent_again_before + steps_sent_again(co);
     uint64_t n_max =
-        window * (1 + step_control_n_rewinds(co->steps)) + n_steps * c->train.micro_batches;
+        window * (1 + sim->oracle->n_rewinds_before + step_control_n_rewinds(co->steps)) +
+        n_steps * c->train.micro_batches;
     sim_check(n <= n_max, "%" PRIu64 " micro-batches wait in the stream, at most %" PRIu64, n,
               n_max);
     sim_check(membership_n(co->members) <= sim->n_nodes, "%zu members", membership_n(co->members));

@@ -10,6 +10,8 @@
 #define TICK_MS            30
 #define GATHERED_AGAIN_MS  200
 #define PROGRESS_REPORT_MS 50
+#define LEAVING_REPORT_MS  50
+#define LEAVE_MS           5000
 
 typedef struct server_node {
     sim_member member;
@@ -17,6 +19,7 @@ typedef struct server_node {
     parked_pulls parked;
     student_desk desk;
     struct net_server net;
+    uint64_t leave_by_ms; /* 0: nobody asked for it */
     uint64_t reported_at_ms, reported_changes, reported_accepted;
 } server_node;
 
@@ -103,8 +106,11 @@ static void obey(sim_node *node, server_node *n, const wire_server_order *order)
         sim_saw_apply(node, order->version);
         break;
     case SHARD_RESTORE: restore(node, n, order); break;
-    case SHARD_SAVE: save(node, n, order); break;
-    case SHARD_STOP: sim_leave(node, true); break;
+    case SHARD_SAVE:
+        save(node, n, order);
+        if (n->leave_by_ms != 0) n->leave_by_ms = sim->now_ms + LEAVE_MS;
+        break;
+    case SHARD_STOP: sim_leave(node, false); break;
     }
 }
 
@@ -141,6 +147,8 @@ static uint64_t report_due_ms(const server_node *n)
     uint64_t pause_ms = sim->config.net.heartbeat_ms;
     if (shard_state_n_changes(n->state) != n->reported_changes)
         pause_ms = 0;
+    else if (n->leave_by_ms != 0)
+        pause_ms = LEAVING_REPORT_MS;
     else if (n->desk.n_accepted != n->reported_accepted)
         pause_ms = PROGRESS_REPORT_MS;
     else if (shard_state_is_gathered(n->state))
@@ -159,9 +167,21 @@ static void report(sim_node *node, server_node *n)
     n->reported_accepted = n->desk.n_accepted;
 }
 
+void sim_server_ask_to_stop(sim_node *node)
+{
+    server_node *n = node->self;
+    if (n->leave_by_ms != 0) return;
+    sim_trace("%s is asked to stop", node->name);
+    if (shard_state_leave(n->state))
+        n->leave_by_ms = sim->now_ms + LEAVE_MS;
+    else
+        sim_leave(node, false);
+}
+
 void sim_server_tick(sim_node *node)
 {
     server_node *n = node->self;
+    if (n->leave_by_ms != 0 && sim->now_ms >= n->leave_by_ms && !node->left) sim_leave(node, false);
     sim_member_beat(node, &n->member, ROLE_SERVER);
     student_desk_answer_parked(&n->desk, sim->now_ms);
     sim_check(n->parked.n <= PARKED_PULLS_MAX, "%zu pulls are parked", n->parked.n);

@@ -9,6 +9,7 @@
 #include "common/base/fault_point.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
+#include "common/base/stop.h"
 #include "common/nn/model.h"
 #include "worker/model_shape/large_blocks.h"
 #include "worker/param_server/advertise.h"
@@ -19,7 +20,9 @@
 #define IDLE_MS            100 /* longest time without looking at phase and signals */
 #define GATHERED_AGAIN_MS  200 /* the order that follows `gathered` must not wait for a heartbeat */
 #define PROGRESS_REPORT_MS 50  /* gradients that came meanwhile go into one report */
-#define BURST_MAX          64  /* messages of one side before the other gets its turn */
+#define LEAVING_REPORT_MS  50  /* of one that was asked to stop */
+#define LEAVE_MS           5000 /* after a request to stop, or its save, until it leaves unheard */
+#define BURST_MAX          64   /* messages of one side before the other gets its turn */
 
 typedef struct shard_process {
     const config *config;
@@ -30,6 +33,7 @@ typedef struct shard_process {
     parked_pulls parked;
     student_desk desk;
     bool stop;
+    uint64_t leave_by_ms; /* 0: nobody asked for it */
     uint64_t reported_at_ms;
     uint64_t reported_changes;
     uint64_t reported_accepted;
@@ -86,7 +90,10 @@ static void obey(shard_process *p, const wire_server_order *order)
     case SHARD_NOTHING: break;
     case SHARD_APPLIED: runtime_observe(p->rt, "apply_seconds", rt_clock_mono_s() - start_s); break;
     case SHARD_RESTORE: restore(p, order); break;
-    case SHARD_SAVE: save(p, order); break;
+    case SHARD_SAVE:
+        save(p, order);
+        if (p->leave_by_ms != 0) p->leave_by_ms = rt_clock_mono_ms() + LEAVE_MS;
+        break;
     case SHARD_STOP: p->stop = true; break;
     }
 }
@@ -128,6 +135,8 @@ static uint64_t report_due_ms(const shard_process *p)
     uint64_t pause_ms = p->config->net.heartbeat_ms;
     if (shard_state_n_changes(s) != p->reported_changes)
         pause_ms = 0;
+    else if (p->leave_by_ms != 0)
+        pause_ms = RT_MIN(pause_ms, LEAVING_REPORT_MS);
     else if (p->desk.n_accepted != p->reported_accepted)
         pause_ms = RT_MIN(pause_ms, PROGRESS_REPORT_MS);
     else if (shard_state_is_gathered(s))
@@ -205,9 +214,23 @@ static rt_status wait_for_work(shard_process *p, rt_error *err)
     return st == RT_TIMEOUT || st == RT_CANCELLED ? RT_OK : st;
 }
 
+/* Asked to stop, it stays until its version is on disk and the coordinator says so, or does not. */
+static bool may_go(shard_process *p, uint64_t now_ms)
+{
+    if (p->stop || runtime_phase(p->rt) == PHASE_FINISHED) return true;
+    if (!runtime_stopping(p->rt)) return false;
+    if (rt_stop_requested() != RT_STOP_DRAIN) return true; /* at once, or refused for good */
+    if (p->leave_by_ms == 0) {
+        if (!shard_state_leave(p->desk.state)) return true;
+        p->leave_by_ms = now_ms + LEAVE_MS;
+        rt_log_info("server.leaving", "version=%" PRIu64, shard_state_version(p->desk.state));
+    }
+    return now_ms >= p->leave_by_ms;
+}
+
 static rt_status loop(shard_process *p, rt_error *err)
 {
-    while (!p->stop && !runtime_stopping(p->rt) && runtime_phase(p->rt) != PHASE_FINISHED) {
+    while (!may_go(p, rt_clock_mono_ms())) {
         rt_status st = wait_for_work(p, err);
         if (st != RT_OK) return st;
         obey_burst(p);

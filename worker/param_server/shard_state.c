@@ -19,6 +19,7 @@ struct shard_state {
     uint64_t limit;        /* modes other than sync: steps below may be taken */
     uint64_t n_steps;      /* async: length of the schedule */
     bool gathered;
+    bool leaving;
     bool has_saved;
     uint64_t saved_version;
     char saved_folder[1024];
@@ -311,6 +312,14 @@ shard_action shard_state_order(shard_state *s, const wire_server_order *order, u
     return SHARD_NOTHING;
 }
 
+bool shard_state_leave(shard_state *s)
+{
+    if (s->model == NULL || s->version == 0 || s->settings.mode == TRAIN_ASYNC) return false;
+    s->leaving = true;
+    s->n_changes++;
+    return true;
+}
+
 void shard_state_forget_saved(shard_state *s)
 {
     free_saved_files(s->saved_files, s->n_saved_files);
@@ -419,6 +428,7 @@ void shard_state_report(const shard_state *s, wire_server_report *out)
         .n_saved_files = s->n_saved_files,
         .diverged = s->diverged,
         .mixed = is_mixed(s),
+        .leaving = s->leaving,
         .problem = (char *)(s->file_problem[0] != '\0' ? s->file_problem : s->gradient_problem),
     };
     if (s->model == NULL) return;

@@ -13,6 +13,8 @@
  *     }
  *     shard_state_report(s, &report);
  *
+ * One that is asked to stop while it has parameters is saved first: its reports say that it is leaving.
+ *
  * In modes other than sync gradients of a few later steps are taken too (gather_window.h), below the
  * limit that orders tell: nothing of what lies behind a mark may be in its checkpoint. Mode ssp keeps
  * them until their step is applied. Mode async applies each when it arrives, and APPLY moves on.
@@ -78,6 +80,11 @@ void shard_state_failed(shard_state *s, const char *problem, uint64_t now_ms);
 void shard_state_forget_saved(shard_state *s);
 /* Folder of the newest save, or NULL. */
 const char *shard_state_saved_folder(const shard_state *s);
+
+/* A stop was asked for: the reports ask for a checkpoint of this version, so that nobody has to compute
+ * its steps again, until an order says SHARD_STOP. True when there is something to wait for: not in
+ * mode async, whose parameters are those of no version between two marks. */
+bool shard_state_leave(shard_state *s);
 
 /* What a pull gets. *needed is the version that answers it, UINT64_MAX when it waits for an order. */
 wire_pull_status shard_state_pull(const shard_state *s, const wire_pull *pull, uint64_t *needed);

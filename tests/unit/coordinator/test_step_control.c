@@ -27,7 +27,7 @@ static void open_control(uint32_t n_shards, uint64_t eval_every, uint64_t n_step
 typedef struct toy_shard {
     uint64_t session;
     uint64_t generation, version;
-    bool has_params, gathered, has_saved, diverged;
+    bool has_params, gathered, has_saved, diverged, mixed, leaving;
     uint64_t saved_version;
     uint64_t weights; /* a hash of every update so far */
 } toy_shard;
@@ -55,7 +55,9 @@ static void toy_report(const toy_shard *s, uint32_t shard, uint32_t n_shards)
                             .saved_files = &file,
                             .n_saved_files = s->has_saved ? 1 : 0,
                             .problem = none,
-                            .diverged = s->diverged};
+                            .diverged = s->diverged,
+                            .mixed = s->mixed,
+                            .leaving = s->leaving};
     for (unsigned p = 0; s->gathered && p < N_PARAMS; p++) {
         if (p % n_shards != shard) continue;
         index[r.n_params] = p;
@@ -226,6 +228,64 @@ Test(step_control, saves_commits_and_scores_at_a_mark_before_more_is_published)
     cr_expect_eq(step_control_publish_limit(sc), 2);
 }
 
+Test(step_control, saves_between_two_marks_for_a_shard_that_leaves)
+{
+    toy_shard s[2];
+    start_two(s, 10, 20);
+    apply_both(s);
+    s[0].leaving = true;
+    toy_report(&s[0], 0, 2);
+    cr_expect(step_control_is_waited_for(sc));
+    cr_expect_eq(order_of(0), ORDER_SAVE);
+    cr_expect_eq(order_of(1), ORDER_SAVE);
+    for (uint32_t i = 0; i < 2; i++) {
+        toy_obey(&s[i], i);
+        toy_report(&s[i], i, 2);
+        cr_expect_eq(order_of(i), ORDER_WAIT);
+    }
+    expect_action(STEP_ACTION_COMMIT);
+    step_control_committed(sc, 1);
+    cr_expect_eq(order_of(0), ORDER_STOP);
+    cr_expect_eq(order_of(1), ORDER_WAIT);
+    cr_expect_not(step_control_is_waited_for(sc));
+    cr_expect_eq(step_control_state(sc), STEP_GATHERING);
+    step_action a; /* it is no mark: nothing is scored */
+    cr_expect_not(step_control_next(sc, &a));
+    /* Its next process has nothing: all go back to the version that was saved, and no step is lost. */
+    s[0] = (toy_shard){.session = 9};
+    toy_report(&s[0], 0, 2);
+    expect_action(STEP_ACTION_REWIND);
+    step_control_restore(sc, 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        toy_obey(&s[i], i);
+        toy_report(&s[i], i, 2);
+    }
+    expect_action(STEP_ACTION_ADVANCED);
+    cr_expect_eq(order_of(0), ORDER_WAIT);
+    apply_both(s);
+}
+
+Test(step_control, lets_a_shard_go_at_once_when_there_is_nothing_to_save)
+{
+    toy_shard s[2];
+    start_two(s, 10, 20);
+    s[1].leaving = true; /* at version 0 */
+    toy_report(&s[1], 1, 2);
+    cr_expect_eq(order_of(1), ORDER_STOP);
+    s[1].leaving = false;
+    toy_report(&s[1], 1, 2);
+    apply_both(s);
+    s[1].leaving = s[1].mixed = true; /* its parameters are those of no version */
+    toy_report(&s[1], 1, 2);
+    cr_expect_eq(order_of(1), ORDER_STOP);
+    cr_expect_eq(order_of(0), ORDER_WAIT);
+    s[1] = (toy_shard){.session = 9, .leaving = true};
+    toy_report(&s[1], 1, 2);
+    cr_expect_eq(step_control_state(sc), STEP_REWINDING);
+    cr_expect_eq(order_of(1), ORDER_STOP);
+    cr_expect_not(step_control_is_waited_for(sc));
+}
+
 Test(step_control, hands_an_action_out_again_when_it_could_not_be_done)
 {
     toy_shard s[2];
@@ -340,6 +400,25 @@ Test(step_control, goes_on_with_shards_that_agree_after_its_own_restart)
     cr_expect_eq(step_control_state(sc), STEP_GATHERING);
     cr_expect_eq(step_control_generation(sc), 3);
     cr_expect_eq(step_control_publish_limit(sc), 8);
+}
+
+Test(step_control, believes_newer_reports_when_the_first_after_its_restart_was_overtaken)
+{
+    toy_shard old = {
+        .session = 1, .generation = 3, .version = 6, .has_params = true, .gathered = true};
+    toy_shard s = {.session = 1, .generation = 3, .version = 8, .has_params = true};
+    open_control(1, 0, 20);
+    toy_report(&old, 0, 1);
+    cr_expect_eq(step_control_version(sc), 6);
+    expect_action(STEP_ACTION_ADVANCED);
+    expect_action(STEP_ACTION_APPLYING);
+    toy_report(&s, 0, 1); /* it applied 6 and 7 in an earlier life of the coordinator */
+    cr_expect_eq(step_control_version(sc), 8);
+    cr_expect_eq(step_control_state(sc), STEP_GATHERING);
+    cr_expect_eq(step_control_n_rewinds(sc), 0);
+    cr_expect_eq(expect_action(STEP_ACTION_ADVANCED).version, 8);
+    toy_report(&old, 0, 1); /* once more, too late */
+    cr_expect_eq(step_control_version(sc), 8);
 }
 
 Test(step_control, restores_shards_that_disagree_after_its_own_restart)
