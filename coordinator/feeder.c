@@ -9,12 +9,16 @@ void feeder_rewind(feeder *f, uint64_t version)
 {
     f->version = f->next = version;
     f->resend_below = version; /* the shards forgot what they had received */
+    f->before_below = version + f->settings.lookahead_steps;
+    f->began = true;
 }
 
 void feeder_set_version(feeder *f, uint64_t version)
 {
     f->version = version;
     f->next = RT_MAX(f->next, version);
+    if (!f->began) f->before_below = version + f->settings.lookahead_steps;
+    f->began = true;
 }
 
 bool feeder_next(const feeder *f, uint64_t limit, uint64_t n_planned, uint64_t *step)
@@ -42,13 +46,14 @@ bool feeder_is_resend(const feeder *f, uint64_t step)
 bool feeder_must_wait(const feeder *f, uint64_t step, uint64_t n_in_stream, uint64_t n_of_step,
                       uint64_t n_max)
 {
-    return feeder_is_resend(f, step) && step > f->version && n_in_stream + n_of_step > n_max;
+    return step < f->before_below && step > f->version && n_in_stream + n_of_step > n_max;
 }
 
 void feeder_resend(feeder *f)
 {
     if (f->next == f->version) return;
     f->resend_below = f->next;
+    f->before_below = RT_MAX(f->before_below, f->next);
     f->next = f->version;
     f->n_resends++;
 }

@@ -27,6 +27,10 @@ typedef struct feeder {
     uint64_t version;
     uint64_t next;
     uint64_t resend_below; /* steps below were published before: only what is missing goes out */
+    uint64_t
+        before_below; /* steps below may lie in the stream from before: a resend, a rewind without
+                              Redis, another life of the coordinator */
+    bool began;
     uint64_t n_resends;
     uint64_t progress;    /* last seen measure of progress */
     uint64_t progress_ms; /* when it changed, or the last resend */
@@ -44,8 +48,8 @@ bool feeder_next(const feeder *f, uint64_t limit, uint64_t n_planned, uint64_t *
 void feeder_published(feeder *f);
 /* Whether a step that goes out now went out before. */
 bool feeder_is_resend(const feeder *f, uint64_t step);
-/* Of what is published again, the step that is needed now always may: another one of n_of_step
- * micro-batches waits while the stream holds too much from before, n_in_stream of n_max. */
+/* Of what may lie in the stream already, the step that is needed now is always published: another one,
+ * of n_of_step micro-batches, waits while the stream holds too much, n_in_stream of n_max. */
 bool feeder_must_wait(const feeder *f, uint64_t step, uint64_t n_in_stream, uint64_t n_of_step,
                       uint64_t n_max);
 /* The stream may have lost entries: publish again from the version. */

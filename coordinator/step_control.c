@@ -366,6 +366,14 @@ static bool is_ahead(const step_control *sc, const wire_server_report *r)
     return r->has_params && r->generation == sc->generation && r->version > newest;
 }
 
+/* A process without the parameters of all, or without the gradients that its name has reported: one
+ * which hung until it was replaced, and is back. */
+static bool is_lost(const step_control *sc, const wire_server_report *r)
+{
+    if (!r->has_params || r->generation != sc->generation || r->version < sc->version) return true;
+    return sc->state == STEP_APPLYING && r->version == sc->version && !r->gathered;
+}
+
 static void start_over(step_control *sc)
 {
     sc->n_actions = 0;
@@ -379,7 +387,9 @@ static bool is_stale(const step_control *sc, const wire_server_report *r, uint64
     if (!known->known || session > known->session) return false;
     if (session < known->session || r->generation < known->r.generation) return true;
     if (known->r.has_params && !r->has_params) return r->generation == known->r.generation;
-    return r->generation == known->r.generation && r->version < known->r.version;
+    if (r->generation != known->r.generation) return false;
+    if (r->version == known->r.version) return known->r.gathered && !r->gathered;
+    return r->version < known->r.version;
 }
 
 rt_status step_control_report(step_control *sc, const wire_server_report *report, uint64_t session,
@@ -395,12 +405,10 @@ rt_status step_control_report(step_control *sc, const wire_server_report *report
     shard_report *place = &sc->shards[report->shard];
     report_free(&place->r);
     *place = (shard_report){.known = true, .session = session, .r = copy};
-    /* Another generation, or a version behind that of all, is a process which hung until it was
-     * replaced, and is back. */
-    bool lost = !report->has_params || report->generation != sc->generation ||
-                report->version < sc->version;
-    if (is_training(sc->state) && lost)
+    if (is_training(sc->state) && is_lost(sc, report))
         enter_rewinding(sc);
+    else if (sc->state == STEP_RESTORING && report->generation > sc->generation)
+        enter_rewinding(sc); /* a generation that nobody had told of: ours would not be taken */
     else if (is_training(sc->state) && is_ahead(sc, report))
         start_over(sc);
     advance(sc);

@@ -107,6 +107,21 @@ Test(feeder, does_not_watch_while_there_is_nothing_to_gather)
         cr_expect_not(feeder_watch(&idle, 1, true, true, now));
 }
 
+Test(feeder, what_an_earlier_life_may_have_sent_waits_for_room_too)
+{
+    feeder f = {.settings = make().settings};
+    uint64_t n = f.settings.lookahead_steps;
+    feeder_set_version(&f, 5);
+    cr_expect_not(feeder_must_wait(&f, 5, 70, 6, 70));
+    cr_expect(feeder_must_wait(&f, 6, 65, 6, 70));
+    cr_expect_not(feeder_must_wait(&f, 6, 64, 6, 70));
+    cr_expect_not(feeder_must_wait(&f, 5 + n, 70, 6, 70), "nobody can have sent that");
+    feeder_set_version(&f, 6);
+    cr_expect_not(feeder_must_wait(&f, 5 + n, 70, 6, 70));
+    feeder_rewind(&f, 2); /* maybe without Redis: what lay there may still lie there */
+    cr_expect(feeder_must_wait(&f, 3, 65, 6, 70));
+}
+
 Test(feeder, what_is_sent_again_waits_for_room_but_for_the_step_that_is_needed_now)
 {
     feeder f = make();

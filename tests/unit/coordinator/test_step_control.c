@@ -421,6 +421,40 @@ Test(step_control, believes_newer_reports_when_the_first_after_its_restart_was_o
     cr_expect_eq(step_control_version(sc), 8);
 }
 
+Test(step_control, rewinds_when_who_reported_all_gradients_is_replaced_by_one_without_them)
+{
+    toy_shard s[2];
+    start_two(s, 0, 20);
+    gather_both(s);
+    expect_action(STEP_ACTION_APPLYING);
+    toy_obey(&s[1], 1);
+    toy_report(&s[1], 1, 2);
+    s[0].gathered = false;
+    toy_report(&s[0], 0, 2); /* of the same process: overtaken */
+    cr_expect_eq(step_control_state(sc), STEP_APPLYING);
+    s[0].session = 7;
+    toy_report(&s[0], 0, 2);
+    cr_expect_eq(step_control_state(sc), STEP_REWINDING);
+}
+
+Test(step_control, restores_with_a_generation_that_all_shards_take)
+{
+    toy_shard s = {.session = 1};
+    open_control(1, 0, 20);
+    toy_report(&s, 0, 1); /* of a process that is gone */
+    expect_action(STEP_ACTION_REWIND);
+    step_control_restore(sc, 0);
+    cr_expect_eq(order_of(0), ORDER_RESTORE);
+    s = (toy_shard){.session = 1, .generation = 5, .version = 3, .has_params = true};
+    toy_report(&s, 0, 1);
+    expect_action(STEP_ACTION_REWIND);
+    step_control_restore(sc, 0);
+    cr_expect_gt(step_control_generation(sc), 5);
+    toy_obey(&s, 0);
+    toy_report(&s, 0, 1);
+    cr_expect_eq(step_control_state(sc), STEP_GATHERING);
+}
+
 Test(step_control, restores_shards_that_disagree_after_its_own_restart)
 {
     open_control(2, 4, 9);
