@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "coordinator/shard_report.h"
+
 #define ACTIONS_MAX 8
 
 /* Newest report of a shard; owns its arrays. */
@@ -61,62 +63,13 @@ rt_status step_control_new(uint32_t n_shards, uint64_t eval_every, step_control 
     return RT_OK;
 }
 
-static void report_free(wire_server_report *r)
-{
-    for (size_t i = 0; i < r->n_saved_files; i++) {
-        free(r->saved_files[i].name);
-        free(r->saved_files[i].sha256);
-    }
-    free(r->saved_files);
-    free(r->param_index);
-    free(r->sum_squares);
-    free(r->received);
-    free(r->problem);
-    *r = (wire_server_report){0};
-}
-
 void step_control_free(step_control *sc)
 {
     if (sc == NULL) return;
-    for (uint32_t i = 0; i < sc->n_shards; i++) report_free(&sc->shards[i].r);
+    for (uint32_t i = 0; i < sc->n_shards; i++) shard_report_free(&sc->shards[i].r);
     free(sc->shards);
     free(sc->evaluated);
     free(sc);
-}
-
-static void *copy_bytes(const void *from, size_t n_bytes)
-{
-    void *to = malloc(n_bytes == 0 ? 1 : n_bytes);
-    if (to != NULL && n_bytes > 0) memcpy(to, from, n_bytes);
-    return to;
-}
-
-static rt_status report_copy(const wire_server_report *from, wire_server_report *out, rt_error *err)
-{
-    wire_server_report r = *from;
-    const char *problem = from->problem == NULL ? "" : from->problem;
-    r.param_index = copy_bytes(from->param_index, from->n_params * sizeof *r.param_index);
-    r.sum_squares = copy_bytes(from->sum_squares, from->n_params * sizeof *r.sum_squares);
-    r.received = copy_bytes(from->received, from->n_received);
-    r.problem = rt_strndup(problem, strlen(problem));
-    r.saved_files = rt_calloc(from->n_saved_files, sizeof *r.saved_files);
-    r.n_saved_files = 0;
-    bool ok = r.param_index != NULL && r.sum_squares != NULL && r.received != NULL &&
-              r.problem != NULL && r.saved_files != NULL;
-    for (size_t i = 0; ok && i < from->n_saved_files; i++) {
-        const wire_saved_file *f = &from->saved_files[i];
-        r.saved_files[i] = (wire_saved_file){.name = rt_strndup(f->name, strlen(f->name)),
-                                             .n_bytes = f->n_bytes,
-                                             .sha256 = rt_strndup(f->sha256, strlen(f->sha256))};
-        r.n_saved_files++;
-        ok = r.saved_files[i].name != NULL && r.saved_files[i].sha256 != NULL;
-    }
-    if (!ok) {
-        report_free(&r);
-        return rt_fail(err, RT_NOMEM, "report of shard %" PRIu32, from->shard);
-    }
-    *out = r;
-    return RT_OK;
 }
 
 static void push_action(step_control *sc, step_action_kind kind, uint64_t version)
@@ -400,10 +353,10 @@ rt_status step_control_report(step_control *sc, const wire_server_report *report
         return rt_fail(err, RT_INVALID, "report of shard %" PRIu32 ", expected below %" PRIu32,
                        report->shard, sc->n_shards);
     if (is_stale(sc, report, session)) return RT_OK;
-    rt_status st = report_copy(report, &copy, err);
+    rt_status st = shard_report_copy(report, &copy, err);
     if (st != RT_OK) return st;
     shard_report *place = &sc->shards[report->shard];
-    report_free(&place->r);
+    shard_report_free(&place->r);
     *place = (shard_report){.known = true, .session = session, .r = copy};
     if (is_training(sc->state) && is_lost(sc, report))
         enter_rewinding(sc);
