@@ -4,7 +4,7 @@
 
 #include "cli/launch/process.h"
 
-/* A TCP port on 127.0.0.1 that nobody listens on now. */
+/* A TCP port on 127.0.0.1 that nobody listens on now, and that the kernel gives to nobody by itself. */
 RT_MUST_USE rt_status local_free_port(unsigned *out, rt_error *err);
 
 /* A redis-server on a unix socket, in memory only: the run's pipe, which may be lost at any time. */

@@ -26,7 +26,7 @@ JSONL
   write_config 200000
   sed -i -e 's/eval_every: 10/eval_every: 500/' -e 's/dead_after_ms: 2500/dead_after_ms: 60000/' \
          -e 's/^corpus: {/corpus: {bad_share_max: 0.02, /' retort.yaml
-  port=$((20000 + RANDOM % 20000))
+  port=$(free_port)
   url=http://127.0.0.1:$port
 }
 

@@ -74,6 +74,15 @@ stop_teacher() { # afterwards teacher.out ends with the number of requests
 
 requests() { sed -n '$s/ requests//p' teacher.out; }
 
+# A port of those that the kernel gives to nobody by itself, so that it is free a moment later, too.
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 12000))
+    (: < "/dev/tcp/127.0.0.1/$port") 2> /dev/null || { echo "$port"; return; }
+  done
+}
+
 json() { # json FILE KEY: a top-level value, without jq
   sed -nE "s/^ *\"$2\": *\"?([^\",]*)\"?,?\$/\1/p" "$1" | head -n 1
 }

@@ -43,7 +43,7 @@ labelled() { wc -l < run/dataset/labels.jsonl; }
   command -v socat > /dev/null || skip "needs socat"
   start_teacher 0
   behind=${BASE_URL#http://} behind=${behind%/v1}
-  port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  port=$(free_port)
   export BASE_URL="http://127.0.0.1:$port/v1" # nobody listens there yet
   "$RETORT" label --config retort.yaml --set teacher.retries_max=1000 > label.out 2> label.err 3>&- &
   run_pid=$!

@@ -24,7 +24,7 @@ teardown() {
 }
 
 start_redis() { # start_redis CERTIFICATE ARGS...: sets PORT; without TLS only its socket, for the test
-  PORT=$((20000 + RANDOM % 20000))
+  PORT=$(free_port)
   redis-server --port 0 --tls-port "$PORT" --bind 127.0.0.1 --unixsocket "$folder/$1.sock" --save "" --appendonly no \
     --tls-cert-file "$1.crt" --tls-key-file "$1.key" --tls-ca-cert-file ours.pem "${@:2}" > redis.log 2>&1 3>&- &
   pids+=("$!")

@@ -113,7 +113,7 @@ gradients_were_shared() {
 @test "who waited for a coordinator hears from it that all is done, also when it was started again" {
   make_recorded 60; write_config 10
   "$RETORT" run --config retort.yaml > run.out 2> run.err || { cat run.err; false; }
-  port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+  port=$(free_port)
   redis-server --port 0 --unixsocket "$folder/redis.sock" --save "" --appendonly no > redis.log 2>&1 3>&- & redis_pid=$!
   common=(--config retort.yaml --set "net.coordinator=tcp://127.0.0.1:$port" --set "queue.url=unix:$folder/redis.sock")
   timeout 60 "$RETORT" student "${common[@]}" --name student-9 > student.log 2>&1 3>&- & student_pid=$!

@@ -126,7 +126,7 @@ metric_at_least() { local v; v=$(metric "$1" "${@:3}"); [ -n "$v" ] && [ "$v" -g
   start_redis
   run "$RETORT" coordinator --config retort.yaml --set net.http=0.0.0.0:0
   [ "$status" -eq 2 ]
-  port=$((20000 + RANDOM % 20000))
+  port=$(free_port)
   run "$RETORT" coordinator --config retort.yaml --set "net.http=0.0.0.0:$port"
   [ "$status" -eq 2 ]
   [[ "$output" == *"net.http_key_file"* ]]

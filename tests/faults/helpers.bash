@@ -30,7 +30,7 @@ make_base() {
 
 make_inputs() {
   make_recorded 240
-  write_config 60
+  write_config "${FAULTS_STEPS:-60}"
   sed -i -e 's/^net: .*/net: {heartbeat_ms: 200, dead_after_ms: 2500, request_timeout_ms: 1500}/' \
     -e 's/^launch: .*/launch: {teachers: 1, students: 1, servers: 1, restarts_max: 1000}/' \
     -e 's/^label: .*/label: {shard_size: 20, lease_ms: 3000}/' retort.yaml
@@ -115,8 +115,6 @@ start_extra() { # start_extra FILE COMMAND...: extra_pid; stopped after the test
   extra_pid=$!
   extra_pids+=("$extra_pid")
 }
-
-free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
 
 # ---- faults from outside
 

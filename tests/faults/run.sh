@@ -4,7 +4,9 @@
 #   (nothing)              every row of the matrix, on an optimised build
 #   --ci                   the tests tagged `ci`, on the sanitized build
 #   --only GLOB            files like tests/faults/GLOB*.bats
-#   --soak TIME [--seed N] random kills of random processes for so long (90, 30m, 2h), or so many (1000x)
+#   --soak TIME [--seed N] [--steps N]
+#                          random kills of random processes for so long (90, 30m, 2h), or so many (1000x), in
+#                          runs of so many steps (60)
 #   --mutants [NAME]       defects patched into a copy of the sources: the suite has to turn red
 #   --report               write the figures of the last run of each row into docs/reliability.md
 set -euo pipefail
@@ -77,8 +79,17 @@ case "${1:-}" in
   --soak)
     build faults
     environment faults
-    if [ "${3:-}" = --seed ]; then seed=${4:?}; else seed=$RANDOM$RANDOM; fi
-    bash tests/faults/soak.sh "${2:?}" "$seed" ;;
+    seed=$RANDOM$RANDOM steps=60 how_long=${2:?}
+    shift 2
+    while [ $# -gt 0 ]; do
+      case "$1" in
+        --seed) seed=${2:?} ;;
+        --steps) steps=${2:?} ;;
+        *) fail "unknown option $1" ;;
+      esac
+      shift 2
+    done
+    bash tests/faults/soak.sh "$how_long" "$seed" "$steps" ;;
   --seed) exec "$0" --soak "${4:-5m}" --seed "${2:?}" ;;
   --mutants) exec tests/faults/mutants.sh "${@:2}" ;;
   --report) python3 tests/faults/report.py build/faults/faults-results.jsonl docs/reliability.md ;;

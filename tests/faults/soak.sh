@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# soak.sh TIME|Nx SEED: runs, one after the other, in which a process chosen by the seed is killed with -9
+# soak.sh TIME|Nx SEED [STEPS]: runs of STEPS (60), one after the other, in which a process chosen by the seed is killed with -9
 # every now and then, until the time is over or N were killed; each run has to end with the dataset and
 # the student of the undisturbed one.
 set -euo pipefail
 
 seed=$2
+export FAULTS_STEPS=${3:-60} FAULTS_RUN_MAX_S=$((240 + ${3:-60}))
 seconds=1000000000
 kills_wanted=1000000000
 case "$1" in
@@ -16,7 +17,7 @@ esac
 end=$((SECONDS + seconds))
 n_runs=0
 n_kills=0
-echo "soak: seed $seed, $1; again with: ./dev faults --soak $1 --seed $seed"
+echo "soak: seed $seed, $1; again with: ./dev faults --soak $1 --seed $seed --steps $FAULTS_STEPS"
 
 load() { local name=${1#../}; case "$name" in e2e/*) source "$RT_SOURCE_DIR/tests/$name.bash" ;; *) source "$RT_SOURCE_DIR/tests/faults/$name.bash" ;; esac; }
 load helpers
@@ -37,7 +38,7 @@ one_run() {
   mkdir faults
   export RETORT_FAULTS_DIR=$folder/faults
   begin "teacher.before_request:delay=150:1:0,student.after_read:delay=40:1:0" "${CLUSTER[@]}"
-  while kill -0 "$run_pid" 2> /dev/null; do
+  while kill -0 "$run_pid" 2> /dev/null && [ "$n_kills" -lt "$kills_wanted" ]; do
     pause=$((RANDOM % 20 + 4))
     choose_child
     sleep "$((pause / 10)).$((pause % 10))"
