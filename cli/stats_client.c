@@ -62,6 +62,8 @@ rt_status stats_get(const char *address, const char *path, const char *key_file,
         st = rt_fail(err, RT_REFUSED,
                      "%s wants a key: give --key-file, or the configuration with net.http_key_file",
                      url);
+    else if (code == 503)
+        st = rt_fail(err, RT_UNAVAILABLE, "the coordinator at %s has only just started", address);
     else if (code != 200)
         st = rt_fail(err, RT_REFUSED, "%s answered with HTTP status %ld", url, code);
 out:
