@@ -126,9 +126,11 @@ note_strike() { # note_strike NAME: as a fault point would
   echo "0 $(now_ms)" > "faults/$1.$k"
 }
 
-strike_kill() { # strike_kill NAME: kill -9 of a child of the launcher
-  local pid; pid=$(pid_of "$1")
-  [ -n "$pid" ] && kill -KILL "$pid" && note_strike "$1"
+is_alive() { local pid; pid=$(pid_of "$1"); [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; }
+
+strike_kill() { # strike_kill NAME: kill -9 of a child of the launcher, which may be about to start it again
+  wait_until 10 is_alive "$1" || return 1
+  kill -KILL "$(pid_of "$1")" && note_strike "$1"
 }
 
 kill_all() { # everything of the run at once, the launcher first
