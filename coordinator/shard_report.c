@@ -4,20 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void shard_report_free(wire_server_report *r)
-{
-    for (size_t i = 0; i < r->n_saved_files; i++) {
-        free(r->saved_files[i].name);
-        free(r->saved_files[i].sha256);
-    }
-    free(r->saved_files);
-    free(r->param_index);
-    free(r->sum_squares);
-    free(r->received);
-    free(r->problem);
-    *r = (wire_server_report){0};
-}
-
 static void *copy_bytes(const void *from, size_t n_bytes)
 {
     void *to = malloc(n_bytes == 0 ? 1 : n_bytes);
@@ -46,7 +32,7 @@ rt_status shard_report_copy(const wire_server_report *from, wire_server_report *
         ok = r.saved_files[i].name != NULL && r.saved_files[i].sha256 != NULL;
     }
     if (!ok) {
-        shard_report_free(&r);
+        wire_server_report_free(&r);
         return rt_fail(err, RT_NOMEM, "report of shard %" PRIu32, from->shard);
     }
     *out = r;

@@ -4,9 +4,8 @@
 
 #include "common/wire/messages.h"
 
-/* *out owns copies of all it points to; shard_report_free(). RT_NOMEM: *out is untouched. */
+/* *out owns copies of all it points to; wire_server_report_free(). RT_NOMEM: *out is untouched. */
 RT_MUST_USE rt_status shard_report_copy(const wire_server_report *from, wire_server_report *out,
                                         rt_error *err);
-void shard_report_free(wire_server_report *r);
 
 #endif

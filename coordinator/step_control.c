@@ -66,7 +66,7 @@ rt_status step_control_new(uint32_t n_shards, uint64_t eval_every, step_control 
 void step_control_free(step_control *sc)
 {
     if (sc == NULL) return;
-    for (uint32_t i = 0; i < sc->n_shards; i++) shard_report_free(&sc->shards[i].r);
+    for (uint32_t i = 0; i < sc->n_shards; i++) wire_server_report_free(&sc->shards[i].r);
     free(sc->shards);
     free(sc->evaluated);
     free(sc);
@@ -356,7 +356,7 @@ rt_status step_control_report(step_control *sc, const wire_server_report *report
     rt_status st = shard_report_copy(report, &copy, err);
     if (st != RT_OK) return st;
     shard_report *place = &sc->shards[report->shard];
-    shard_report_free(&place->r);
+    wire_server_report_free(&place->r);
     *place = (shard_report){.known = true, .session = session, .r = copy};
     if (is_training(sc->state) && is_lost(sc, report))
         enter_rewinding(sc);

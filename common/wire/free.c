@@ -12,7 +12,7 @@ static void free_lease_grant(wire_lease_grant *g)
     free(g->examples);
 }
 
-static void free_server_report(wire_server_report *r)
+void wire_server_report_free(wire_server_report *r)
 {
     for (size_t i = 0; i < r->n_saved_files; i++) {
         free(r->saved_files[i].name);
@@ -23,6 +23,7 @@ static void free_server_report(wire_server_report *r)
     free(r->sum_squares);
     free(r->received);
     free(r->problem);
+    *r = (wire_server_report){0};
 }
 
 static void free_run_state(wire_run_state *s)
@@ -60,7 +61,7 @@ void wire_message_free(wire_message *m)
     case WIRE_HEARTBEAT: free_heartbeat(&m->heartbeat); break;
     case WIRE_RUN_STATE: free_run_state(&m->run_state); break;
     case WIRE_LEASE_GRANT: free_lease_grant(&m->lease_grant); break;
-    case WIRE_SERVER_REPORT: free_server_report(&m->server_report); break;
+    case WIRE_SERVER_REPORT: wire_server_report_free(&m->server_report); break;
     case WIRE_SERVER_ORDER: free(m->server_order.folder); break;
     case WIRE_PUSH: free(m->push.rows.ids); break;
     case WIRE_REFUSED:

@@ -338,6 +338,8 @@ RT_MUST_USE rt_status wire_encode(const wire_message *m, rt_buf *out, rt_error *
 RT_MUST_USE rt_status wire_decode(const void *bytes, size_t n, wire_message *out, rt_error *err);
 /* Frees what a decoded message owns. */
 void wire_message_free(wire_message *m);
+/* The same for a report that is kept by itself. */
+void wire_server_report_free(wire_server_report *r);
 
 /* Queue entries. */
 RT_MUST_USE rt_status wire_encode_label(const label_record *r, rt_buf *out, rt_error *err);
