@@ -199,10 +199,11 @@ static const shard_state *shard_in_the_run(const sim_node *node)
 static uint64_t newest_generation(const sim_node *without)
 {
     uint64_t newest = 0;
-    for (size_t i = 0; i < sim->n_nodes; i++) {
-        const shard_state *s = shard_in_the_run(&sim->nodes[i]);
-        if (s != NULL && &sim->nodes[i] != without)
-            newest = RT_MAX(newest, shard_state_generation(s));
+    const sim_node *nodes = sim->nodes;
+    size_t n = sim->n_nodes;
+    for (size_t i = 0; i < n; i++) {
+        const shard_state *s = shard_in_the_run(&nodes[i]);
+        if (s != NULL && &nodes[i] != without) newest = RT_MAX(newest, shard_state_generation(s));
     }
     return newest;
 }
