@@ -362,7 +362,7 @@ void sim_check_all(void)
     sim_node *node = sim_coordinator_node();
     coordinator *co = sim_coordinator_of(node);
     if (sim->current != NULL && sim->current->role == SIM_SERVER) check_versions();
-    if (co == NULL || sim->current != node || node->doomed) return;
+    if (co == NULL || node == NULL || sim->current != node || node->doomed) return;
     check_examples(co);
     check_queue(co);
 }
