@@ -93,7 +93,7 @@ static bool work_is_done(const launcher *l, child_role role)
     return l->stats.training_done;
 }
 
-/* Changes whenever a row is done or a step is made. */
+/* Grows whenever a row is done or a step is made; a rewind takes steps back. */
 static uint64_t progress_of(const launcher *l)
 {
     return l->stats.n_labelled + l->stats.n_rejected + l->stats.step;

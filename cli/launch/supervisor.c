@@ -20,8 +20,8 @@ supervisor_verdict supervisor_on_exit(supervised *child, const supervisor_policy
     if (code == EXIT_CODE_OK && work_done) return SUPERVISOR_DONE;
     child->deaths_ms[child->n_deaths++ % SUPERVISOR_DEATHS_KEPT] = now_ms;
     uint64_t n_recent = deaths_within(child, policy->window_ms, now_ms);
-    if (progress != child->progress) child->n_deaths_stuck = 0;
-    child->progress = progress;
+    if (progress > child->progress) child->n_deaths_stuck = 0;
+    child->progress = RT_MAX(child->progress, progress);
     child->n_deaths_stuck++;
     if (RT_MAX(n_recent, child->n_deaths_stuck) > policy->restarts_max) return SUPERVISOR_GIVE_UP;
     uint64_t wait_ms = BACKOFF_FIRST_MS;

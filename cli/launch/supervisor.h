@@ -22,8 +22,8 @@ typedef struct supervised {
     uint64_t deaths_ms[SUPERVISOR_DEATHS_KEPT]; /* ring of the latest */
     uint64_t n_deaths;
     uint64_t n_restarts;
-    uint64_t n_deaths_stuck; /* since `progress` changed */
-    uint64_t progress;
+    uint64_t n_deaths_stuck; /* since `progress` grew */
+    uint64_t progress;       /* the most so far: a rewind is none */
     uint64_t restart_at_ms;
 } supervised;
 
@@ -36,7 +36,7 @@ typedef enum supervisor_verdict {
 
 /* A child left with `code`.
  * @param work_done  the run has nothing more for its role.
- * @param progress   a number that changes whenever the run gets on: rows and steps. */
+ * @param progress   a number that grows whenever the run gets on: rows and steps. */
 supervisor_verdict supervisor_on_exit(supervised *child, const supervisor_policy *policy, int code,
                                       bool work_done, uint64_t progress, uint64_t now_ms);
 

@@ -48,6 +48,17 @@ Test(supervisor, deaths_far_apart_without_any_progress_end_the_run)
     cr_assert_eq(supervisor_on_exit(&child, &policy, 1, false, 8, 120000), SUPERVISOR_GIVE_UP);
 }
 
+Test(supervisor, steps_made_again_after_a_rewind_are_no_progress)
+{
+    static const uint64_t progress[] = {17, 16, 17, 12};
+    supervised child = {0};
+    for (uint64_t i = 0; i < 3; i++)
+        cr_assert_eq(supervisor_on_exit(&child, &policy, 1, false, progress[i], i * 20000),
+                     SUPERVISOR_RESTART);
+    cr_assert_eq(supervisor_on_exit(&child, &policy, 1, false, progress[3], 60000),
+                 SUPERVISOR_GIVE_UP);
+}
+
 Test(supervisor, wrong_usage_and_bad_data_end_the_run_at_once)
 {
     supervised child = {0};
