@@ -208,7 +208,8 @@ PY
 }
 
 @test "an answer that takes too long ends with 503" {
-  start_serve --slots 1 --timeout-ms 300
+  endless_model
+  start_serve --slots 1 --timeout-ms 100
   [ "$(status_of "$base/v1/chat/completions" -d "$(body ',"n":128,"temperature":2')")" = 503 ]
   [ "$(get 'r["error"]["code"]' < answer.json)" = timeout ]
   chat ',"n":128,"temperature":2,"stream":true' > stream.txt
