@@ -23,12 +23,15 @@
 
 typedef struct options {
     char config;
+    bool half;
     uint64_t batch, threads, steps;
 } options;
 
 static bool parse_option(const char *arg, options *o)
 {
     if (strncmp(arg, "config=", 7) == 0) return (o->config = arg[7]) != '\0' && arg[8] == '\0';
+    if (strcmp(arg, "keep=f32") == 0 || strcmp(arg, "keep=bf16") == 0)
+        return (o->half = arg[5] == 'b') || true;
     if (strncmp(arg, "threads=", 8) == 0) return rt_parse_u64(arg + 8, &o->threads);
     if (strncmp(arg, "steps=", 6) == 0) return rt_parse_u64(arg + 6, &o->steps) && o->steps > 0;
     return strncmp(arg, "batch=", 6) == 0 && rt_parse_u64(arg + 6, &o->batch) && o->batch > 0;
@@ -71,9 +74,9 @@ static rt_status measure(model *m, const options *o, const generate_prompt *prom
         getrusage(RUSAGE_SELF, &usage);
         double prefill = bench_median(first, n), decode = bench_median(rest, n);
         printf("{\"bench\":\"decode\",\"config\":\"%c\",\"batch\":%zu,\"threads\":%" PRIu64
-               ",\"kernel\":\"%s\",\"prompt\":%d,\"new\":%d,\"prefill_tok_s\":%.1f,"
+               ",\"kept\":\"%s\",\"prompt\":%d,\"new\":%d,\"prefill_tok_s\":%.1f,"
                "\"decode_tok_s\":%.1f,\"ms_per_step\":%.3f,\"peak_rss_mb\":%ld}\n",
-               o->config, n_seqs, o->threads, nn_blas_name(), N_PROMPT, N_NEW,
+               o->config, n_seqs, o->threads, o->half ? "bf16" : "f32", N_PROMPT, N_NEW,
                (double)n_seqs * N_PROMPT / prefill, (double)n_seqs * N_NEW / decode,
                decode * 1e3 / N_NEW, usage.ru_maxrss / 1024);
     }
@@ -93,6 +96,7 @@ static rt_status run(const options *o, rt_error *err)
     if (st != RT_OK) goto out;
     nn_set_threads(o->threads);
     if ((st = model_new(&shape.config, &m, err)) != RT_OK) goto out;
+    model_decode_in_halves(m, o->half);
     param_table_init(model_table(m), &shape.config, 1, model_weights(m));
     rng_key key = rng_key_make(2, "bench", (rt_id){0}, 0);
     for (size_t i = 0; i < o->batch * N_PROMPT; i++)
@@ -115,7 +119,8 @@ int main(int argc, char **argv)
     rt_error err = {0};
     for (int i = 1; i < argc; i++) {
         if (parse_option(argv[i], &o)) continue;
-        fprintf(stderr, "%s: expected config=a|b|c, batch=N, threads=N or steps=N\n", argv[i]);
+        fprintf(stderr, "%s: expected config=a|b|c, batch=N, keep=f32|bf16, threads=N or steps=N\n",
+                argv[i]);
         return 2;
     }
     if (run(&o, &err) == RT_OK) return 0;

@@ -15,6 +15,7 @@
 #include "bench/step_products.h"
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
+#include "common/base/heap.h"
 #include "common/base/rng.h"
 #include "common/nn/gemm_bf16.h"
 #include "common/nn/model.h"
@@ -54,7 +55,7 @@ static bool operands_make(const shape *s, operands *o)
     *o = (operands){.a = rt_calloc(n_a, sizeof(float)),
                     .b = rt_calloc(n_b, sizeof(float)),
                     .c = rt_calloc(s->m * s->n, sizeof(float)),
-                    .panels = rt_calloc(packed_matrix_floats(s->n, s->k), sizeof(float)),
+                    .panels = rt_heap_tensors(packed_matrix_bytes(s->n, s->k, false)),
                     .a_half = rt_calloc(n_a, sizeof(bf16)),
                     .b_half = rt_calloc(n_b, sizeof(bf16))};
     if (o->a == NULL || o->b == NULL || o->c == NULL || o->panels == NULL || o->a_half == NULL ||
@@ -64,7 +65,7 @@ static bool operands_make(const shape *s, operands *o)
     for (size_t i = 0; i < n_b; i++) o->b[i] = rng_normal(key, n_a + i);
     bf16_from_f32(o->a, n_a, o->a_half);
     bf16_from_f32(o->b, n_b, o->b_half);
-    packed_matrix_fill(o->b, s->n, s->k, o->panels);
+    packed_matrix_fill(o->b, s->n, s->k, false, o->panels);
     return true;
 }
 
@@ -88,7 +89,7 @@ static void multiply(const shape *s, const operands *o, int way)
 {
     size_t lda = s->op_a == GEMM_T ? s->m : s->k, ldb = s->op_b == GEMM_T ? s->k : s->n;
     if (way == BY_PANELS) {
-        packed_matrix_times(s->m, o->a, s->k, o->panels, s->n, o->c);
+        packed_matrix_times(s->m, o->a, s->k, o->panels, false, s->n, o->c);
         return;
     }
     if (way == BY_BF16) {

@@ -135,19 +135,26 @@ def train(options, with_peer):
 
 
 def decode(options, with_peer):
+    """Our numbers kept in float32 and in bfloat16, the peer's in each; a ratio to the faster of the peer's too."""
     for config in options.configs:
         for threads in options.threads:
             for batch in (1, 32):
-                ours, f32 = [], Peer("decode_tok_s", "decode", config, threads, "fp32", batch)
+                ours = {dtype: [] for dtype in ("f32", "bf16")}
+                peers = {dtype: Peer("decode_tok_s", "decode", config, threads, name, batch)
+                         for dtype, name in (("f32", "fp32"), ("bf16", "bf16"))}
                 for _ in range(options.rounds):
-                    ours.append(run_json([BUILD / "bench_decode", f"config={config}", f"batch={batch}",
-                                          f"threads={threads}", "steps=3"]))
-                    if with_peer:
-                        f32.run()
-                line = median_row(ours, "decode_tok_s")
-                if line is None:
-                    continue
-                yield line | f32.ratios(ours, "ratio_to_torch_f32")
+                    for dtype, rows in ours.items():
+                        rows.append(run_json([BUILD / "bench_decode", f"config={config}", f"batch={batch}",
+                                              f"keep={dtype}", f"threads={threads}", "steps=3"]))
+                    for peer in peers.values() if with_peer else ():
+                        peer.run()
+                for dtype, rows in ours.items():
+                    line = median_row(rows, "decode_tok_s")
+                    if line is None:
+                        continue
+                    for name, peer in peers.items():
+                        line |= peer.ratios(rows, "ratio_to_torch_" + name)
+                    yield line
 
 
 def packing(options, _):
@@ -182,7 +189,7 @@ def show(line):
         print(f"{name:10} {line['compute']:9} {line['threads']} thread(s) {line['tok_s']:10.0f} tokens/s  "
               f"{line['gain']:.2f} x padded, order {line['order']}, {line['corpus']}", flush=True)
         return
-    what = line.get("compute") or f"batch {line['batch']}"
+    what = line.get("compute") or f"{line['batch']:2} x {line['kept']}"
     speed = line.get("tok_s") or line["decode_tok_s"]
     ratios = []
     for kind in ("f32", "bf16"):

@@ -259,6 +259,7 @@ static rt_status predictor_open(const options *o, const config *c, predictor *p,
     uint64_t n_beams = c != NULL ? c->eval.beams : 1;
     uint64_t n_new = c != NULL ? c->eval.max_new_tokens : 128;
     uint64_t n_threads = c != NULL ? c->threads : (uint64_t)RT_MAX(n_cpus, 1);
+    bool halves = c != NULL && c->eval.dtype == DECODE_BF16;
     const char *input = options_value(o, "--input");
     if (input == NULL) input = c != NULL ? c->corpus.input : "{input}";
     p->jsonl = options_has(o, "--jsonl");
@@ -266,9 +267,11 @@ static rt_status predictor_open(const options *o, const config *c, predictor *p,
     if ((st = options_u64(o, "--max-new-tokens", 1, 32768, &n_new, err)) != RT_OK) return st;
     if ((st = options_u64(o, "--beams", 1, BEAMS_MAX, &n_beams, err)) != RT_OK) return st;
     if ((st = options_u64(o, "--threads", 1, 1024, &n_threads, err)) != RT_OK) return st;
+    if ((st = options_halves(o, &halves, err)) != RT_OK) return st;
     if ((st = find_folder(o, c, folder, err)) != RT_OK) return st;
     if ((st = template_parse(input, &p->input, err)) != RT_OK) return rt_wrap(err, st, "--input");
-    if ((st = answering_student_open(folder, n_threads, &p->student, err)) != RT_OK) return st;
+    if ((st = answering_student_open(folder, n_threads, halves, &p->student, err)) != RT_OK)
+        return st;
     if ((st = find_spec(c, folder, &p->spec, err)) != RT_OK) return st;
     if ((st = stdin_lines_open(STDIN_FILENO, &p->lines, err)) != RT_OK) return st;
     p->rationale = options_has(o, "--rationale") && p->spec.answers_by == TASK_PREDICT;
@@ -311,6 +314,9 @@ static const option_def predict_options[] = {
     {"--batch", "N", "lines answered together (default: eval.batch, else 32)", NULL},
     {"--max-new-tokens", "N", "longest answer (default: eval.max_new_tokens, else 128)", NULL},
     {"--beams", "N", "beam search with N beams (default: eval.beams, else 1: greedy)", NULL},
+    {"--dtype", "DTYPE",
+     "kept while decoding: f32, or bf16, the faster (default: eval.dtype, else f32)", NULL,
+     "f32 bf16"},
     {"--threads", "N", "threads (default: threads of the settings, else all CPUs)", NULL},
     {0},
 };

@@ -37,6 +37,7 @@ static rt_status read_settings(const options *o, server_settings *out, rt_error 
     if (out->model == NULL) return rt_fail(err, RT_INVALID, "serve: needs --model FOLDER");
     if (out->name != NULL && out->name[0] == '\0')
         return rt_fail(err, RT_INVALID, "--name: is empty");
+    st = options_halves(o, &out->halves, err);
     for (size_t i = 0; st == RT_OK && i < RT_COUNT(numbers); i++)
         st = options_u64(o, numbers[i].name, numbers[i].min, numbers[i].max, numbers[i].value, err);
     return st;
@@ -92,6 +93,7 @@ static const option_def serve_options[] = {
     {"--max-tokens", "N", "new tokens a request may ask for, and gets without asking", "1024"},
     {"--max-body-bytes", "N", "largest request; more is refused with 413", "1048576"},
     {"--timeout-ms", "N", "longest time for an answer; then 503", "120000"},
+    {"--dtype", "DTYPE", "kept while decoding: f32, or bf16, the faster", "f32", "f32 bf16"},
     {"--threads", "N", "threads that decode, each with its share of the slots", "1"},
     {"--address-file", "FILE", "also write the address to a file, once it answers", NULL},
     {0},

@@ -185,6 +185,16 @@ rt_status options_u64(const options *o, const char *name, uint64_t min, uint64_t
     return RT_OK;
 }
 
+rt_status options_halves(const options *o, bool *out, rt_error *err)
+{
+    const char *text = options_value(o, "--dtype");
+    if (text == NULL) return RT_OK;
+    if (strcmp(text, "f32") != 0 && strcmp(text, "bf16") != 0)
+        return rt_fail(err, RT_INVALID, "--dtype: found '%s', expected f32 or bf16", text);
+    *out = text[0] == 'b';
+    return RT_OK;
+}
+
 rt_status options_double(const options *o, const char *name, double min, double max, double *out,
                          rt_error *err)
 {

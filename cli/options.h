@@ -52,6 +52,9 @@ RT_MUST_USE rt_status options_u64(const options *o, const char *name, uint64_t m
 RT_MUST_USE rt_status options_double(const options *o, const char *name, double min, double max,
                                      double *out, rt_error *err);
 
+/* Whether --dtype asks that decoding keeps bfloat16; *out is untouched without it. */
+RT_MUST_USE rt_status options_halves(const options *o, bool *out, rt_error *err);
+
 /* Positional arguments. */
 unsigned options_n_args(const options *o);
 const char *options_arg(const options *o, unsigned i_arg);

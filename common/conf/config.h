@@ -71,6 +71,8 @@ typedef enum net_wire { NET_WIRE_F32, NET_WIRE_BF16 } net_wire;
 typedef enum train_schedule { SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE } train_schedule;
 typedef enum best_by { BEST_BY_LOSS, BEST_BY_EXACT } best_by;
 typedef enum answer_with { ANSWER_AUTO, ANSWER_LABEL, ANSWER_RATIONALE_FIRST } answer_with;
+/* What decoding keeps of weights, keys and values. */
+typedef enum decode_dtype { DECODE_F32, DECODE_BF16 } decode_dtype;
 typedef enum export_dtype { EXPORT_F32, EXPORT_F16, EXPORT_BF16 } export_dtype;
 typedef enum control_preset { CONTROL_NONE, CONTROL_LABEL_ONLY } control_preset;
 
@@ -124,6 +126,7 @@ typedef struct teacher_config {
     text_list stop;
     bool logprobs;
     uint64_t top_logprobs;
+    decode_dtype dtype;              /* native */
     uint64_t choices_max;            /* samples of one example in one request */
     char *schema_file;               /* JSON schema of the answer; "" = free text */
     char *label_key, *rationale_key; /* of an answer in JSON */
@@ -282,7 +285,8 @@ typedef struct eval_config {
     answer_with answer_with; /* auto: as the preset trains */
     uint64_t max_new_tokens;
     uint64_t batch;
-    uint64_t beams;         /* 1: greedy */
+    uint64_t beams; /* 1: greedy */
+    decode_dtype dtype;
     double length_penalty;  /* of beams: score = log-probability / length ^ this */
     uint64_t rows_max;      /* 0: all */
     bool teacher;           /* also ask the teacher on the same rows */

@@ -86,6 +86,7 @@ static const char *const wire_names[] = {"f32", "bf16", NULL};
 static const char *const schedule_names[] = {"constant", "linear", "cosine", NULL};
 static const char *const best_names[] = {"loss", "exact", NULL};
 static const char *const answer_with_names[] = {"auto", "label", "rationale-first", NULL};
+static const char *const decode_names[] = {"f32", "bf16", NULL};
 static const char *const dtype_names[] = {"f32", "f16", "bf16", NULL};
 static const char *const control_names[] = {"none", "label-only", NULL};
 static const char *const vote_names[] = {"majority", "weighted", "cluster", NULL};
@@ -172,6 +173,9 @@ BOOL(IN(teacher, logprobs), false, DECIDES, "openai: ask for log-probabilities. 
 U64(IN(teacher, top_logprobs), 0, 20, 0, "tokens", DECIDES,
     "openai with `logprobs`, and native: also of so many likely tokens at each place; the record "
     "keeps them."),
+ENUM(IN(teacher, dtype), decode_names, "f32", DECIDES,
+     "native: what decoding keeps of weights, keys and values; bf16 is up to twice as fast, and not "
+     "always the same text."),
 U64(IN(teacher, choices_max), 1, 128, 1, "samples", DECIDES,
     "openai: samples of one example asked for in one request (`n`). Those that do not come are asked "
     "for again; a server that refuses `n` needs 1."),
@@ -449,6 +453,9 @@ U64(IN(eval, max_new_tokens), 1, 32768, 128, "tokens", FREE, "Longest answer."),
 U64(IN(eval, batch), 1, 4096, 32, "rows", FREE, "Rows answered together."),
 U64(IN(eval, beams), 1, 64, 1, "", FREE,
     "Texts of an answer that are followed side by side (beam search); 1: greedy."),
+ENUM(IN(eval, dtype), decode_names, "f32", FREE,
+     "What decoding keeps of weights, keys and values; bf16 is up to twice as fast, and not always the "
+     "same text."),
 REAL(IN(eval, length_penalty), 0, 10, 1, "", FREE,
      "Beams: the text with the largest log-probability / tokens ^ this is the answer; 0: the likeliest."),
 U64(IN(eval, rows_max), 0, N_BIG, 0, "rows", FREE, "Score at most so many rows; 0: all."),

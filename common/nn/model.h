@@ -61,6 +61,9 @@ float *model_weights(model *m);
  * mode from compute_mode_resolve(); others are right too, but slow. RT_NOMEM. */
 RT_MUST_USE rt_status model_set_compute(model *m, compute_mode mode, rt_error *err);
 compute_mode model_compute(const model *m);
+/* Whether decoding keeps weights, keys and values in bfloat16: half the bytes to read for a token, on
+ * every processor. Arithmetic stays float32. Before anything is decoded, and before views are made. */
+void model_decode_in_halves(model *m, bool on);
 /* [n_total], the result of the last model_gradient(). Valid until the next one. */
 const float *model_grads(const model *m);
 

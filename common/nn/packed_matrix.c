@@ -1,71 +1,93 @@
 #include "common/nn/packed_matrix.h"
 
-#include <string.h>
-
 #include "common/base/status.h"
+#include "common/nn/gemm_bf16.h"
+#include "common/nn/lanes.h"
 #include "common/nn/parallel.h"
 
 /* The matrix is cut into panels of PANEL outputs, each [d_in, PANEL]. A tile of the result stays in
  * registers while k goes by:
  *
- *              panel: d_in x PANEL, read once from front to back
+ *              panel: d_in x PANEL, read from front to back
  *            ┌──────────┐
  *            │ p        │   one step: two vectors of the panel, one number of each row of x
  *            └──────────┘
  *   x: rows  ┌──────────┐
- *            │ tile of y│   TILE_ROWS x 2 vectors
+ *            │ tile of y│   up to TILE_ROWS x 2 vectors
  *            └──────────┘
  *
  * Rejected: the packed format of oneDNN, which depends on the number of rows.
  */
 #if defined(__AVX512F__)
-#define LANES     16
 #define TILE_ROWS 12 /* 24 sums, 2 vectors of the panel and a number in 32 registers */
 #elif defined(__AVX__)
-#define LANES     8
 #define TILE_ROWS 6 /* 12, 2 and 1 in 16 */
 #else
-#define LANES     4
 #define TILE_ROWS 4
 #endif
-#define PANEL (2 * LANES)
+#define TILE_ROWS_MOST 12
+#define PANEL          LANES_GROUP
+#define CACHE_LINE     64
 /* Products below this many multiplications do not start threads. */
 #define PARALLEL_MIN ((size_t)1 << 18)
-
-typedef float lanes __attribute__((vector_size(LANES * 4)));
-
-static inline __attribute__((always_inline)) lanes load(const float *x)
-{
-    lanes v;
-    memcpy(&v, x, sizeof v);
-    return v;
-}
 
 /* The part of a product that one panel gives. */
 typedef struct panel_job {
     const float *x;
     size_t d_in;
-    const float *panel;
+    const char *panel;
+    const char *ahead; /* what will be read next: a line of it is asked for with every step */
     float *y;
     size_t ld_y;
     size_t n_cols; /* columns of the panel that exist */
 } panel_job;
 
-static inline __attribute__((always_inline)) void put(float *y, size_t first, size_t n_cols,
-                                                      lanes sum)
+static size_t number_bytes(bool half)
 {
-    if (first >= n_cols) return;
-    memcpy(y + first, &sum, RT_MIN(n_cols - first, (size_t)LANES) * sizeof *y);
+    return half ? sizeof(bf16) : sizeof(float);
 }
 
-/* `rows` is a constant where this is called, so each use is a kernel of its own. */
-static inline __attribute__((always_inline)) void tile(const panel_job *s, size_t first,
-                                                       size_t rows)
+/* Sums of the last panel, some of whose columns do not exist. */
+static void put_part(float *y, size_t n_cols, const float *sums)
 {
-    lanes left[TILE_ROWS] = {0}, right[TILE_ROWS] = {0};
-    const float *panel = s->panel, *x = s->x + first * s->d_in;
-    for (size_t p = 0; p < s->d_in; p++, panel += PANEL) {
-        lanes b_left = load(panel), b_right = load(panel + LANES);
+    memcpy(y, sums, RT_MIN(n_cols, PANEL) * sizeof *y);
+}
+
+LANES_INLINE void put(float *y, size_t n_cols, lanes left, lanes right)
+{
+    if (n_cols >= PANEL) {
+        lanes_store(y, left);
+        lanes_store(y + LANES, right);
+        return;
+    }
+    float sums[PANEL];
+    lanes_store(sums, left);
+    lanes_store(sums + LANES, right);
+    put_part(y, n_cols, sums);
+}
+
+LANES_INLINE void load_panel(const char *at, bool half, lanes *left, lanes *right)
+{
+    if (half) {
+        lanes_widen((const uint16_t *)at, left, right);
+        return;
+    }
+    *left = lanes_load((const float *)at);
+    *right = lanes_load((const float *)at + LANES);
+}
+
+/* `rows` and `half` are constants where this is called, so each use is a kernel of its own. */
+LANES_INLINE void tile(const panel_job *s, size_t first, size_t rows, bool half)
+{
+    lanes left[TILE_ROWS_MOST] = {0}, right[TILE_ROWS_MOST] = {0};
+    const float *x = s->x + first * s->d_in;
+    const char *panel = s->panel, *ahead = s->ahead;
+    for (size_t p = 0; p < s->d_in; p++) {
+        lanes b_left, b_right;
+        load_panel(panel, half, &b_left, &b_right);
+        __builtin_prefetch(ahead, 0, 2);
+        panel += PANEL * number_bytes(half);
+        ahead += CACHE_LINE;
 #pragma GCC unroll 12
         for (size_t i = 0; i < rows; i++) {
             float a = x[i * s->d_in + p];
@@ -74,53 +96,104 @@ static inline __attribute__((always_inline)) void tile(const panel_job *s, size_
         }
     }
 #pragma GCC unroll 12
-    for (size_t i = 0; i < rows; i++) {
-        float *y = s->y + (first + i) * s->ld_y;
-        put(y, 0, s->n_cols, left[i]);
-        put(y, LANES, s->n_cols, right[i]);
+    for (size_t i = 0; i < rows; i++)
+        put(s->y + (first + i) * s->ld_y, s->n_cols, left[i], right[i]);
+}
+
+#define TILE(n)                                            \
+    case n:                                                \
+        if ((n) <= TILE_ROWS) tile(s, first, (n), (half)); \
+        break
+
+LANES_INLINE void tile_of(const panel_job *s, size_t first, size_t rows, bool half)
+{
+    switch (rows) {
+        TILE(1);
+        TILE(2);
+        TILE(3);
+        TILE(4);
+        TILE(5);
+        TILE(6);
+        TILE(7);
+        TILE(8);
+        TILE(9);
+        TILE(10);
+        TILE(11);
+        TILE(12);
+    default: RT_ASSERT(false);
     }
 }
 
-/* All rows against one panel, which stays in cache between the tiles. */
-static void run_panel(const panel_job *s, size_t n_rows)
+static void tile_f32(const panel_job *s, size_t first, size_t rows)
 {
-    size_t first = 0;
-    for (; first + TILE_ROWS <= n_rows; first += TILE_ROWS) tile(s, first, TILE_ROWS);
-    for (; first + 4 <= n_rows; first += 4) tile(s, first, 4);
-    for (; first < n_rows; first++) tile(s, first, 1);
+    tile_of(s, first, rows, false);
 }
 
-size_t packed_matrix_floats(size_t d_out, size_t d_in)
+static void tile_bf16(const panel_job *s, size_t first, size_t rows)
 {
-    return (d_out + PANEL - 1) / PANEL * PANEL * d_in;
+    tile_of(s, first, rows, true);
 }
 
-void packed_matrix_fill(const float *w, size_t d_out, size_t d_in, float *panels)
+/* All rows against one panel, which stays in cache between the tiles. Tiles of like height: a low one
+ * waits for its sums. Meanwhile the next panel comes from memory, a part with each tile. */
+static void run_panel(panel_job *s, size_t n_rows, bool half)
 {
-    size_t n_panels = (d_out + PANEL - 1) / PANEL;
+    size_t n_tiles = (n_rows + TILE_ROWS - 1) / TILE_ROWS;
+    for (size_t k = 0, first = 0; k < n_tiles; k++) {
+        size_t rows = (n_rows - first + n_tiles - k - 1) / (n_tiles - k);
+        if (half)
+            tile_bf16(s, first, rows);
+        else
+            tile_f32(s, first, rows);
+        first += rows;
+        s->ahead += s->d_in * CACHE_LINE;
+    }
+}
+
+size_t packed_matrix_bytes(size_t d_out, size_t d_in, bool half)
+{
+    return (d_out + PANEL - 1) / PANEL * PANEL * d_in * number_bytes(half);
+}
+
+/* One row of a panel: the weights of input p. */
+static void fill_step(const float *w, size_t d_in, size_t p, size_t n_cols, bool half, char *step)
+{
+    float row[PANEL] = {0};
+    if (!half) {
+        for (size_t j = 0; j < n_cols; j++) row[j] = w[j * d_in + p];
+        memcpy(step, row, sizeof row);
+        return;
+    }
+    for (size_t j = 0; j < n_cols; j++) row[lanes_place(j)] = w[j * d_in + p];
+    bf16_from_f32(row, PANEL, (bf16 *)step);
+}
+
+void packed_matrix_fill(const float *w, size_t d_out, size_t d_in, bool half, void *panels)
+{
+    size_t n_panels = (d_out + PANEL - 1) / PANEL, step = PANEL * number_bytes(half);
 #pragma omp parallel for schedule(static) if (d_out * d_in >= PARALLEL_MIN)
     for (size_t k = 0; k < n_panels; k++) {
-        size_t first = k * PANEL, n_cols = RT_MIN((size_t)PANEL, d_out - first);
-        float *panel = panels + first * d_in;
-        if (n_cols < PANEL) memset(panel, 0, d_in * PANEL * sizeof *panel);
-        for (size_t j = 0; j < n_cols; j++)
-            for (size_t p = 0; p < d_in; p++) panel[p * PANEL + j] = w[(first + j) * d_in + p];
+        char *panel = (char *)panels + k * d_in * step;
+        for (size_t p = 0; p < d_in; p++)
+            fill_step(w + k * PANEL * d_in, d_in, p, RT_MIN((size_t)PANEL, d_out - k * PANEL), half,
+                      panel + p * step);
     }
 }
 
-void packed_matrix_times(size_t n_rows, const float *x, size_t d_in, const float *panels,
+void packed_matrix_times(size_t n_rows, const float *x, size_t d_in, const void *panels, bool half,
                          size_t d_out, float *y)
 {
-    size_t n_panels = (d_out + PANEL - 1) / PANEL;
+    size_t n_panels = (d_out + PANEL - 1) / PANEL, bytes = PANEL * d_in * number_bytes(half);
 #pragma omp parallel for schedule(static) if (n_rows * d_out * d_in >= PARALLEL_MIN)
     for (size_t k = 0; k < n_panels; k++) {
-        size_t first = k * PANEL;
+        const char *panel = (const char *)panels + k * bytes;
         panel_job s = {.x = x,
                        .d_in = d_in,
-                       .panel = panels + first * d_in,
-                       .y = y + first,
+                       .panel = panel,
+                       .ahead = panel + bytes,
+                       .y = y + k * PANEL,
                        .ld_y = d_out,
-                       .n_cols = d_out - first};
-        run_panel(&s, n_rows);
+                       .n_cols = d_out - k * PANEL};
+        run_panel(&s, n_rows, half);
     }
 }

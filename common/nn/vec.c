@@ -1,45 +1,9 @@
 #include "common/nn/vec.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
-/* Vectors of the compiler: it lowers them to whatever the target has. */
-#if defined(__AVX512F__)
-#define LANES 16
-#elif defined(__AVX__)
-#define LANES 8
-#else
-#define LANES 4
-#endif
-
-typedef float lanes __attribute__((vector_size(LANES * 4)));
-typedef int32_t int_lanes __attribute__((vector_size(LANES * 4)));
-
-static inline lanes load(const float *x)
-{
-    lanes v;
-    memcpy(&v, x, sizeof v);
-    return v;
-}
-
-static inline void store(float *x, lanes v)
-{
-    memcpy(x, &v, sizeof v);
-}
-
-static inline lanes splat(float x)
-{
-    return x - (lanes){0};
-}
-
-/* n < LANES elements, the rest filled up. */
-static inline lanes load_part(const float *x, size_t n, float fill)
-{
-    lanes v = splat(fill);
-    memcpy(&v, x, n * sizeof *x);
-    return v;
-}
+#include "common/nn/lanes.h"
 
 static inline float add_up(lanes v)
 {
@@ -62,7 +26,7 @@ static inline lanes exp_lanes(lanes x)
     lanes k = shifted - round_bits;
     lanes r = y - k * 0.693359375f;
     r = r - k * -2.12194440e-4f;
-    lanes p = splat(1.0f / 5040);
+    lanes p = lanes_splat(1.0f / 5040);
     p = p * r + 1.0f / 720;
     p = p * r + 1.0f / 120;
     p = p * r + 1.0f / 24;
@@ -72,21 +36,21 @@ static inline lanes exp_lanes(lanes x)
     p = p * r + 1.0f;
     int_lanes power = ((int_lanes)shifted - 0x4B400000 + 127) << 23;
     lanes value = p * (lanes)power;
-    lanes infinite = splat(INFINITY);
+    lanes infinite = lanes_splat(INFINITY);
     return (lanes)(((int_lanes)value & keep) | ((int_lanes)infinite & over));
 }
 
 float vec_exp1(float x)
 {
-    return exp_lanes(splat(x))[0];
+    return exp_lanes(lanes_splat(x))[0];
 }
 
 float vec_max(const float *x, size_t n)
 {
-    lanes best = splat(-INFINITY);
+    lanes best = lanes_splat(-INFINITY);
     size_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        lanes v = load(x + i);
+        lanes v = lanes_load(x + i);
         int_lanes more = v > best;
         best = (lanes)(((int_lanes)v & more) | ((int_lanes)best & ~more));
     }
@@ -102,8 +66,8 @@ float vec_dot(const float *a, const float *b, size_t n)
 {
     lanes sum = {0};
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES) sum += load(a + i) * load(b + i);
-    if (i < n) sum += load_part(a + i, n - i, 0) * load_part(b + i, n - i, 0);
+    for (; i + LANES <= n; i += LANES) sum += lanes_load(a + i) * lanes_load(b + i);
+    if (i < n) sum += lanes_load_part(a + i, n - i, 0) * lanes_load_part(b + i, n - i, 0);
     return add_up(sum);
 }
 
@@ -111,9 +75,11 @@ float vec_dot3(const float *a, const float *b, const float *c, size_t n)
 {
     lanes sum = {0};
     size_t i = 0;
-    for (; i + LANES <= n; i += LANES) sum += load(a + i) * load(b + i) * load(c + i);
+    for (; i + LANES <= n; i += LANES)
+        sum += lanes_load(a + i) * lanes_load(b + i) * lanes_load(c + i);
     if (i < n)
-        sum += load_part(a + i, n - i, 0) * load_part(b + i, n - i, 0) * load_part(c + i, n - i, 0);
+        sum += lanes_load_part(a + i, n - i, 0) * lanes_load_part(b + i, n - i, 0) *
+               lanes_load_part(c + i, n - i, 0);
     return add_up(sum);
 }
 
@@ -141,18 +107,18 @@ void vec_weighted_rows(const float *weights, const float *rows, size_t n_rows, s
         lanes sum[4] = {{0}, {0}, {0}, {0}};
         for (size_t j = 0; j < n_rows; j++)
             for (size_t k = 0; k < 4; k++)
-                sum[k] += weights[j] * load(rows + j * ld + c + k * LANES);
-        for (size_t k = 0; k < 4; k++) store(out + c + k * LANES, sum[k]);
+                sum[k] += weights[j] * lanes_load(rows + j * ld + c + k * LANES);
+        for (size_t k = 0; k < 4; k++) lanes_store(out + c + k * LANES, sum[k]);
     }
     for (; c + LANES <= n_cols; c += LANES) {
         lanes sum = {0};
-        for (size_t j = 0; j < n_rows; j++) sum += weights[j] * load(rows + j * ld + c);
-        store(out + c, sum);
+        for (size_t j = 0; j < n_rows; j++) sum += weights[j] * lanes_load(rows + j * ld + c);
+        lanes_store(out + c, sum);
     }
     if (c < n_cols) {
         lanes sum = {0};
         for (size_t j = 0; j < n_rows; j++)
-            sum += weights[j] * load_part(rows + j * ld + c, n_cols - c, 0);
+            sum += weights[j] * lanes_load_part(rows + j * ld + c, n_cols - c, 0);
         memcpy(out + c, &sum, (n_cols - c) * sizeof *out);
     }
 }
@@ -162,12 +128,12 @@ float vec_exp_sum(float *x, size_t n, float shift)
     lanes sum = {0};
     size_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        lanes e = exp_lanes(load(x + i) - shift);
-        store(x + i, e);
+        lanes e = exp_lanes(lanes_load(x + i) - shift);
+        lanes_store(x + i, e);
         sum += e;
     }
     if (i < n) {
-        lanes e = exp_lanes(load_part(x + i, n - i, -INFINITY) - shift);
+        lanes e = exp_lanes(lanes_load_part(x + i, n - i, -INFINITY) - shift);
         memcpy(x + i, &e, (n - i) * sizeof *x);
         sum += e;
     }
@@ -183,12 +149,12 @@ void vec_swiglu(const float *gate, const float *up, float *out, size_t n)
 {
     size_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        lanes g = load(gate + i);
-        store(out + i, g * sigmoid_lanes(g) * load(up + i));
+        lanes g = lanes_load(gate + i);
+        lanes_store(out + i, g * sigmoid_lanes(g) * lanes_load(up + i));
     }
     if (i < n) {
-        lanes g = load_part(gate + i, n - i, 0);
-        lanes y = g * sigmoid_lanes(g) * load_part(up + i, n - i, 0);
+        lanes g = lanes_load_part(gate + i, n - i, 0);
+        lanes y = g * sigmoid_lanes(g) * lanes_load_part(up + i, n - i, 0);
         memcpy(out + i, &y, (n - i) * sizeof *out);
     }
 }
@@ -207,14 +173,14 @@ void vec_swiglu_backward(const float *gate, const float *up, const float *d_out,
     size_t i = 0;
     lanes d_g, d_u;
     for (; i + LANES <= n; i += LANES) {
-        swiglu_back(load(gate + i), load(up + i), load(d_out + i), &d_g, &d_u);
-        store(d_gate + i, d_g);
-        store(d_up + i, d_u);
+        swiglu_back(lanes_load(gate + i), lanes_load(up + i), lanes_load(d_out + i), &d_g, &d_u);
+        lanes_store(d_gate + i, d_g);
+        lanes_store(d_up + i, d_u);
     }
     if (i < n) {
         size_t n_left = n - i;
-        swiglu_back(load_part(gate + i, n_left, 0), load_part(up + i, n_left, 0),
-                    load_part(d_out + i, n_left, 0), &d_g, &d_u);
+        swiglu_back(lanes_load_part(gate + i, n_left, 0), lanes_load_part(up + i, n_left, 0),
+                    lanes_load_part(d_out + i, n_left, 0), &d_g, &d_u);
         memcpy(d_gate + i, &d_g, n_left * sizeof *d_gate);
         memcpy(d_up + i, &d_u, n_left * sizeof *d_up);
     }
@@ -232,12 +198,12 @@ void vec_gated_gelu(const float *gate, const float *up, float *out, size_t n)
 {
     size_t i = 0;
     for (; i + LANES <= n; i += LANES) {
-        lanes g = load(gate + i);
-        store(out + i, g * gelu_gate(g) * load(up + i));
+        lanes g = lanes_load(gate + i);
+        lanes_store(out + i, g * gelu_gate(g) * lanes_load(up + i));
     }
     if (i < n) {
-        lanes g = load_part(gate + i, n - i, 0);
-        lanes y = g * gelu_gate(g) * load_part(up + i, n - i, 0);
+        lanes g = lanes_load_part(gate + i, n - i, 0);
+        lanes y = g * gelu_gate(g) * lanes_load_part(up + i, n - i, 0);
         memcpy(out + i, &y, (n - i) * sizeof *out);
     }
 }
@@ -257,14 +223,14 @@ void vec_gated_gelu_backward(const float *gate, const float *up, const float *d_
     size_t i = 0;
     lanes d_g, d_u;
     for (; i + LANES <= n; i += LANES) {
-        gelu_back(load(gate + i), load(up + i), load(d_out + i), &d_g, &d_u);
-        store(d_gate + i, d_g);
-        store(d_up + i, d_u);
+        gelu_back(lanes_load(gate + i), lanes_load(up + i), lanes_load(d_out + i), &d_g, &d_u);
+        lanes_store(d_gate + i, d_g);
+        lanes_store(d_up + i, d_u);
     }
     if (i < n) {
         size_t n_left = n - i;
-        gelu_back(load_part(gate + i, n_left, 0), load_part(up + i, n_left, 0),
-                  load_part(d_out + i, n_left, 0), &d_g, &d_u);
+        gelu_back(lanes_load_part(gate + i, n_left, 0), lanes_load_part(up + i, n_left, 0),
+                  lanes_load_part(d_out + i, n_left, 0), &d_g, &d_u);
         memcpy(d_gate + i, &d_g, n_left * sizeof *d_gate);
         memcpy(d_up + i, &d_u, n_left * sizeof *d_up);
     }

@@ -42,6 +42,32 @@ teardown() { drop_folder; }
   [[ "$output" == *"--beams"*"64"* ]]
 }
 
+@test "predict --dtype bf16 answers as well, and a row alone as among others" {
+  "$PROBLEMS" test 100 | sed -E 's/.*"question": ?"([^"]*)".*/\1/' > inputs.txt
+  ask() { "$RETORT" predict --model "$SOURCE/examples/arithmetic/teacher" "$@"; }
+  raws() { sed -E 's/.*"raw":"([^"]*)".*/\1/' "$1"; }
+  ask < inputs.txt > f32.jsonl
+  ask --dtype f32 < inputs.txt | cmp - f32.jsonl
+  ask --dtype bf16 < inputs.txt > bf16.jsonl
+  ! cmp -s f32.jsonl bf16.jsonl || { echo "nothing was rounded"; false; }
+  same=$(paste -d '\n' <(raws f32.jsonl) <(raws bf16.jsonl) | awk 'NR % 2 {one = $0; next} one == $0 {n++} END {print n}')
+  [ "$same" -ge 90 ] || { echo "$same of 100 texts are the same"; false; }
+  ask --dtype bf16 --batch 7 --threads 2 < inputs.txt > other.jsonl
+  cmp <(raws bf16.jsonl) <(raws other.jsonl)
+  run ask --dtype f16 < inputs.txt
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"--dtype"*"'f16'"*"f32 or bf16"* ]]
+}
+
+@test "teacher.dtype bf16 labels the same rows again with the same texts" {
+  label() { head -n 60 corpus.jsonl > few.jsonl; "$RETORT" label --config retort.yaml --set 'corpus.files=[few.jsonl]' --set teacher.dtype=bf16 --set "run_dir=$1" > /dev/null; }
+  texts() { python3 -c 'import json, sys; [print(r["id"], r["label"], r["rationale"]) for r in map(json.loads, open(sys.argv[1]))]' "$1/dataset/labels.jsonl" | sort; }
+  label one
+  label two
+  [ "$(wc -l < one/dataset/labels.jsonl)" -ge 55 ]
+  cmp <(texts one) <(texts two)
+}
+
 @test "label keeps the likely tokens of each place in the record" {
   # the bytes of a record: version 1, the tokens of the text, as many places
   label() { head -n 20 corpus.jsonl > few.jsonl; "$RETORT" label --config retort.yaml --set 'corpus.files=[few.jsonl]' --set teacher.top_logprobs=5 --set "run_dir=$1" > /dev/null; }

@@ -75,6 +75,17 @@ metric() { curl -sS "$base/metrics" | sed -nE "s/^retort_serve_$1 ([0-9.e+]+)\$/
   [ "$(get 'r["usage"]["total_tokens"] == r["usage"]["prompt_tokens"] + r["usage"]["completion_tokens"]' < a.json)" = True ]
 }
 
+@test "--dtype bf16 answers as predict does with it" {
+  "$PROBLEMS" test 10 | sed -E 's/.*"question": ?"([^"]*)".*/\1/' > inputs.txt
+  "$RETORT" predict --model "$MODEL" --dtype bf16 < inputs.txt > predicted.jsonl
+  start_serve --dtype bf16
+  while read -r ASK; do chat | get 'r["choices"][0]["message"]["content"]'; done < inputs.txt > served.txt
+  cmp served.txt <(while read -r line; do echo "$line" | get 'r["raw"]'; done < predicted.jsonl)
+  run "$RETORT" serve --model "$MODEL" --port 0 --dtype q8_0
+  [ "$status" -eq 2 ]
+  [[ "$output" == *"--dtype"*"'q8_0'"* ]]
+}
+
 @test "log-probabilities sum to what predict says, and their bytes are the text" {
   start_serve
   echo "$QUESTION" | "$RETORT" predict --model "$MODEL" > predicted.json

@@ -145,7 +145,8 @@ static rt_status ask_student(scoring *s, const eval_options *how, eval_result *r
         goto out;
     }
     for (size_t i = 0; i < n; i++) inputs[i] = s->rows->rows[i].input;
-    st = answering_student_open(how->model, s->config->threads, &s->student, err);
+    st = answering_student_open(how->model, s->config->threads,
+                                s->config->eval.dtype == DECODE_BF16, &s->student, err);
     if (st != RT_OK) goto out;
     if ((st = find_spec(s->config, how->model, &s->spec, err)) != RT_OK) goto out;
     result->answers_by = s->spec.answers_by;

@@ -23,8 +23,8 @@ void answering_student_close(answering_student *s)
     free(s);
 }
 
-rt_status answering_student_open(const char *folder, size_t n_threads, answering_student **out,
-                                 rt_error *err)
+rt_status answering_student_open(const char *folder, size_t n_threads, bool halves,
+                                 answering_student **out, rt_error *err)
 {
     rt_status st = RT_OK;
     answering_student *s = rt_calloc(1, sizeof *s);
@@ -38,6 +38,7 @@ rt_status answering_student_open(const char *folder, size_t n_threads, answering
     nn_set_threads(n_threads);
     if ((st = model_tokenizer_load(folder, &s->tokenizer, err)) != RT_OK) goto out;
     if ((st = hf_model_load(folder, &s->model, err)) != RT_OK) goto out;
+    model_decode_in_halves(s->model, halves);
     size_t n_rows = model_get_config(s->model)->n_vocab;
     if (tokenizer_size(s->tokenizer) > n_rows) {
         st = rt_fail(err, RT_CORRUPT, "%s: the tokenizer has %zu pieces, the model only %zu rows",

@@ -1,7 +1,7 @@
 /* A trained student answers: inputs in, labels and rationales out.
  *
  *     answering_student *s = NULL;
- *     if ((st = answering_student_open("student", 2, &s, err)) != RT_OK) goto out;
+ *     if ((st = answering_student_open("student", 2, false, &s, err)) != RT_OK) goto out;
  *     answer_settings how = {.spec = &spec, .task = TASK_PREDICT, .batch = 32, .max_new_tokens = 64};
  *     if ((st = answer_inputs(s, &how, inputs, n, answers, err)) != RT_OK) goto out;
  *     student_answers_free(answers, n);
@@ -15,8 +15,8 @@
 
 typedef struct answering_student answering_student;
 
-/* `folder`: model and tokenizer. Returns new; answering_student_close(). */
-RT_MUST_USE rt_status answering_student_open(const char *folder, size_t n_threads,
+/* `folder`: model and tokenizer. `halves`: as model_decode_in_halves(). Returns new; answering_student_close(). */
+RT_MUST_USE rt_status answering_student_open(const char *folder, size_t n_threads, bool halves,
                                              answering_student **out, rt_error *err);
 void answering_student_close(answering_student *s);
 

@@ -38,7 +38,8 @@ static rt_status name_model(served_model *m, const char *folder, const char *nam
     return st;
 }
 
-rt_status served_model_open(const char *folder, const char *name, served_model **out, rt_error *err)
+rt_status served_model_open(const char *folder, const char *name, bool halves, served_model **out,
+                            rt_error *err)
 {
     rt_status st = RT_OK;
     served_model *m = rt_calloc(1, sizeof *m);
@@ -51,6 +52,7 @@ rt_status served_model_open(const char *folder, const char *name, served_model *
     if ((st = name_model(m, folder, name, err)) != RT_OK) goto out;
     if ((st = model_tokenizer_load(folder, &m->tokenizer, err)) != RT_OK) goto out;
     if ((st = hf_model_load(folder, &m->model, err)) != RT_OK) goto out;
+    model_decode_in_halves(m->model, halves);
     size_t n_rows = model_get_config(m->model)->n_vocab;
     if (tokenizer_size(m->tokenizer) > n_rows) {
         st = rt_fail(err, RT_CORRUPT, "%s: the tokenizer has %zu pieces, the model only %zu rows",

@@ -240,6 +240,7 @@ rt_status backend_open_native(const config *c, backend **out, rt_error *err)
     nn_set_threads(c->threads);
     if ((st = model_tokenizer_load(c->teacher.model, &self->tokenizer, err)) != RT_OK) goto wrap;
     if ((st = hf_model_load(c->teacher.model, &self->model, err)) != RT_OK) goto wrap;
+    model_decode_in_halves(self->model, c->teacher.dtype == DECODE_BF16);
     const model_config *shape = model_get_config(self->model);
     if (tokenizer_size(self->tokenizer) > shape->n_vocab) {
         st = rt_fail(err, RT_CORRUPT, "the tokenizer has %zu pieces, the model only %zu rows",

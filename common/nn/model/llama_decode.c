@@ -22,15 +22,16 @@ struct decoder {
     size_t n_seqs_max;
     size_t *lengths;                          /* [n_seqs], tokens in memory */
     float *x, *h, *fused, *y, *wide, *narrow; /* [n_seqs_max, ...] of one step */
-    float *scores;                            /* [threads, longest capacity] */
-    size_t n_scores;
+    float *scores;                            /* [threads, n_longest + KV_SCORES_EXTRA] */
+    size_t n_longest;
 };
 
 static bool allocate(decoder *d, size_t n_tokens)
 {
     const model_config *c = &d->m->config;
     size_t n = d->n_seqs_max, n_cols = head_shape_cols(d->shape);
-    if (!kv_memory_new(&d->memory, c->n_layers, d->shape, n, n_tokens)) return false;
+    if (!kv_memory_new(&d->memory, c->n_layers, d->shape, d->m->halves_decode, n, n_tokens))
+        return false;
     d->lengths = rt_calloc(n, sizeof *d->lengths);
     d->x = rt_calloc(n * c->d_model, sizeof(float));
     d->h = rt_calloc(n * c->d_model, sizeof(float));
@@ -38,7 +39,7 @@ static bool allocate(decoder *d, size_t n_tokens)
     d->y = rt_calloc(n * d->shape.n_heads * d->shape.d_head, sizeof(float));
     d->wide = rt_calloc(n * 2 * c->d_ff, sizeof(float));
     d->narrow = rt_calloc(n * c->d_ff, sizeof(float));
-    d->scores = rt_calloc(parallel_threads() * d->n_scores, sizeof(float));
+    d->scores = rt_calloc(parallel_threads() * (d->n_longest + KV_SCORES_EXTRA), sizeof(float));
     return d->lengths != NULL && d->x != NULL && d->h != NULL && d->fused != NULL && d->y != NULL &&
            d->wide != NULL && d->narrow != NULL && d->scores != NULL;
 }
@@ -49,7 +50,7 @@ rt_status llama_decoder_new(model *m, size_t n_seqs, size_t n_tokens, size_t n_l
     decoder *d = rt_calloc(1, sizeof *d);
     if (d == NULL) return rt_fail(err, RT_NOMEM, "decoder");
     *d = (decoder){
-        .m = m, .shape = llama_shape(&m->config), .n_seqs_max = n_seqs, .n_scores = n_longest};
+        .m = m, .shape = llama_shape(&m->config), .n_seqs_max = n_seqs, .n_longest = n_longest};
     if (!allocate(d, n_tokens)) {
         llama_decoder_free(d);
         return rt_fail(err, RT_NOMEM, DECODER_NO_MEMORY, n_seqs, n_tokens);
@@ -61,7 +62,7 @@ rt_status llama_decoder_new(model *m, size_t n_seqs, size_t n_tokens, size_t n_l
 void llama_decoder_begin(decoder *d, const size_t *capacities, size_t n_seqs)
 {
     for (size_t i = 0; i < n_seqs; i++) {
-        RT_ASSERT(capacities[i] <= d->n_scores);
+        RT_ASSERT(capacities[i] <= d->n_longest);
         d->lengths[i] = 0;
     }
     kv_memory_begin(&d->memory, capacities, n_seqs);
@@ -142,7 +143,8 @@ static void attention_layer(decoder *d, size_t i_layer, size_t n, const uint32_t
 #pragma omp parallel for schedule(static) if (n > 1)
     for (size_t i = 0; i < n; i++) {
         size_t position = d->lengths[i_seqs[i]];
-        float *row = d->fused + i * n_cols, *scores = d->scores + parallel_thread() * d->n_scores;
+        float *row = d->fused + i * n_cols;
+        float *scores = d->scores + parallel_thread() * (d->n_longest + KV_SCORES_EXTRA);
         rope_row(row, n_rotated, d_head, d->m->angles + position * d_head, 1);
         keep_token(d, i_layer, i_seqs[i], position, row);
         for (size_t head = 0; head < n_heads; head++) {

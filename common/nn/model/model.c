@@ -53,6 +53,7 @@ rt_status model_new_view(model *of, model **out, rt_error *err)
     m->arch = of->arch;
     m->weights = of->weights;
     m->angles = of->angles;
+    m->halves_decode = of->halves_decode;
     if ((st = param_table_build(&of->config, &m->table, err)) != RT_OK) goto out;
     if ((st = tape_new(&m->tape, err)) != RT_OK) goto out;
     *out = m;
@@ -137,6 +138,12 @@ rt_status model_set_compute(model *m, compute_mode mode, rt_error *err)
     m->compute = mode;
     m->halves_version = 0;
     return RT_OK;
+}
+
+void model_decode_in_halves(model *m, bool on)
+{
+    RT_ASSERT(m->packed == NULL);
+    m->halves_decode = on;
 }
 
 compute_mode model_compute(const model *m)

@@ -10,7 +10,7 @@
 
 /* Entries of the table from one on, packed together. */
 typedef struct packed_weights {
-    float *panels; /* NULL: not packed */
+    void *panels; /* NULL: not packed */
     size_t n_params;
     uint64_t version; /* weights_version that they were made of */
 } packed_weights;
@@ -26,7 +26,8 @@ struct model {
     int i_input;    /* param_table_input_only() */
     touched_rows touched;             /* of its gradient, which is 0 elsewhere; unused with -1 */
     uint64_t weights_version;         /* counts calls of model_weights() */
-    compute_mode compute;             /* of training and evaluation; decoding is float32 */
+    compute_mode compute;             /* of training, evaluation and reading prompts */
+    bool halves_decode;               /* decoding keeps weights, keys and values in bfloat16 */
     bf16 *weights_high, *weights_low; /* [table.n_total], NULL unless the mode reads them */
     pthread_mutex_t packing; /* guards packed and what it points to, but for finished panels */
     packed_weights *packed;  /* [table.n_params], for decoding; NULL until the first product */

@@ -23,7 +23,7 @@ struct decoder {
     size_t *n_sources;                        /* [n_seqs], tokens of the prompt */
     size_t *lengths;                          /* [n_seqs], tokens that the decoder has read */
     float *x, *h, *fused, *y, *wide, *narrow; /* [n_seqs_max, ...] of one step */
-    float *scores;                            /* [threads, n_longest] */
+    float *scores;                            /* [threads, n_longest + KV_SCORES_EXTRA] */
     float *biases;    /* [n_heads, n_longest], of distances n_longest - 1 down to 0 */
     uint32_t *starts; /* [n_seqs_max], decoder_start_id */
 };
@@ -32,7 +32,8 @@ static bool allocate(decoder *d, size_t n_tokens)
 {
     const model_config *c = &d->m->config;
     size_t n = d->n_seqs_max, inner = d->shape.n_heads * d->shape.d_head;
-    if (!kv_memory_new(&d->memory, c->n_decoder_layers, d->shape, n, n_tokens)) return false;
+    if (!kv_memory_new(&d->memory, c->n_decoder_layers, d->shape, d->m->halves_decode, n, n_tokens))
+        return false;
     d->n_sources = rt_calloc(n, sizeof *d->n_sources);
     d->lengths = rt_calloc(n, sizeof *d->lengths);
     d->starts = rt_calloc(n, sizeof *d->starts);
@@ -42,7 +43,7 @@ static bool allocate(decoder *d, size_t n_tokens)
     d->y = rt_calloc(n * inner, sizeof(float));
     d->wide = rt_calloc(n * 2 * c->d_ff, sizeof(float));
     d->narrow = rt_calloc(n * c->d_ff, sizeof(float));
-    d->scores = rt_calloc(parallel_threads() * d->n_longest, sizeof(float));
+    d->scores = rt_calloc(parallel_threads() * (d->n_longest + KV_SCORES_EXTRA), sizeof(float));
     d->biases = rt_calloc(c->n_heads * d->n_longest, sizeof(float));
     return d->n_sources != NULL && d->lengths != NULL && d->starts != NULL && d->x != NULL &&
            d->h != NULL && d->fused != NULL && d->y != NULL && d->wide != NULL &&
@@ -182,7 +183,7 @@ void t5_fork(decoder *d, size_t to, size_t from, size_t n_same)
 static void attend(decoder *d, kv_window window, const float *queries, bool biased, float *y)
 {
     size_t d_head = d->shape.d_head;
-    float *scores = d->scores + parallel_thread() * d->n_longest;
+    float *scores = d->scores + parallel_thread() * (d->n_longest + KV_SCORES_EXTRA);
     for (size_t head = 0; head < d->shape.n_heads; head++) {
         const float *last = d->biases + (head + 1) * d->n_longest;
         window.head = head;

@@ -256,7 +256,7 @@ Test(student_answers, come_back_in_the_order_of_the_inputs)
     char long_input[400] = "";
     while (strlen(long_input) < 390) strcat(long_input, "sun ");
     const char *inputs[] = {"rock", long_input, "sun", "moon"};
-    cr_assert_eq(answering_student_open(e.model, 1, &s, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(answering_student_open(e.model, 1, false, &s, &err), RT_OK, "%s", err.text);
     cr_assert_eq(student_spec_of(e.config, &spec, &err), RT_OK);
     answer_settings how = {.spec = &spec, .task = TASK_PREDICT, .batch = 2, .max_new_tokens = 8};
     cr_assert_eq(answer_inputs(s, &how, inputs, 4, answers, &err), RT_OK, "%s", err.text);
@@ -285,7 +285,7 @@ Test(student_answers, of_beams_are_never_less_likely_than_greedy_ones)
     const char *inputs[N] = {"rock sun", "sun sun", "rock rock rock", "it", "yes", "a sun no rock"};
     size_t n_better = 0;
     tiny_student_write(e.folder, lessons, RT_COUNT(lessons), 3);
-    cr_assert_eq(answering_student_open(e.model, 1, &s, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(answering_student_open(e.model, 1, false, &s, &err), RT_OK, "%s", err.text);
     cr_assert_eq(student_spec_of(e.config, &spec, &err), RT_OK);
     answer_settings how = {.spec = &spec, .task = TASK_SOLVE, .batch = 4, .max_new_tokens = 12};
     cr_assert_eq(answer_inputs(s, &how, inputs, N, greedy, &err), RT_OK, "%s", err.text);
@@ -311,7 +311,7 @@ Test(student_answers, solve_and_explain_read_the_rationale)
     student_spec spec = {0};
     student_answer answer = {0};
     const char *input = "sun";
-    cr_assert_eq(answering_student_open(e.model, 1, &s, &err), RT_OK, "%s", err.text);
+    cr_assert_eq(answering_student_open(e.model, 1, false, &s, &err), RT_OK, "%s", err.text);
     cr_assert_eq(student_spec_of(e.config, &spec, &err), RT_OK);
     answer_settings how = {.spec = &spec, .task = TASK_SOLVE, .batch = 2, .max_new_tokens = 20};
     cr_assert_eq(answer_inputs(s, &how, &input, 1, &answer, &err), RT_OK, "%s", err.text);
@@ -352,7 +352,7 @@ Test(student_answers, name_a_folder_that_is_no_student)
 {
     rt_error err = {0};
     answering_student *s = NULL;
-    cr_expect_eq(answering_student_open("/nowhere", 1, &s, &err), RT_NOTFOUND);
+    cr_expect_eq(answering_student_open("/nowhere", 1, false, &s, &err), RT_NOTFOUND);
     cr_expect_not_null(strstr(err.text, "/nowhere"), "%s", err.text);
     cr_expect_null(s);
 }

@@ -18,7 +18,7 @@ tiny_server served_tiny_open(bool is_student)
     rt_error err = {0};
     tiny_student_write(t.folder, lessons, RT_COUNT(lessons), 300);
     if (is_student) temp_folder_write_text(t.folder, STUDENT_SPEC_FILE, spec);
-    RT_ASSERT(served_model_open(t.folder, "tiny", &t.m, &err) == RT_OK);
+    RT_ASSERT(served_model_open(t.folder, "tiny", false, &t.m, &err) == RT_OK);
     return t;
 }
 

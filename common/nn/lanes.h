@@ -1,0 +1,75 @@
+/* Vectors of the compiler, as wide as the target has: it lowers them to what the target can do.
+ *
+ * Numbers kept in half the bytes are bfloat16, arithmetic is float32: the upper half of a float32 is
+ * one shift away. Two of them lie in a word, so one load gives two vectors. A group of LANES_GROUP
+ * numbers is kept in the order that makes these two vectors whole; with LANES 16:
+ *
+ *     kept      0 16  1 17  2 18  ..  15 31
+ *     low       0     1     2     ..  15
+ *     high        16     17     18  ..    31
+ */
+#ifndef RT_NN_LANES_H
+#define RT_NN_LANES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define LANES 16
+#elif defined(__AVX__)
+#define LANES 8
+#else
+#define LANES 4
+#endif
+
+/* Numbers of a group that is kept in halves. */
+#define LANES_GROUP ((size_t)2 * LANES)
+
+#define LANES_INLINE static inline __attribute__((always_inline))
+
+typedef float lanes __attribute__((vector_size(LANES * 4)));
+typedef int32_t int_lanes __attribute__((vector_size(LANES * 4)));
+typedef uint32_t word_lanes __attribute__((vector_size(LANES * 4)));
+
+LANES_INLINE lanes lanes_load(const float *x)
+{
+    lanes v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+LANES_INLINE void lanes_store(float *x, lanes v)
+{
+    memcpy(x, &v, sizeof v);
+}
+
+LANES_INLINE lanes lanes_splat(float x)
+{
+    return x - (lanes){0};
+}
+
+/* n < LANES elements, the rest filled up. */
+LANES_INLINE lanes lanes_load_part(const float *x, size_t n, float fill)
+{
+    lanes v = lanes_splat(fill);
+    memcpy(&v, x, n * sizeof *x);
+    return v;
+}
+
+/* A group kept in halves, as two vectors of float32. */
+LANES_INLINE void lanes_widen(const uint16_t *x, lanes *low, lanes *high)
+{
+    word_lanes words;
+    memcpy(&words, x, sizeof words);
+    *low = (lanes)(words << 16);
+    *high = (lanes)(words & 0xffff0000U);
+}
+
+/* Where number i of a group is kept. */
+LANES_INLINE size_t lanes_place(size_t i)
+{
+    return i % LANES * 2 + i / LANES;
+}
+
+#endif
