@@ -400,7 +400,7 @@ ENUM(IN(train, mode), mode_names, "sync", DECIDES,
 ENUM(IN(train, compute), compute_names, "f32", DECIDES,
      "Numbers that the large matrix products of training read. bf16: half the bits, about twice the "
      "speed on processors with AVX512-BF16 or AMX. bf16x3: nearly as exact as f32, and faster where "
-     "there is AMX. auto: bf16 where the processor can."),
+     "there is AMX. auto: bf16 where the processor multiplies it faster."),
 REAL(IN(train, alpha), 0, 1, 0.5, "", DECIDES,
      "Weight of the label task in `step-by-step`; the rationale task has 1 - alpha."),
 U64(IN(train, steps), 0, 1e9, 0, "steps", DECIDES, "Updates of the weights; 0: from `train.epochs`."),

@@ -21,6 +21,6 @@ rt_status compute_mode_resolve(compute_mode wish, compute_mode *out, rt_error *e
                        "compute is %s, but this processor has neither AVX512-BF16 nor AMX: "
                        "set compute to f32, or to auto",
                        compute_mode_name(wish));
-    *out = wish != COMPUTE_AUTO ? wish : has_bf16 ? COMPUTE_BF16 : COMPUTE_F32;
+    *out = wish != COMPUTE_AUTO ? wish : gemm_bf16_faster() ? COMPUTE_BF16 : COMPUTE_F32;
     return RT_OK;
 }

@@ -4,7 +4,7 @@
  *     f32     float32 operands
  *     bf16    operands rounded to bfloat16, sums in float32: half the bytes, twice the products
  *     bf16x3  each operand as the sum of two bfloat16, three products: nearly float32
- *     auto    bf16 where the processor has instructions for it, else f32
+ *     auto    bf16 where the processor multiplies it faster than float32, else f32
  */
 #ifndef RT_NN_COMPUTE_H
 #define RT_NN_COMPUTE_H

@@ -21,11 +21,13 @@ typedef uint16_t bf16;
 
 /* Whether this processor has instructions for products of bfloat16. */
 bool gemm_bf16_available(void);
+/* Whether they are faster than those of float32. */
+bool gemm_bf16_faster(void);
 
 /**
  *   c = op(a) * op(b) + beta * c, as gemm() with alpha 1 and beta 0 or 1
  *
- * Right on every processor; fast where gemm_bf16_available(). Safe from any thread. Equal shapes,
+ * Right on every processor; fast where gemm_bf16_faster(). Safe from any thread. Equal shapes,
  * values and thread counts give equal bits. Checked by: tests/unit/nn/test_gemm_bf16.c
  */
 void gemm_bf16(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a, size_t lda,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/bytes.h"
+#include "common/nn/gemm_bf16.h"
 #include "tests/unit/nn/toy.h"
 
 static toy_batch *new_batch(void)
@@ -124,7 +125,9 @@ Test(compute, auto_is_decided_and_the_others_are_themselves_or_refused)
     rt_error err = {0};
     cr_assert_eq(compute_mode_resolve(COMPUTE_AUTO, &mode, &err), RT_OK);
     cr_expect(mode == COMPUTE_F32 || mode == COMPUTE_BF16);
-    bool has_bf16 = mode == COMPUTE_BF16;
+    cr_expect_eq(mode == COMPUTE_BF16, gemm_bf16_faster());
+    bool has_bf16 = gemm_bf16_available();
+    cr_expect(has_bf16 || !gemm_bf16_faster());
     cr_assert_eq(compute_mode_resolve(COMPUTE_F32, &mode, &err), RT_OK);
     cr_expect_eq(mode, COMPUTE_F32);
     rt_status st = compute_mode_resolve(COMPUTE_BF16, &mode, &err);
