@@ -8,6 +8,7 @@
 #include "common/nn/vec.h"
 
 #define ARENA_FIRST_BYTES ((size_t)1 << 20)
+#define LINE              ((size_t)64) /* of the cache: what the arena counts in */
 
 typedef struct node {
     tape_backward_fn *backward;
@@ -217,18 +218,62 @@ void tape_push_in_place(tape *t, tape_backward_fn *backward, void *args, tensor 
     push(t, (node){.backward = backward, .args = args, .out = x, .in_place = true});
 }
 
-/* First spare buffer of exactly that size: shapes repeat from layer to layer. */
+/* What the arena gives for so many bytes. */
+static size_t whole_lines(size_t n_bytes)
+{
+    return n_bytes > SIZE_MAX - LINE ? n_bytes : (n_bytes + LINE - 1) / LINE * LINE;
+}
+
+/* Where the smallest spare that holds n_bytes hangs; of equals the one that was given last, which may
+ * still be in cache. NULL: none does. */
+static spare **best_fit(tape *t, size_t n_bytes)
+{
+    spare **best = NULL;
+    for (spare **at = &t->spares; *at != NULL; at = &(*at)->next) {
+        if ((*at)->n_bytes < n_bytes || (best != NULL && (*best)->n_bytes <= (*at)->n_bytes))
+            continue;
+        best = at;
+        if ((*at)->n_bytes == n_bytes) break;
+    }
+    return best;
+}
+
+/* Shapes repeat from layer to layer, so most spares fit exactly; of a larger one the end stays spare. */
 void *tape_take(tape *t, size_t n_bytes)
 {
-    for (spare **at = &t->spares; *at != NULL; at = &(*at)->next) {
-        spare *s = *at;
-        if (s->n_bytes != n_bytes) continue;
-        *at = s->next;
-        s->next = t->empty_links;
-        t->empty_links = s;
-        return s->data;
+    n_bytes = whole_lines(n_bytes);
+    spare **at = best_fit(t, n_bytes);
+    if (at == NULL) return tape_alloc(t, n_bytes, 1);
+    spare *s = *at;
+    void *data = s->data;
+    if (s->n_bytes > n_bytes) {
+        s->data = (char *)data + n_bytes;
+        s->n_bytes -= n_bytes;
+        return data;
     }
-    return tape_alloc(t, n_bytes, 1);
+    *at = s->next;
+    s->next = t->empty_links;
+    t->empty_links = s;
+    return data;
+}
+
+/* Join `s`, which hangs nowhere, with the spares that it touches; they leave the list. */
+static void join_neighbours(tape *t, spare *s)
+{
+    for (spare **at = &t->spares; *at != NULL;) {
+        spare *other = *at;
+        bool behind = (char *)s->data + s->n_bytes == other->data;
+        bool before = (char *)other->data + other->n_bytes == s->data;
+        if (!behind && !before) {
+            at = &other->next;
+            continue;
+        }
+        if (before) s->data = other->data;
+        s->n_bytes += other->n_bytes;
+        *at = other->next;
+        other->next = t->empty_links;
+        t->empty_links = other;
+    }
 }
 
 void tape_give(tape *t, void *data, size_t n_bytes)
@@ -237,7 +282,9 @@ void tape_give(tape *t, void *data, size_t n_bytes)
     if (s != NULL) t->empty_links = s->next;
     if (s == NULL) s = tape_alloc(t, 1, sizeof *s);
     if (s == NULL) return;
-    *s = (spare){.data = data, .n_bytes = n_bytes, .next = t->spares};
+    *s = (spare){.data = data, .n_bytes = whole_lines(n_bytes)};
+    join_neighbours(t, s);
+    s->next = t->spares;
     t->spares = s;
 }
 

@@ -69,7 +69,8 @@ void tape_set_compute(tape *t, compute_mode mode);
 compute_mode tape_compute(const tape *t);
 size_t tape_padded_rows(size_t n_rows);
 
-/* Memory for one operation, from the buffers that are free again; NULL when out of memory. */
+/* Memory for one operation, from what was given back, else new; NULL when out of memory. Starts at a line
+ * of the cache. */
 void *tape_take(tape *t, size_t n_bytes);
 /* Give it back with the same size. */
 void tape_give(tape *t, void *data, size_t n_bytes);

@@ -44,7 +44,8 @@ void head_loss(tape *t, tensor *hidden, tensor *head, const loss_term *term, voi
     size_t n_block = head_loss_block_rows(n_vocab);
     bool backward = tape_records(t) && scales != NULL && n > 0;
     head_pass p = {.hidden = operand_of(t, hidden), .head = operand_of(t, head)};
-    p.logits = tape_alloc(t, tape_padded_rows(RT_MIN(n_block, n)) * n_vocab, sizeof *p.logits);
+    size_t n_bytes = tape_padded_rows(RT_MIN(n_block, n)) * n_vocab * sizeof *p.logits;
+    p.logits = tape_take(t, n_bytes);
     p.d_hidden = backward ? tape_grad(t, hidden, &p.add_hidden) : NULL;
     p.d_head = backward ? tape_grad(t, head, &p.add_head) : NULL;
     if (p.logits == NULL || (backward && p.d_hidden == NULL)) return;
@@ -62,4 +63,5 @@ void head_loss(tape *t, tensor *hidden, tensor *head, const loss_term *term, voi
         term->rows(state, &rows, p.logits);
         if (backward) block_backward(t, &p, first, m, &x);
     }
+    tape_give(t, p.logits, n_bytes);
 }

@@ -471,6 +471,8 @@ rt_status model_gradient(model *m, const packed_batch *batch, const loss_spec *s
         m->touched.n = 0;
     }
     add_sums(&learnt, &sums);
+    tape_begin(m->tape,
+               false); /* so a first step's blocks are gone before the optimizer's memory comes */
     *out = sums;
     return RT_OK;
 }
