@@ -4,6 +4,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include "common/base/bytes.h"
 #include "common/base/status.h"
@@ -204,12 +207,16 @@ bool gemm_bf16_available(void)
     return isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx;
 }
 
+#define CPUID_AVX512_FP16 (1U << 23) /* leaf 7, edx: Sapphire Rapids and later */
+
 /* Xeons since Sapphire Rapids make one product of bfloat16 where others make two or four, unless a machine
  * shows their AMX: bench_gemm gives 81 GFLOP/s on one that hides it, and 159 in float32. */
 static bool counts_on_amx(void)
 {
 #if defined(__x86_64__)
-    return __builtin_cpu_is("intel") && __builtin_cpu_supports("avx512fp16");
+    unsigned a, b, c, d;
+    return __builtin_cpu_is("intel") && __get_cpuid_count(7, 0, &a, &b, &c, &d) == 1 &&
+           (d & CPUID_AVX512_FP16) != 0;
 #else
     return false;
 #endif
