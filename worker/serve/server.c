@@ -48,7 +48,8 @@ rt_status server_open(const server_settings *how, server **out, rt_error *err)
     if (how->key_file != NULL && (st = api_gate_open(how->key_file, &s->gate, err)) != RT_OK)
         goto out;
     if ((st = serve_stats_open(&s->stats, err)) != RT_OK) goto out;
-    if ((st = served_model_open(how->model, how->name, how->halves, &s->model, err)) != RT_OK) goto out;
+    if ((st = served_model_open(how->model, how->name, how->halves, &s->model, err)) != RT_OK)
+        goto out;
     if ((st = engine_open(s->model, &engine_how, &s->stats, &s->engine, err)) != RT_OK) goto out;
     http_context context = {.model = s->model,
                             .engine = s->engine,

@@ -23,7 +23,7 @@ typedef struct server_settings {
     const char *bind;     /* numeric address */
     const char *key_file; /* NULL: no keys; only on loopback */
     uint64_t port;        /* 0: any free one */
-    bool halves; /* decoding keeps bfloat16 */
+    bool halves;          /* decoding keeps bfloat16 */
     uint64_t n_slots, n_waiting_max, n_tokens_max, n_body_bytes_max, n_threads, timeout_ms;
 } server_settings;
 
