@@ -1,6 +1,6 @@
 /* A client: one DEALER, its socket made anew when it may have become deaf.
  *
- *           denied key (1 s later), silent deadline, changed keys
+ *      denied key (1 s later), silent deadline, patience at its end, changed keys
  *        ┌──────────────────────────────────────────────┐
  *        ▼                                              │
  *   socket made ──handshake──► connected ──lost──► ZeroMQ connects again
@@ -44,9 +44,11 @@ struct net_client {
     char own_public[41], server_key[41];
     uint64_t next_id;
     bool connected;
-    uint64_t n_connects; /* handshakes on this socket and those before */
-    uint64_t remake_ms;  /* 0: nothing to heal */
-    uint64_t n_heard;    /* messages on this socket */
+    uint64_t n_connects;  /* handshakes on this socket and those before */
+    uint64_t remake_ms;   /* 0: nothing to heal */
+    uint64_t n_heard;     /* messages on this socket */
+    uint64_t patience_ms; /* 0: without end */
+    uint64_t asked_ms; /* when the first message was sent that nothing was heard after; 0: none */
     uint64_t asked[ASKED_MAX];
     size_t i_asked;
     net_incoming stash[STASH_MAX]; /* ring */
@@ -89,6 +91,7 @@ static rt_status connect_socket(net_client *c, rt_error *err)
     c->connected = false;
     c->remake_ms = 0;
     c->n_heard = 0;
+    c->asked_ms = 0;
     return RT_OK;
 }
 
@@ -185,7 +188,15 @@ static void heal(net_client *c)
     } else if (c->remake_ms != 0 && rt_clock_mono_ms() >= c->remake_ms) {
         c->turn++; /* the other side may have another one of its keys */
         remake(c, "handshake failed");
+    } else if (c->patience_ms != 0 && c->asked_ms != 0 &&
+               rt_clock_mono_ms() - c->asked_ms >= c->patience_ms) {
+        remake(c, "nothing is answered");
     }
+}
+
+void net_client_set_patience(net_client *c, uint64_t patience_ms)
+{
+    c->patience_ms = patience_ms;
 }
 
 /* ---- receiving -------------------------------------------------------------------------- */
@@ -212,6 +223,7 @@ static net_taken take(net_client *c, uint64_t expected, net_incoming *out)
         return taken;
     }
     c->n_heard++;
+    c->asked_ms = 0;
     uint64_t id = in.message.message_id;
     if (id != 0 && id != expected && was_asked(c, id)) {
         c->counts.n_dropped++; /* a late answer, or the second one to a repeated request */
@@ -274,6 +286,7 @@ rt_status net_client_send(net_client *c, wire_message *ask, const net_frame *fra
     rt_status st = net_outgoing_make(&c->self, ask, id, frames, n_frames, &o, err);
     if (st != RT_OK) return st;
     if (send_once(c, &o)) {
+        if (c->asked_ms == 0) c->asked_ms = rt_clock_mono_ms();
         if (message_id != NULL) *message_id = id;
     } else {
         c->counts.n_dropped++;

@@ -149,6 +149,11 @@ RT_MUST_USE rt_status net_client_request(net_client *c, wire_message *ask, const
  * for the peer. */
 RT_MUST_USE rt_status net_client_send(net_client *c, wire_message *ask, const net_frame *frames,
                                       size_t n_frames, uint64_t *message_id, rt_error *err);
+/* For a client whose every net_client_send() is answered: when nothing at all came for so long after
+ * one, the socket is made anew. A bit that was turned in the length of a frame makes a connection deaf
+ * that is alive to all appearance. What was sent and not answered has to be sent again by the caller,
+ * as ever. 0, the default: never. */
+void net_client_set_patience(net_client *c, uint64_t patience_ms);
 /* Next message of any kind, RT_TIMEOUT when none came, RT_CANCELLED when a signal asked to stop. */
 RT_MUST_USE rt_status net_client_receive(net_client *c, uint64_t timeout_ms, net_incoming *out,
                                          rt_error *err);

@@ -202,6 +202,12 @@ static net_role key_role_of(wire_role role)
     return NET_ROLE_NONE;
 }
 
+/* The coordinator answers everything: one that does not for so long is away, or not heard. */
+static uint64_t patience_ms(const runtime *rt)
+{
+    return RT_MAX(3 * rt->config->net.heartbeat_ms, (uint64_t)2000);
+}
+
 /* ZeroMQ does not try again after a denied handshake; a socket made anew does. */
 static void reopen_pulse(runtime *rt)
 {
@@ -219,8 +225,7 @@ static void reopen_pulse(runtime *rt)
 
 static void note_silence(runtime *rt, pulse_state *p, uint64_t now_ms)
 {
-    uint64_t patience_ms = RT_MAX(3 * rt->config->net.heartbeat_ms, 2000);
-    if (now_ms - p->answered_ms < patience_ms) return;
+    if (now_ms - p->answered_ms < patience_ms(rt)) return;
     if (rt_stop_requested() != RT_STOP_NONE) return; /* receiving ends with the request to stop */
     if (p->away_logged && now_ms - p->away_logged_ms < AWAY_LOG_MS) return;
     rt_log_warn("coordinator.away", "endpoint=%s silent_ms=%llu, trying again",
@@ -372,6 +377,9 @@ rt_status runtime_open(const config *c, wire_role role, const char *name, uint32
     if (st != RT_OK) goto out;
     lock = to_coordinator(rt);
     st = net_client_open(&rt->identity, c->net.coordinator, &lock, &rt->coordinator, err);
+    if (st == RT_OK)
+        net_client_set_patience(rt->coordinator,
+                                RT_MAX(patience_ms(rt), c->net.request_timeout_ms));
     if (st != RT_OK) goto out;
     st = net_client_open(&rt->identity, c->net.coordinator, &lock, &rt->pulse, err);
     if (st != RT_OK) goto out;

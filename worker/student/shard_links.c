@@ -9,6 +9,9 @@
 #include "common/base/log.h"
 #include "common/base/stop.h"
 
+#define PATIENCE_MS 10000 /* a shard answers everything, if only with `not yet` ... */
+#define BYTES_EACH_MS \
+    1000 /* ... after what is on its way there or here has passed the slowest network */
 #define LOOK_AROUND_MS 250  /* how often a wait looks whether it still makes sense */
 #define LAND_MS        1000 /* after a request to stop, for what is under way */
 
@@ -90,6 +93,11 @@ void shard_links_free(shard_links *links)
     free(links);
 }
 
+static uint64_t patience_ms(const shard_links *links)
+{
+    return PATIENCE_MS + links->table->n_total * sizeof(float) / BYTES_EACH_MS;
+}
+
 static rt_status connect_one(shard_links *links, uint32_t shard, const char *endpoint,
                              rt_error *err)
 {
@@ -104,6 +112,7 @@ static rt_status connect_one(shard_links *links, uint32_t shard, const char *end
         return rt_wrap(err, st, "shard %" PRIu32, shard);
     }
     fail_open(links, "a shard of the parameter server moved");
+    net_client_set_patience(net, patience_ms(links));
     net_client_close(link->net);
     free(link->endpoint);
     link->net = net;

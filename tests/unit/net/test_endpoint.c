@@ -478,3 +478,50 @@ Test(endpoint, a_client_without_a_server_does_not_queue_without_end)
     cr_assert_lt(n, 100);
     net_client_close(c);
 }
+
+/* The server stands for a connection that has gone deaf: it takes everything and answers nothing. */
+Test(endpoint, a_client_without_answers_makes_its_socket_anew_when_its_patience_ends)
+{
+    net_server *s = serve_at("tcp://127.0.0.1:*");
+    net_client *c = ask_at(net_server_endpoint(s));
+    net_peer first = {.n = 0};
+    bool is_new = false;
+    uint64_t until_ms = rt_clock_mono_ms() + LONG_MS;
+    net_client_set_patience(c, 200);
+    while (!is_new && rt_clock_mono_ms() < until_ms) {
+        net_incoming in = {0};
+        wire_message m = {.type = WIRE_PULL};
+        if (net_client_send(c, &m, NULL, 0, NULL, NULL) != RT_OK) continue; /* not connected yet */
+        if (net_server_receive(s, 20, &in, NULL) != RT_OK) continue;
+        if (first.n == 0) first = in.peer;
+        is_new = in.peer.n != first.n || memcmp(in.peer.bytes, first.bytes, first.n) != 0;
+        net_incoming_free(&in);
+    }
+    cr_expect(is_new);
+    net_client_close(c);
+    net_server_close(s);
+}
+
+Test(endpoint, a_client_that_is_answered_keeps_its_socket)
+{
+    net_server *s = serve_at("tcp://127.0.0.1:*");
+    net_client *c = ask_at(net_server_endpoint(s));
+    net_peer first = {.n = 0};
+    uint64_t until_ms = rt_clock_mono_ms() + 1000;
+    net_client_set_patience(c, 400);
+    while (rt_clock_mono_ms() < until_ms) {
+        wire_message m = {.type = WIRE_PULL};
+        if (net_client_send(c, &m, NULL, 0, NULL, NULL) != RT_OK) continue; /* not connected yet */
+        net_incoming in = must_receive(s), answer = {0};
+        if (first.n == 0) first = in.peer;
+        cr_expect(in.peer.n == first.n && memcmp(in.peer.bytes, first.bytes, first.n) == 0);
+        wire_message grant = {.type = WIRE_PUSHED, .message_id = in.message.message_id};
+        cr_assert_eq(net_server_send(s, &in.peer, &grant, NULL, 0, NULL), RT_OK);
+        cr_assert_eq(net_client_receive(c, LONG_MS, &answer, NULL), RT_OK);
+        net_incoming_free(&answer);
+        net_incoming_free(&in);
+        rt_sleep_ms(20); /* or an answer meets a full queue */
+    }
+    net_client_close(c);
+    net_server_close(s);
+}
