@@ -11,6 +11,7 @@
 #ifndef RT_NN_LANES_H
 #define RT_NN_LANES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -64,6 +65,22 @@ LANES_INLINE void lanes_widen(const uint16_t *x, lanes *low, lanes *high)
     memcpy(&words, x, sizeof words);
     *low = (lanes)(words << 16);
     *high = (lanes)(words & 0xffff0000U);
+}
+
+LANES_INLINE size_t lanes_number_bytes(bool half)
+{
+    return half ? sizeof(uint16_t) : sizeof(float);
+}
+
+/* A group kept either way; `half` is a constant. */
+LANES_INLINE void lanes_load_group(const char *at, bool half, lanes *low, lanes *high)
+{
+    if (half) {
+        lanes_widen((const uint16_t *)at, low, high);
+        return;
+    }
+    *low = lanes_load((const float *)at);
+    *high = lanes_load((const float *)at + LANES);
 }
 
 /* Where number i of a group is kept. */

@@ -42,11 +42,6 @@ typedef struct panel_job {
     size_t n_cols; /* columns of the panel that exist */
 } panel_job;
 
-static size_t number_bytes(bool half)
-{
-    return half ? sizeof(bf16) : sizeof(float);
-}
-
 /* Sums of the last panel, some of whose columns do not exist. */
 static void put_part(float *y, size_t n_cols, const float *sums)
 {
@@ -66,16 +61,6 @@ LANES_INLINE void put(float *y, size_t n_cols, lanes left, lanes right)
     put_part(y, n_cols, sums);
 }
 
-LANES_INLINE void load_panel(const char *at, bool half, lanes *left, lanes *right)
-{
-    if (half) {
-        lanes_widen((const uint16_t *)at, left, right);
-        return;
-    }
-    *left = lanes_load((const float *)at);
-    *right = lanes_load((const float *)at + LANES);
-}
-
 /* `rows` and `half` are constants where this is called, so each use is a kernel of its own. */
 LANES_INLINE void tile(const panel_job *s, size_t first, size_t rows, bool half)
 {
@@ -84,9 +69,9 @@ LANES_INLINE void tile(const panel_job *s, size_t first, size_t rows, bool half)
     const char *panel = s->panel, *ahead = s->ahead;
     for (size_t p = 0; p < s->d_in; p++) {
         lanes b_left, b_right;
-        load_panel(panel, half, &b_left, &b_right);
+        lanes_load_group(panel, half, &b_left, &b_right);
         __builtin_prefetch(ahead, 0, 2);
-        panel += PANEL * number_bytes(half);
+        panel += PANEL * lanes_number_bytes(half);
         ahead += CACHE_LINE;
 #pragma GCC unroll 12
         for (size_t i = 0; i < rows; i++) {
@@ -152,7 +137,7 @@ static void run_panel(panel_job *s, size_t n_rows, bool half)
 
 size_t packed_matrix_bytes(size_t d_out, size_t d_in, bool half)
 {
-    return (d_out + PANEL - 1) / PANEL * PANEL * d_in * number_bytes(half);
+    return (d_out + PANEL - 1) / PANEL * PANEL * d_in * lanes_number_bytes(half);
 }
 
 /* One row of a panel: the weights of input p. */
@@ -170,7 +155,7 @@ static void fill_step(const float *w, size_t d_in, size_t p, size_t n_cols, bool
 
 void packed_matrix_fill(const float *w, size_t d_out, size_t d_in, bool half, void *panels)
 {
-    size_t n_panels = (d_out + PANEL - 1) / PANEL, step = PANEL * number_bytes(half);
+    size_t n_panels = (d_out + PANEL - 1) / PANEL, step = PANEL * lanes_number_bytes(half);
 #pragma omp parallel for schedule(static) if (d_out * d_in >= PARALLEL_MIN)
     for (size_t k = 0; k < n_panels; k++) {
         char *panel = (char *)panels + k * d_in * step;
@@ -183,7 +168,7 @@ void packed_matrix_fill(const float *w, size_t d_out, size_t d_in, bool half, vo
 void packed_matrix_times(size_t n_rows, const float *x, size_t d_in, const void *panels, bool half,
                          size_t d_out, float *y)
 {
-    size_t n_panels = (d_out + PANEL - 1) / PANEL, bytes = PANEL * d_in * number_bytes(half);
+    size_t n_panels = (d_out + PANEL - 1) / PANEL, bytes = PANEL * d_in * lanes_number_bytes(half);
 #pragma omp parallel for schedule(static) if (n_rows * d_out * d_in >= PARALLEL_MIN)
     for (size_t k = 0; k < n_panels; k++) {
         const char *panel = (const char *)panels + k * bytes;

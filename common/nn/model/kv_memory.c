@@ -15,14 +15,9 @@ _Static_assert(2 * KV_BLOCK <= KV_SCORES_EXTRA, "a window may begin and end with
 /* How far ahead of its use memory is asked for. The processor foresees a run only from page to page. */
 #define AHEAD 2048
 
-LANES_INLINE size_t bytes_each(bool half)
-{
-    return half ? sizeof(bf16) : sizeof(float);
-}
-
 static size_t number_bytes(const kv_memory *k)
 {
-    return bytes_each(k->half);
+    return lanes_number_bytes(k->half);
 }
 
 /* Bytes of one component of a block's keys, and of one position's values. */
@@ -182,29 +177,18 @@ void kv_memory_copy(const kv_memory *k, size_t to, size_t from, size_t first, si
         }
 }
 
-/* Two vectors, of numbers that may be halves. */
-LANES_INLINE void load_group(const char *at, bool half, lanes *low, lanes *high)
-{
-    if (half) {
-        lanes_widen((const uint16_t *)at, low, high);
-        return;
-    }
-    *low = lanes_load((const float *)at);
-    *high = lanes_load((const float *)at + LANES);
-}
-
 /* scores[KV_BLOCK * n] = q . k for the positions of n blocks; n and half are constants. */
 LANES_INLINE void score_blocks(const float *q, const char *keys, size_t d_head, size_t n, bool half,
                                float *scores)
 {
     lanes low[2] = {0}, high[2] = {0};
-    size_t step = KV_BLOCK * bytes_each(half), block = step * d_head;
+    size_t step = KV_BLOCK * lanes_number_bytes(half), block = step * d_head;
     for (size_t c = 0; c < d_head; c++, keys += step)
         for (size_t b = 0; b < n; b++) {
             lanes k_low, k_high;
             __builtin_prefetch(keys + b * block + n * block, 0, 3);
             if (!half) __builtin_prefetch(keys + b * block + n * block + 64, 0, 3);
-            load_group(keys + b * block, half, &k_low, &k_high);
+            lanes_load_group(keys + b * block, half, &k_low, &k_high);
             low[b] += q[c] * k_low;
             high[b] += q[c] * k_high;
         }
@@ -217,7 +201,7 @@ LANES_INLINE void score_blocks(const float *q, const char *keys, size_t d_head, 
 LANES_INLINE void score_all(const float *q, const char *keys, size_t d_head, size_t n_blocks,
                             bool half, float *scores)
 {
-    size_t block = KV_BLOCK * bytes_each(half) * d_head, b = 0;
+    size_t block = KV_BLOCK * lanes_number_bytes(half) * d_head, b = 0;
     for (; b + 2 <= n_blocks; b += 2)
         score_blocks(q, keys + b * block, d_head, 2, half, scores + b * KV_BLOCK);
     if (b < n_blocks) score_blocks(q, keys + b * block, d_head, 1, half, scores + b * KV_BLOCK);
@@ -241,11 +225,11 @@ LANES_INLINE void weigh_groups(const float *weights, const char *values, size_t 
     lanes low[2] = {0}, high[2] = {0};
     for (size_t j = 0; j < n; j++, values += step)
         for (size_t g = 0; g < n_groups; g++) {
-            const char *at = values + g * LANES_GROUP * bytes_each(half);
+            const char *at = values + g * LANES_GROUP * lanes_number_bytes(half);
             lanes v_low, v_high;
             __builtin_prefetch(at + AHEAD, 0, 3);
             if (!half) __builtin_prefetch(at + AHEAD + 64, 0, 3);
-            load_group(at, half, &v_low, &v_high);
+            lanes_load_group(at, half, &v_low, &v_high);
             low[g] += weights[j] * v_low;
             high[g] += weights[j] * v_high;
         }
@@ -260,7 +244,7 @@ LANES_INLINE void weigh_all(const float *weights, const char *values, size_t ste
 {
     for (size_t first = 0; first < d_head; first += 2 * LANES_GROUP) {
         float groups[2 * LANES_GROUP];
-        const char *at = values + first * bytes_each(half);
+        const char *at = values + first * lanes_number_bytes(half);
         if (first + LANES_GROUP < d_head)
             weigh_groups(weights, at, step, n, 2, half, groups);
         else

@@ -471,8 +471,8 @@ rt_status model_gradient(model *m, const packed_batch *batch, const loss_spec *s
         m->touched.n = 0;
     }
     add_sums(&learnt, &sums);
-    tape_begin(m->tape,
-               false); /* so a first step's blocks are gone before the optimizer's memory comes */
+    /* So a first step's blocks are gone before the optimizer's memory comes. */
+    tape_begin(m->tape, false);
     *out = sums;
     return RT_OK;
 }
