@@ -1,6 +1,6 @@
 /* A client: one DEALER, its socket made anew when it may have become deaf.
  *
- *      denied key (1 s later), silent deadline, patience at its end, changed keys
+ *      denied key or no new connection (1 s later), silent deadline, patience at its end, changed keys
  *        ┌──────────────────────────────────────────────┐
  *        ▼                                              │
  *   socket made ──handshake──► connected ──lost──► ZeroMQ connects again
@@ -29,6 +29,7 @@
 #define RETRY_FULL_MS    50 /* the queue to the peer was full */
 #define LARGE_BYTES      (1u << 20)
 #define REMAKE_DENIED_MS 1000
+#define REMAKE_LOST_MS   1000
 #define SLICE_MS         200 /* a stop request or a denial is seen within this */
 
 struct net_client {
@@ -46,6 +47,7 @@ struct net_client {
     bool connected;
     uint64_t n_connects;  /* handshakes on this socket and those before */
     uint64_t remake_ms;   /* 0: nothing to heal */
+    uint64_t lost_ms;     /* when the connection was lost that ZeroMQ makes again; 0: it is there */
     uint64_t n_heard;     /* messages on this socket */
     uint64_t patience_ms; /* 0: without end */
     uint64_t asked_ms; /* when the first message was sent that nothing was heard after; 0: none */
@@ -90,6 +92,7 @@ static rt_status connect_socket(net_client *c, rt_error *err)
     c->serial++;
     c->connected = false;
     c->remake_ms = 0;
+    c->lost_ms = 0;
     c->n_heard = 0;
     c->asked_ms = 0;
     return RT_OK;
@@ -175,10 +178,14 @@ static void heal(net_client *c)
         if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
             c->connected = true;
             c->n_connects++;
+            c->lost_ms = 0;
             continue;
         }
         c->connected = false;
-        if (event == ZMQ_EVENT_DISCONNECTED) continue;
+        if (event == ZMQ_EVENT_DISCONNECTED) {
+            if (c->lost_ms == 0) c->lost_ms = rt_clock_mono_ms();
+            continue;
+        }
         c->counts.n_foreign++;
         if (c->remake_ms == 0) c->remake_ms = rt_clock_mono_ms() + REMAKE_DENIED_MS;
     }
@@ -188,6 +195,10 @@ static void heal(net_client *c)
     } else if (c->remake_ms != 0 && rt_clock_mono_ms() >= c->remake_ms) {
         c->turn++; /* the other side may have another one of its keys */
         remake(c, "handshake failed");
+    } else if (c->lost_ms != 0 && rt_clock_mono_ms() - c->lost_ms >= REMAKE_LOST_MS) {
+        /* Not for a peer that is away, which ZeroMQ goes on asking for, but because it gives up for
+         * good after a frame that cannot be. From outside both are the same. */
+        remake(c, "the connection was lost");
     } else if (c->patience_ms != 0 && c->asked_ms != 0 &&
                rt_clock_mono_ms() - c->asked_ms >= c->patience_ms) {
         remake(c, "nothing is answered");

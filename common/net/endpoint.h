@@ -139,8 +139,8 @@ void net_client_close(net_client *c);
  * other requests are dropped and counted, everything else is kept for net_client_receive().
  * RT_TIMEOUT; RT_REFUSED with the peer's text (then *answer holds the refusal); RT_CANCELLED when
  * rt_stop_requested() became RT_STOP_NOW. After a silent deadline, and a second after a key was
- * denied, the socket is made anew, with the keys as they are then: ZeroMQ itself never tries again
- * after a denial. */
+ * denied or a connection was lost and did not come back, the socket is made anew, with the keys as they
+ * are then: ZeroMQ itself never tries again after a denial, or after a frame that cannot be. */
 RT_MUST_USE rt_status net_client_request(net_client *c, wire_message *ask, const net_frame *frames,
                                          size_t n_frames, uint64_t timeout_ms, net_incoming *answer,
                                          rt_error *err);

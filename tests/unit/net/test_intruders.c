@@ -294,3 +294,72 @@ Test(intruders, a_peer_that_leaves_a_full_pipe_behind_ends_nobody)
     net_client_close(c);
     net_server_close(s);
 }
+
+static int raw_listen(char endpoint[64])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    cr_assert_eq(bind(fd, (const struct sockaddr *)&address, n), 0);
+    cr_assert_eq(listen(fd, 8), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&address, &n), 0);
+    snprintf(endpoint, 64, "tcp://127.0.0.1:%u", ntohs(address.sin_port));
+    return fd;
+}
+
+/* The next connection of a client that goes on sending meanwhile, as a shard reports; -1: none came. */
+static int accept_while_it_sends(int listener, net_client *c, uint64_t duration_ms)
+{
+    uint64_t until_ms = rt_clock_mono_ms() + duration_ms;
+    int fd = -1;
+    while (fd < 0 && rt_clock_mono_ms() < until_ms) {
+        wire_message m = {.type = WIRE_PULL};
+        net_incoming in = {0};
+        (void)!net_client_send(c, &m, NULL, 0, NULL, NULL);
+        (void)!net_client_receive(c, 10, &in, NULL);
+        net_incoming_free(&in);
+        fd = accept(listener, NULL, NULL);
+    }
+    return fd;
+}
+
+/* A server that speaks ZMTP 3.0 until a bit of what it says was turned. */
+static void greet_and_say(int fd, const void *bytes, size_t n)
+{
+    static const char greeting[64] = "\xFF\0\0\0\0\0\0\0\0\x7F\x03\0NULL";
+    static const char ready[] = "\x04\x1C\x05READY\x0BSocket-Type\0\0\0\x06"
+                                "ROUTER";
+    char theirs[64];
+    send_bytes(fd, greeting, sizeof greeting);
+    cr_assert_eq(recv(fd, theirs, sizeof theirs, MSG_WAITALL), (ssize_t)sizeof theirs);
+    send_bytes(fd, ready, sizeof ready - 1);
+    cr_assert_gt(recv(fd, theirs, sizeof theirs, 0), 0, "its READY");
+    send_bytes(fd, bytes, n);
+}
+
+/* ZeroMQ gives up a connection for good whose frames cannot be, or stops to read it: then the client's
+ * patience has to end. */
+Test(intruders, a_client_comes_back_after_a_frame_that_cannot_be)
+{
+    static const unsigned char too_long[9] = {2, 0x40}, no_command[6] = {4, 4, 200, 'x', 'x', 'x'};
+    const struct {
+        const void *bytes;
+        size_t n;
+        uint64_t patience_ms;
+    } cases[] = {{too_long, sizeof too_long, 0}, {no_command, sizeof no_command, 500}};
+    for (size_t i = 0; i < RT_COUNT(cases); i++) {
+        char endpoint[64];
+        int listener = raw_listen(endpoint);
+        net_client *c = ask_at(endpoint);
+        net_client_set_patience(c, cases[i].patience_ms);
+        int fd = accept_while_it_sends(listener, c, LONG_MS);
+        cr_assert_geq(fd, 0);
+        greet_and_say(fd, cases[i].bytes, cases[i].n);
+        int again = accept_while_it_sends(listener, c, LONG_MS);
+        cr_expect_geq(again, 0, "case %zu", i);
+        net_client_close(c);
+        close(again);
+        close(fd);
+        close(listener);
+    }
+}
