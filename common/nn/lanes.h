@@ -67,6 +67,23 @@ LANES_INLINE void lanes_widen(const uint16_t *x, lanes *low, lanes *high)
     *high = (lanes)(words & 0xffff0000U);
 }
 
+/* Nearest bfloat16 of each number in the upper half of its word, ties to even; NaN stays NaN
+ * (bf16_from_f32() of gemm_bf16.h). */
+LANES_INLINE word_lanes lanes_round(lanes x)
+{
+    word_lanes u = (word_lanes)x;
+    word_lanes is_nan = (word_lanes)((u & 0x7fffffffU) > 0x7f800000U);
+    word_lanes rounded = u + 0x7fffU + (u >> 16 & 1U);
+    return ((u | 0x400000U) & is_nan) | (rounded & ~is_nan);
+}
+
+/* The reverse of lanes_widen(). */
+LANES_INLINE void lanes_narrow(uint16_t *x, lanes low, lanes high)
+{
+    word_lanes words = lanes_round(low) >> 16 | (lanes_round(high) & 0xffff0000U);
+    memcpy(x, &words, sizeof words);
+}
+
 LANES_INLINE size_t lanes_number_bytes(bool half)
 {
     return half ? sizeof(uint16_t) : sizeof(float);

@@ -57,6 +57,16 @@ operand operand_borrow(tape *t, const float *data, size_t n_rows, size_t n_cols)
         .high = high, .low = low, .n_rows = n_padded, .n_cols = n_cols, .borrowed = true};
 }
 
+operand operand_room(tape *t, size_t n_rows, size_t n_cols, bf16 **to)
+{
+    RT_ASSERT(tape_compute(t) == COMPUTE_BF16);
+    size_t n_padded = tape_padded_rows(n_rows);
+    *to = tape_take(t, n_padded * n_cols * sizeof **to);
+    if (*to == NULL) return (operand){0};
+    memset(*to + n_rows * n_cols, 0, (n_padded - n_rows) * n_cols * sizeof **to);
+    return (operand){.high = *to, .n_rows = n_padded, .n_cols = n_cols, .borrowed = true};
+}
+
 void operand_give_back(tape *t, operand *x)
 {
     if (!x->borrowed) return;

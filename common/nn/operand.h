@@ -29,6 +29,8 @@ operand operand_of(tape *t, tensor *x);
 operand operand_of_grad(tape *t, const tensor *x);
 /* `rows` rows of numbers that live for one operation; give it back. */
 operand operand_borrow(tape *t, const float *data, size_t n_rows, size_t n_cols);
+/* Room for such numbers in mode bf16, with zeros behind the last row: the caller fills it. */
+operand operand_room(tape *t, size_t n_rows, size_t n_cols, bf16 **to);
 void operand_give_back(tape *t, operand *x);
 /* Rows from `first` on, a multiple of GEMM_BF16_ROWS; n rows, rounded up likewise if they reach the
  * end. */

@@ -30,16 +30,4 @@ float vec_exp1(float x);
 /* x = exp(x - shift); returns the sum. -inf gives 0. */
 float vec_exp_sum(float *x, size_t n, float shift);
 
-/* out = silu(gate) * up, with silu(g) = g * sigmoid(g) = g / (1 + exp(-g)). */
-void vec_swiglu(const float *gate, const float *up, float *out, size_t n);
-/* d_gate and d_up of the line above, overwritten. */
-void vec_swiglu_backward(const float *gate, const float *up, const float *d_out, float *d_gate,
-                         float *d_up, size_t n);
-
-/* out = gelu_new(gate) * up, with gelu_new(g) = g * sigmoid(2 sqrt(2 / pi) (g + 0.044715 g^3)). */
-void vec_gated_gelu(const float *gate, const float *up, float *out, size_t n);
-/* d_gate and d_up of the line above, overwritten. */
-void vec_gated_gelu_backward(const float *gate, const float *up, const float *d_out, float *d_gate,
-                             float *d_up, size_t n);
-
 #endif

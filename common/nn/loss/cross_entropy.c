@@ -27,6 +27,7 @@ static void cross_entropy_rows(void *state, const loss_rows *rows, float *logits
         if (rows->scales == NULL) continue;
         vec_scale(z, rows->scales[i] / sum, n);
         z[target] -= rows->scales[i];
+        if (rows->half != NULL) bf16_from_f32(z, n, rows->half + i * n);
     }
 }
 

@@ -21,19 +21,29 @@ typedef struct head_pass {
     bool add_hidden, add_head; /* whether they hold something already */
 } head_pass;
 
-/* Gradients of rows [first, first + m), whose d_logits stand in p->logits. */
-static void block_backward(tape *t, head_pass *p, size_t first, size_t m, const operand *x)
+/* Gradients of rows [first, first + m). */
+static void block_backward(tape *t, head_pass *p, size_t first, const operand *d_logits,
+                           const operand *x)
 {
     size_t n_vocab = p->head.n_rows, d = p->head.n_cols;
-    operand d_logits = operand_borrow(t, p->logits, m, n_vocab);
-    if (!operand_ok(&d_logits)) return;
-    operand_gemm(t, GEMM_N, GEMM_N, d_logits.n_rows, d, n_vocab, &d_logits, &p->head,
+    operand_gemm(t, GEMM_N, GEMM_N, d_logits->n_rows, d, n_vocab, d_logits, &p->head,
                  p->add_hidden ? 1 : 0, p->d_hidden + first * d, d);
     if (p->d_head != NULL)
-        operand_gemm(t, GEMM_T, GEMM_N, n_vocab, d, d_logits.n_rows, &d_logits, x,
+        operand_gemm(t, GEMM_T, GEMM_N, n_vocab, d, d_logits->n_rows, d_logits, x,
                      p->add_head ? 1 : 0, p->d_head, d);
     p->add_head = true;
-    operand_give_back(t, &d_logits);
+}
+
+/* Losses of rows [first, first + rows->n_rows) and the gradients of the logits in their place, which
+ * d_logits gets as the products read them. */
+static void block_losses(tape *t, const head_pass *p, const loss_term *term, void *state,
+                         loss_rows *rows, operand *d_logits)
+{
+    bool rounds = rows->scales != NULL && tape_compute(t) == COMPUTE_BF16;
+    if (rounds) *d_logits = operand_room(t, rows->n_rows, rows->n_vocab, &rows->half);
+    term->rows(state, rows, p->logits);
+    if (rows->scales != NULL && !rounds)
+        *d_logits = operand_borrow(t, p->logits, rows->n_rows, rows->n_vocab);
 }
 
 void head_loss(tape *t, tensor *hidden, tensor *head, const loss_term *term, void *state,
@@ -60,8 +70,10 @@ void head_loss(tape *t, tensor *hidden, tensor *head, const loss_term *term, voi
                           .scales = backward ? scales + first : NULL,
                           .losses = losses + first,
                           .exact = exact + first};
-        term->rows(state, &rows, p.logits);
-        if (backward) block_backward(t, &p, first, m, &x);
+        operand d_logits = {0};
+        block_losses(t, &p, term, state, &rows, &d_logits);
+        if (operand_ok(&d_logits)) block_backward(t, &p, first, &d_logits, &x);
+        operand_give_back(t, &d_logits);
     }
     tape_give(t, p.logits, n_bytes);
 }

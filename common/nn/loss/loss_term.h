@@ -12,6 +12,7 @@
 #define RT_NN_LOSS_TERM_H
 
 #include "common/base/status.h"
+#include "common/nn/gemm_bf16.h"
 
 /* What a term reads besides logits and targets. */
 typedef enum loss_needs {
@@ -28,13 +29,16 @@ typedef struct loss_rows {
     const float *scales;     /* [n_rows], factor of the gradient; NULL: values only */
     float *losses;           /* out [n_rows], in nats, unweighted */
     bool *exact;             /* out [n_rows]: the target is the first arg max */
+    bf16 *
+        half; /* out [n_rows, n_vocab], d_logits rounded, while a row is in cache; NULL: not wanted */
 } loss_rows;
 
 typedef struct loss_term {
     const char *name;
     uint32_t needs;    /* bits of loss_needs */
     size_t state_size; /* bytes of the blob saved in checkpoints; 0 when there is none */
-    /* logits [n_rows, n_vocab] in; overwritten, with d_logits when rows->scales is given. */
+    /* logits [n_rows, n_vocab] in; overwritten, with d_logits when rows->scales is given; then also
+     * rounded into rows->half, if there is one. */
     void (*rows)(void *state, const loss_rows *rows, float *logits);
     /* Called once per global step with sums over the whole step; NULL when not wanted. */
     void (*on_global_step)(void *state, double loss_sum, double count, uint64_t step,

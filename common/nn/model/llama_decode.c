@@ -9,6 +9,7 @@
 #include "common/nn/parallel.h"
 #include "common/nn/rows.h"
 #include "common/nn/vec.h"
+#include "common/nn/vec_gated.h"
 
 /* Decoding: one token for each live sequence at a time, keys and values of the past kept.
  *

@@ -8,6 +8,7 @@
 #include "common/nn/ops/rel_bias.h"
 #include "common/nn/parallel.h"
 #include "common/nn/vec.h"
+#include "common/nn/vec_gated.h"
 
 /* Decoding: the encoder reads a prompt once, and the keys and values that each layer's
  * cross-attention makes of its output are kept; then one token at a time. Both kinds share the

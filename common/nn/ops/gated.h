@@ -2,6 +2,7 @@
 #ifndef RT_NN_OPS_GATED_H
 #define RT_NN_OPS_GATED_H
 
+#include "common/nn/gemm_bf16.h"
 #include "common/nn/tape.h"
 
 typedef struct gated_kernel {
@@ -10,6 +11,9 @@ typedef struct gated_kernel {
     /* d_gate and d_up of it, overwritten */
     void (*backward)(const float *gate, const float *up, const float *d_out, float *d_gate,
                      float *d_up, size_t n);
+    /* the same of a row x = [gate | up] of bfloat16 */
+    void (*forward_half)(const bf16 *x, size_t d, bf16 *y);
+    void (*backward_half)(const bf16 *x, const bf16 *d_y, size_t d, bf16 *d_x);
 } gated_kernel;
 
 /* Keeps the kernel. The result is an activation that can be made again (tape_forget). */

@@ -2,12 +2,13 @@
 
 #include "common/nn/ops/gated.h"
 #include "common/nn/ops/ops.h"
-#include "common/nn/vec.h"
+#include "common/nn/vec_gated.h"
 
 /* With x = [g | u]: y = gelu(g) u, so d_u = d_y gelu(g) and d_g = d_y u gelu'(g). */
 tensor *op_gated_gelu(tape *t, tensor *x)
 {
-    static const gated_kernel kernel = {vec_gated_gelu, vec_gated_gelu_backward};
+    static const gated_kernel kernel = {vec_gated_gelu, vec_gated_gelu_backward,
+                                        row_gated_gelu_half, row_gated_gelu_backward_half};
     return op_gated(t, x, &kernel);
 }
 

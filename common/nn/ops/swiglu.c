@@ -2,12 +2,13 @@
 
 #include "common/nn/ops/gated.h"
 #include "common/nn/ops/ops.h"
-#include "common/nn/vec.h"
+#include "common/nn/vec_gated.h"
 
 /* With x = [g | u] and s = sigmoid(g): y = g s u, so d_u = d_y g s and d_g = d_y u s (1 + g (1 - s)). */
 tensor *op_swiglu(tape *t, tensor *x)
 {
-    static const gated_kernel kernel = {vec_swiglu, vec_swiglu_backward};
+    static const gated_kernel kernel = {vec_swiglu, vec_swiglu_backward, row_swiglu_half,
+                                        row_swiglu_backward_half};
     return op_gated(t, x, &kernel);
 }
 

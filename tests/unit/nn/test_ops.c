@@ -11,6 +11,7 @@
 #include "common/nn/ops/ops.h"
 #include "common/nn/parallel.h"
 #include "common/nn/vec.h"
+#include "common/nn/vec_gated.h"
 
 typedef enum kind {
     EMBED,
