@@ -12,7 +12,7 @@
  *
  * In mode bf16 the numbers between a product and the next operation are bfloat16 alone, both ways
  * (`tape_activation`): half the memory, and no conversion. Operations reach them row by row as
- * float32 (rows.h).
+ * float32 (rows.h), gated activations as they are (vec_gated.h).
  *
  * Values that backward does not need, or can make again for less than they cost to keep, are given
  * back during the forward pass (`tape_forget`).
