@@ -185,9 +185,6 @@ int main(int argc, char **argv)
         return 2;
     }
     nn_set_threads(threads);
-    if (!gemm_bf16_available())
-        fprintf(stderr,
-                "this processor has no products of bfloat16: theirs are plain loops or emulated\n");
     if (config != 0) return measure_step(config, rounds, threads) ? 0 : 1;
     for (size_t i = 0; i < RT_COUNT(shapes); i++) {
         if (measure(&shapes[i], rounds, threads)) continue;

@@ -10,10 +10,8 @@
 rt_status trainer_open(const model_config *config, compute_mode wish, trainer *out, rt_error *err)
 {
     trainer t = {0};
-    compute_mode mode = COMPUTE_F32;
-    rt_status st = compute_mode_resolve(wish, &mode, err);
-    if (st == RT_OK) st = model_new(config, &t.model, err);
-    if (st == RT_OK) st = model_set_compute(t.model, mode, err);
+    rt_status st = model_new(config, &t.model, err);
+    if (st == RT_OK) st = model_set_compute(t.model, compute_mode_resolve(wish), err);
     if (st != RT_OK) goto out;
     size_t n = model_table(t.model)->n_total;
     param_table_init(model_table(t.model), config, 1, model_weights(t.model));

@@ -138,9 +138,8 @@ rt_status summary_write(const config *c, const char *run_dir, double seconds, rt
     json_object_set_new(root, "version", json_string(RT_VERSION));
     json_object_set_new(root, "cpu", cpu_name());
     json_object_set_new(root, "blas", json_string(nn_blas_name()));
-    compute_mode compute = COMPUTE_F32;
-    if (compute_mode_resolve((compute_mode)c->train.compute, &compute, NULL) == RT_OK)
-        json_object_set_new(root, "compute_mode", json_string(compute_mode_name(compute)));
+    compute_mode compute = compute_mode_resolve((compute_mode)c->train.compute);
+    json_object_set_new(root, "compute_mode", json_string(compute_mode_name(compute)));
     json_object_set_new(root, "wire", json_string(c->net.wire == NET_WIRE_BF16 ? "bf16" : "f32"));
     st = store(run_dir, root, err);
 out:

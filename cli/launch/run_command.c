@@ -47,15 +47,6 @@ static int budget_code(const options *o, const char *run_dir)
     return EXIT_CODE_BUDGET;
 }
 
-/* A student on this machine would refuse it too, but only after the teacher has been paid. */
-static rt_status check_compute(const config *c, launch_stage stage, rt_error *err)
-{
-    compute_mode mode;
-    if (stage == LAUNCH_LABEL) return RT_OK;
-    rt_status st = compute_mode_resolve((compute_mode)c->train.compute, &mode, err);
-    return st == RT_OK ? st : rt_wrap(err, st, "train.compute");
-}
-
 /* Before anything starts: nothing of the old training is there for the new one. */
 static rt_status train_anew(const config *c, const char *run_dir, rt_error *err)
 {
@@ -80,7 +71,6 @@ int run_command(const options *o, launch_stage stage, const char *dataset)
     char run_dir[4096];
     double started_s = rt_clock_mono_s();
     rt_status st = options_load_config(o, &c, &err);
-    if (st == RT_OK) st = check_compute(c, stage, &err);
     if (st == RT_OK && stage != LAUNCH_TRAIN) st = config_check_corpus(c, &err);
     if (st == RT_OK) st = launch_run_dir(c, run_dir, sizeof run_dir, &err);
     if (st == RT_OK && stage != LAUNCH_TRAIN && options_has(o, "--train-anew"))

@@ -1,5 +1,6 @@
 #include "common/nn/compute.h"
 
+#include "common/base/status.h"
 #include "common/nn/gemm_bf16.h"
 
 const char *compute_mode_name(compute_mode mode)
@@ -13,14 +14,8 @@ const char *compute_mode_name(compute_mode mode)
     return (size_t)mode < RT_COUNT(names) ? names[mode] : "?";
 }
 
-rt_status compute_mode_resolve(compute_mode wish, compute_mode *out, rt_error *err)
+compute_mode compute_mode_resolve(compute_mode wish)
 {
-    bool has_bf16 = gemm_bf16_available();
-    if ((wish == COMPUTE_BF16 || wish == COMPUTE_BF16X3) && !has_bf16)
-        return rt_fail(err, RT_UNSUPPORTED,
-                       "compute is %s, but this processor has neither AVX512-BF16 nor AMX: "
-                       "set compute to f32, or to auto",
-                       compute_mode_name(wish));
-    *out = wish != COMPUTE_AUTO ? wish : gemm_bf16_faster() ? COMPUTE_BF16 : COMPUTE_F32;
-    return RT_OK;
+    if (wish != COMPUTE_AUTO) return wish;
+    return gemm_bf16_faster() ? COMPUTE_BF16 : COMPUTE_F32;
 }

@@ -2,6 +2,7 @@
 
 #include <dnnl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__x86_64__)
@@ -10,6 +11,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/status.h"
+#include "common/nn/gemm_tiles.h"
 
 /* oneDNN compiles a product for one shape, which takes longer than the product. Each thread keeps
  * the ones it has used:
@@ -201,12 +203,6 @@ static bool product_run(const thread_products *t, const product *p, const bf16 *
            dnnl_stream_wait(t->stream) == dnnl_success;
 }
 
-bool gemm_bf16_available(void)
-{
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    return isa == dnnl_cpu_isa_avx512_core_bf16 || isa == dnnl_cpu_isa_avx512_core_amx;
-}
-
 #define CPUID_AVX512_FP16 (1U << 23) /* leaf 7, edx: Sapphire Rapids and later */
 
 /* Xeons since Sapphire Rapids make one product of bfloat16 where others make two or four, unless a machine
@@ -222,30 +218,56 @@ static bool counts_on_amx(void)
 #endif
 }
 
+/* 1, 0, or not asked yet. On a virtual machine asking takes longer than a small product. */
+static atomic_int faster = -1;
+
 bool gemm_bf16_faster(void)
 {
+    int now = atomic_load_explicit(&faster, memory_order_relaxed);
+    if (now >= 0) return now != 0;
     dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    return isa == dnnl_cpu_isa_avx512_core_amx ||
-           (isa == dnnl_cpu_isa_avx512_core_bf16 && !counts_on_amx());
+    now = isa == dnnl_cpu_isa_avx512_core_amx ||
+          (isa == dnnl_cpu_isa_avx512_core_bf16 && !counts_on_amx());
+    atomic_store(&faster, now);
+    return now != 0;
 }
 
 /* False without a kernel for this processor, or memory for one. */
 static bool by_onednn(const shape *s, const bf16 *a, const bf16 *b, void *c)
 {
-    thread_products *t = s->k == 0 ? NULL : products_get();
+    thread_products *t = products_get();
     product *p = t == NULL ? NULL : product_find(t, s);
     return p != NULL && product_run(t, p, a, b, c);
+}
+
+static bool by_tiles(const shape *s, bf16_parts a, bf16_parts b, void *c)
+{
+    tile_operand from = {.high = a.high, .low = a.low, .ld = s->lda, .transposed = s->t_a};
+    tile_operand by = {.high = b.high, .low = b.low, .ld = s->ldb, .transposed = s->t_b};
+    tile_result to = {.ld = s->ldc, .adds = s->adds};
+    if (s->half)
+        to.half = c;
+    else
+        to.f32 = c;
+    return gemm_tiles(s->m, s->n, s->k, &from, &by, &to);
+}
+
+/* False when there is no memory, or nothing to multiply. */
+static bool multiply(const shape *s, const bf16 *a, const bf16 *b, void *c)
+{
+    if (s->k == 0) return false;
+    if (gemm_bf16_faster()) return by_onednn(s, a, b, c);
+    return by_tiles(s, (bf16_parts){.high = a}, (bf16_parts){.high = b}, c);
 }
 
 void gemm_bf16(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, const bf16 *a, size_t lda,
                const bf16 *b, size_t ldb, float beta, float *c, size_t ldc)
 {
     RT_ASSERT(beta == 0 || beta == 1);
-    shape s = {.m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc};
+    shape s = {.m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc, .adds = beta != 0};
     s.t_a = op_a == GEMM_T;
     s.t_b = op_b == GEMM_T;
-    s.adds = beta != 0;
-    if (m == 0 || n == 0 || by_onednn(&s, a, b, c)) return;
+    if (m == 0 || n == 0 || multiply(&s, a, b, c)) return;
     gemm_bf16_reference(op_a, op_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
 }
 
@@ -255,6 +277,21 @@ void gemm_bf16_half(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, co
     shape s = {.m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc, .half = true};
     s.t_a = op_a == GEMM_T;
     s.t_b = op_b == GEMM_T;
-    if (m == 0 || n == 0 || by_onednn(&s, a, b, c)) return;
+    if (m == 0 || n == 0 || multiply(&s, a, b, c)) return;
     gemm_bf16_half_reference(op_a, op_b, m, n, k, a, lda, b, ldb, c, ldc);
+}
+
+/* Tiles take the sums as one number. Products of bfloat16 are three: (ah + al)(bh + bl) without al bl, which
+ * is below the last bit that float32 keeps of the rest. The small ones come first. */
+void gemm_bf16x3(gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k, bf16_parts a, size_t lda,
+                 bf16_parts b, size_t ldb, float beta, float *c, size_t ldc)
+{
+    RT_ASSERT(beta == 0 || beta == 1);
+    shape s = {.m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc, .adds = beta != 0};
+    s.t_a = op_a == GEMM_T;
+    s.t_b = op_b == GEMM_T;
+    if (m > 0 && n > 0 && k > 0 && !gemm_bf16_faster() && by_tiles(&s, a, b, c)) return;
+    gemm_bf16(op_a, op_b, m, n, k, a.low, lda, b.high, ldb, beta, c, ldc);
+    gemm_bf16(op_a, op_b, m, n, k, a.high, lda, b.low, ldb, 1, c, ldc);
+    gemm_bf16(op_a, op_b, m, n, k, a.high, lda, b.high, ldb, 1, c, ldc);
 }

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "common/base/status.h"
 #include "common/nn/compute.h"
 
 /* In operations a second; a multiplication with its addition counts as two. */
@@ -20,8 +21,7 @@ typedef struct gemm_speed {
 /**
  * y[m, n] = x[m, k] w[n, k]^T again and again for about `seconds`, after once to wake threads.
  *
- * Of bf16x3, which takes three products of bfloat16 for one, a third of their speed. `mode` is one that
- * compute_mode_resolve() gives. RT_NOMEM.
+ * `mode` is one that compute_mode_resolve() gives. RT_NOMEM.
  */
 RT_MUST_USE rt_status gemm_speed_measure(compute_mode mode, size_t m, size_t n, size_t k,
                                          double seconds, gemm_speed *out, rt_error *err);

@@ -32,6 +32,7 @@
 typedef float lanes __attribute__((vector_size(LANES * 4)));
 typedef int32_t int_lanes __attribute__((vector_size(LANES * 4)));
 typedef uint32_t word_lanes __attribute__((vector_size(LANES * 4)));
+typedef uint16_t half_lanes __attribute__((vector_size(LANES * 2)));
 
 LANES_INLINE lanes lanes_load(const float *x)
 {
@@ -65,6 +66,38 @@ LANES_INLINE void lanes_widen(const uint16_t *x, lanes *low, lanes *high)
     memcpy(&words, x, sizeof words);
     *low = (lanes)(words << 16);
     *high = (lanes)(words & 0xffff0000U);
+}
+
+/* LANES bfloat16 numbers in their own order. */
+LANES_INLINE lanes lanes_load_half(const uint16_t *x)
+{
+    half_lanes halves;
+    memcpy(&halves, x, sizeof halves);
+    return (lanes)(__builtin_convertvector(halves, word_lanes) << 16);
+}
+
+/* The first halves of both, dealt out by turns: a0 b0 a1 b1 ..; then the second halves. */
+LANES_INLINE lanes lanes_zip_low(lanes a, lanes b)
+{
+#if LANES == 16
+    return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+#elif LANES == 8
+    return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
+#else
+    return __builtin_shufflevector(a, b, 0, 4, 1, 5);
+#endif
+}
+
+LANES_INLINE lanes lanes_zip_high(lanes a, lanes b)
+{
+#if LANES == 16
+    return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+                                   31);
+#elif LANES == 8
+    return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
+#else
+    return __builtin_shufflevector(a, b, 2, 6, 3, 7);
+#endif
 }
 
 /* Nearest bfloat16 of each number in the upper half of its word, ties to even; NaN stays NaN

@@ -58,7 +58,7 @@ void model_set_frozen(model *m, size_t i_param, bool frozen);
  * model_free(). */
 float *model_weights(model *m);
 /* Numbers that model_gradient(), model_evaluate() and model_score() multiply; f32 at first. Takes a
- * mode from compute_mode_resolve(); others are right too, but slow. RT_NOMEM. */
+ * mode from compute_mode_resolve(). RT_NOMEM. */
 RT_MUST_USE rt_status model_set_compute(model *m, compute_mode mode, rt_error *err);
 compute_mode model_compute(const model *m);
 /* Whether decoding keeps weights, keys and values in bfloat16: half the bytes to read for a token, on

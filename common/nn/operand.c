@@ -92,17 +92,14 @@ bool operand_ok(const operand *x)
     return x->f32 != NULL || x->high != NULL;
 }
 
-/* (ah + al)(bh + bl) without al bl, which is below the last bit that float32 keeps of the rest. The
- * small products come first. */
 void operand_gemm(const tape *t, gemm_op op_a, gemm_op op_b, size_t m, size_t n, size_t k,
                   const operand *a, const operand *b, float beta, float *c, size_t ldc)
 {
     size_t lda = a->n_cols, ldb = b->n_cols;
     switch (tape_compute(t)) {
     case COMPUTE_BF16X3:
-        gemm_bf16(op_a, op_b, m, n, k, a->low, lda, b->high, ldb, beta, c, ldc);
-        gemm_bf16(op_a, op_b, m, n, k, a->high, lda, b->low, ldb, 1, c, ldc);
-        gemm_bf16(op_a, op_b, m, n, k, a->high, lda, b->high, ldb, 1, c, ldc);
+        gemm_bf16x3(op_a, op_b, m, n, k, (bf16_parts){a->high, a->low}, lda,
+                    (bf16_parts){b->high, b->low}, ldb, beta, c, ldc);
         return;
     case COMPUTE_BF16:
         gemm_bf16(op_a, op_b, m, n, k, a->high, lda, b->high, ldb, beta, c, ldc);

@@ -24,6 +24,7 @@
 #ifndef RT_NN_TAPE_H
 #define RT_NN_TAPE_H
 
+#include "common/base/status.h"
 #include "common/nn/compute.h"
 
 /* Rows of a tensor and of its gradient are allocated in whole blocks of this many: a product may

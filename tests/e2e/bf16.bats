@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
-# Whole runs that multiply bfloat16. In a file of its own, so that CTest says "Skipped" where the processor has no
-# such products; what of them can be tested everywhere is in tests/unit/nn/test_compute.c and
-# tests/unit/worker/student/test_compute.c.
+# Whole runs that multiply bfloat16, with the products of the processor or without. Units of them:
+# tests/unit/nn/test_compute.c and tests/unit/worker/student/test_compute.c.
 
 load helpers
 
@@ -18,7 +17,6 @@ train_one() { # train_one FOLDER [--set ...]
 @test "two students give the student of one, and another than float32" {
   make_recorded 240
   write_config 60
-  grep -qE '^flags.* (avx512_bf16|amx_bf16)( |$)' /proc/cpuinfo || skip "this processor has no products of bfloat16"
   train_one one --set train.compute=bf16
   [ "$(json one/summary.json compute_mode)" = bf16 ]
   train_one two --set train.compute=bf16 --set launch.students=2

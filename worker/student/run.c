@@ -114,9 +114,7 @@ static rt_status make_model(student *s, const runtime_view *view, rt_error *err)
     rt_status st = model_shape_of(s->config, &v, &shape, err);
     if (st != RT_OK) return st;
     if ((st = model_new(&shape, &s->model, err)) != RT_OK) return st;
-    compute_mode mode = COMPUTE_F32;
-    st = compute_mode_resolve((compute_mode)s->config->train.compute, &mode, err);
-    if (st != RT_OK) return rt_wrap(err, st, "train.compute");
+    compute_mode mode = compute_mode_resolve((compute_mode)s->config->train.compute);
     if ((st = model_set_compute(s->model, mode, err)) != RT_OK) return st;
     runtime_busy(s->rt, "measuring its processor");
     runtime_gauge(s->rt, "peak_mflops_per_s", peak_mflops_per_s(model_compute(s->model)));

@@ -90,6 +90,29 @@ Test(gemm_bf16, sums_may_be_written_as_bfloat16)
     free(b);
 }
 
+Test(gemm_bf16, sums_of_two_parts_multiply_nearly_as_float32_does)
+{
+    enum { M = 33, N = 40, K = 65, LD = 70 };
+    float *a = numbers(LD * LD, 1), *b = numbers(LD * LD, 2);
+    bf16 parts[4][LD * LD];
+    bf16_split_f32(a, LD * LD, parts[0], parts[1]);
+    bf16_split_f32(b, LD * LD, parts[2], parts[3]);
+    for (int way = 0; way < 8; way++) {
+        gemm_op op_a = way & 1 ? GEMM_T : GEMM_N, op_b = way & 2 ? GEMM_T : GEMM_N;
+        float *y = numbers(LD * LD, 3), *z = numbers(LD * LD, 3), beta = way & 4 ? 1 : 0;
+        gemm_bf16x3(op_a, op_b, M, N, K, (bf16_parts){parts[0], parts[1]}, LD,
+                    (bf16_parts){parts[2], parts[3]}, LD, beta, y, LD);
+        gemm_reference(op_a, op_b, M, N, K, 1, a, LD, b, LD, beta, z, LD);
+        for (size_t i = 0; i < LD * LD; i++)
+            cr_assert_float_eq(y[i], z[i], 5e-4, "way %d, element %zu: %g, expected %g", way, i,
+                               (double)y[i], (double)z[i]);
+        free(y);
+        free(z);
+    }
+    free(a);
+    free(b);
+}
+
 /* More shapes than a thread keeps kernels for, each used again after others took its place. */
 Test(gemm_bf16, shapes_may_come_and_go)
 {
