@@ -209,6 +209,7 @@ static void run_tiles(const product *p, const block *b, size_t at, size_t depth,
 /* One group of rows of the block. */
 static void run_group(const product *p, const block *b, size_t first, tile_work *w)
 {
+    RT_ASSERT(w != NULL && w->n_strips > 0); /* prepare() */
     size_t n_rows = RT_MIN(p->group, p->m - first), ld = p->c.ld;
     bool half = p->c.half != NULL;
     float *to = half ? w->sums : p->c.f32 + first * ld + b->first;
