@@ -130,28 +130,11 @@ LANES_INLINE void tile(const tile_job *s, size_t rows, bool by_step)
     for (size_t i = 0; i < rows; i++) put(s, s->c + i * s->ld_c, left[i], right[i]);
 }
 
-#define TILE(n)                                                         \
-    case n:                                                             \
-        if ((n) <= TILE_ROWS) tile(s, RT_MIN((n), TILE_ROWS), by_step); \
-        break
-
 LANES_INLINE void tile_of(const tile_job *s, size_t rows, bool by_step)
 {
-    switch (rows) {
-        TILE(1);
-        TILE(2);
-        TILE(3);
-        TILE(4);
-        TILE(5);
-        TILE(6);
-        TILE(7);
-        TILE(8);
-        TILE(9);
-        TILE(10);
-        TILE(11);
-        TILE(12);
-    default: RT_ASSERT(false);
-    }
+#define RUN(n) tile(s, n, by_step)
+    TILE_HEIGHTS(rows, RUN);
+#undef RUN
 }
 
 static void tile_by_row(const tile_job *s, size_t rows)

@@ -2,8 +2,8 @@
 
 #include "common/base/status.h"
 #include "common/nn/gemm_bf16.h"
-#include "common/nn/lanes.h"
 #include "common/nn/parallel.h"
+#include "common/nn/tile_rows.h"
 
 /* The matrix is cut into panels of PANEL outputs, each [d_in, PANEL]. A tile of the result stays in
  * registers while k goes by:
@@ -18,16 +18,8 @@
  *
  * Rejected: the packed format of oneDNN, which depends on the number of rows.
  */
-#if defined(__AVX512F__)
-#define TILE_ROWS 12 /* 24 sums, 2 vectors of the panel and a number in 32 registers */
-#elif defined(__AVX__)
-#define TILE_ROWS 6 /* 12, 2 and 1 in 16 */
-#else
-#define TILE_ROWS 4
-#endif
-#define TILE_ROWS_MOST 12
-#define PANEL          LANES_GROUP
-#define CACHE_LINE     64
+#define PANEL      LANES_GROUP
+#define CACHE_LINE 64
 /* Products below this many multiplications do not start threads. */
 #define PARALLEL_MIN ((size_t)1 << 18)
 
@@ -64,7 +56,7 @@ LANES_INLINE void put(float *y, size_t n_cols, lanes left, lanes right)
 /* `rows` and `half` are constants where this is called, so each use is a kernel of its own. */
 LANES_INLINE void tile(const panel_job *s, size_t first, size_t rows, bool half)
 {
-    lanes left[TILE_ROWS_MOST] = {0}, right[TILE_ROWS_MOST] = {0};
+    lanes left[TILE_ROWS] = {0}, right[TILE_ROWS] = {0};
     const float *x = s->x + first * s->d_in;
     const char *panel = s->panel, *ahead = s->ahead;
     for (size_t p = 0; p < s->d_in; p++) {
@@ -85,28 +77,11 @@ LANES_INLINE void tile(const panel_job *s, size_t first, size_t rows, bool half)
         put(s->y + (first + i) * s->ld_y, s->n_cols, left[i], right[i]);
 }
 
-#define TILE(n)                                            \
-    case n:                                                \
-        if ((n) <= TILE_ROWS) tile(s, first, (n), (half)); \
-        break
-
 LANES_INLINE void tile_of(const panel_job *s, size_t first, size_t rows, bool half)
 {
-    switch (rows) {
-        TILE(1);
-        TILE(2);
-        TILE(3);
-        TILE(4);
-        TILE(5);
-        TILE(6);
-        TILE(7);
-        TILE(8);
-        TILE(9);
-        TILE(10);
-        TILE(11);
-        TILE(12);
-    default: RT_ASSERT(false);
-    }
+#define RUN(n) tile(s, first, n, half)
+    TILE_HEIGHTS(rows, RUN);
+#undef RUN
 }
 
 static void tile_f32(const panel_job *s, size_t first, size_t rows)

@@ -11,15 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/nn/lanes.h"
+#include "common/nn/tile_rows.h"
 
-#if defined(__AVX512F__)
-#define TILE_ROWS 12 /* 24 sums, 2 vectors of the panel and a number in 32 registers */
-#elif defined(__AVX__)
-#define TILE_ROWS 6 /* 12, 2 and 1 in 16 */
-#else
-#define TILE_ROWS 4
-#endif
 #define TILE_COLUMNS LANES_GROUP
 
 /* Steps of k that a strip holds: it stays in the first cache while panels pass by. */
