@@ -245,6 +245,16 @@ static bool prepare(product *p, size_t columns, size_t depth)
     return true;
 }
 
+/* Rows that are packed at once: of a transposed matrix as many strips as may be, yet as much for every thread. */
+static size_t group_rows(size_t m, bool transposed)
+{
+    if (!transposed) return TILE_ROWS;
+    size_t n_strips = (m + TILE_ROWS - 1) / TILE_ROWS, n_threads = parallel_threads();
+    size_t n_groups = (m + TILE_GROUP - 1) / TILE_GROUP;
+    n_groups = (n_groups + n_threads - 1) / n_threads * n_threads;
+    return (n_strips + n_groups - 1) / n_groups * TILE_ROWS;
+}
+
 /* Columns of a block: whole panels, of like number in all blocks. */
 static size_t block_columns(size_t n, size_t depth)
 {
@@ -260,7 +270,7 @@ bool gemm_tiles(size_t m, size_t n, size_t k, const tile_operand *a, const tile_
     RT_ASSERT(k > 0 && !(c->half != NULL && c->adds));
     if (m == 0 || n == 0) return true;
     product p = {.m = m, .n = n, .k = k, .a = *a, .b = *b, .c = *c};
-    p.group = a->transposed ? TILE_GROUP : TILE_ROWS;
+    p.group = group_rows(m, a->transposed);
     /* Sums in float32 wait in the result, those that are rounded at their end run over all of k. */
     size_t depth = c->half != NULL ? k : RT_MIN(k, (size_t)TILE_DEPTH);
     size_t columns = block_columns(n, depth);
