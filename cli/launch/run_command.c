@@ -8,7 +8,6 @@
 #include "cli/summary.h"
 #include "common/base/clock.h"
 #include "common/base/fs.h"
-#include "common/nn/compute.h"
 #include "coordinator/training_files.h"
 
 static const char *level_text(rt_log_level level)

@@ -399,8 +399,8 @@ ENUM(IN(train, mode), mode_names, "sync", DECIDES,
      "async: as ssp, and each gradient is applied when it arrives."),
 ENUM(IN(train, compute), compute_names, "f32", DECIDES,
      "Numbers that the large matrix products of training read. bf16: half the bits, less memory, and "
-     "two to three times the speed where the processor multiplies them faster than float32 (AMX, most "
-     "with AVX512-BF16). bf16x3: nearly as exact as f32, and faster where there is AMX. auto: bf16 "
+     "1.7 to 3 times the speed where the processor multiplies them faster than float32 (AMX, most with "
+     "AVX512-BF16). bf16x3: nearly as exact as f32, and faster where there is AMX. auto: bf16 "
      "where it is faster."),
 REAL(IN(train, alpha), 0, 1, 0.5, "", DECIDES,
      "Weight of the label task in `step-by-step`; the rationale task has 1 - alpha."),

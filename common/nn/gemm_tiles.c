@@ -24,7 +24,7 @@
  *                     └────┘
  */
 
-/* Floats of a block of b: half of a second cache of 1 MiB. */
+/* Floats of a block of b: half of a second cache of 2 MiB. */
 #define BLOCK_FLOATS ((size_t)1 << 18)
 /* Columns of a block at most: the sums of a result in bfloat16 lie in the cache too. */
 #define BLOCK_COLUMNS ((size_t)1024)

@@ -1,6 +1,7 @@
 #include "common/nn/tile_pack.h"
 
 #include "common/base/bytes.h"
+#include "common/nn/gemm_bf16.h"
 
 /* Where op(x)[row, column] is kept. */
 static size_t place(const tile_operand *x, size_t row, size_t column)
@@ -8,17 +9,10 @@ static size_t place(const tile_operand *x, size_t row, size_t column)
     return x->transposed ? column * x->ld + row : row * x->ld + column;
 }
 
-static float widened(uint16_t half)
-{
-    uint32_t word = (uint32_t)half << 16;
-    float x;
-    memcpy(&x, &word, sizeof x);
-    return x;
-}
-
 static float number(const tile_operand *x, size_t at)
 {
-    return x->low == NULL ? widened(x->high[at]) : widened(x->high[at]) + widened(x->low[at]);
+    float high = bf16_to_f32(x->high[at]);
+    return x->low == NULL ? high : high + bf16_to_f32(x->low[at]);
 }
 
 /* LANES numbers that lie one behind another; `low` may be NULL. */
